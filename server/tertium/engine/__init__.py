@@ -1,0 +1,1 @@
+"""The method, in pure torch: no sockets, no protocol, no client paths."""
