@@ -1,0 +1,157 @@
+import pytest
+import torch
+from tertium.engine import solver
+from tertium.engine.fusion import InstantReference, blend_to_intervention, fuse_latents, held
+from tertium.engine.inversion import invert
+from tertium.engine.noise import StepNoise
+from tertium.engine.schedule import edm, rectified_flow
+
+from tests.conftest import GaussianDenoiser, MemorisedDenoiser, falling_power, similarity
+
+FRAMES = 256
+
+
+@pytest.fixture
+def pair(latents):
+    """fuse(k, …) on a pair of sounds, with a null model that was drawn 30 % to the reference."""
+
+    def build(schedule, *, drawn=0.3, **options):
+        z_o, z_r = latents(1, FRAMES), latents(2, FRAMES)
+        reference = MemorisedDenoiser(z_r, 0.0, schedule)
+        ignorant = GaussianDenoiser(falling_power(FRAMES), schedule)
+        noise = StepNoise(9, z_o.shape, dtype=torch.float64)
+
+        def null(x, step):
+            return torch.lerp(ignorant(x, step), reference(x, step), drawn)
+
+        def fuse(k, **more):
+            return fuse_latents(
+                reference,
+                null,
+                invert(z_o, schedule),
+                noise=noise,
+                initial=noise.initial(),
+                intervention=k,
+                **(options | more),
+            )
+
+        return z_o, z_r, fuse
+
+    return build
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize(
+    # A flow's completion crosses far more of lambda, which draws it further to the reference at the same rate.
+    ("schedule", "drawn"),
+    [(edm(200), 0.3), (rectified_flow(200), 0.06)],
+    ids=["edm", "flow"],
+)
+def test_the_window_is_monotone(order, schedule, drawn, pair):
+    z_o, z_r, fuse = pair(schedule, order=order, drawn=drawn)
+    points = [p for p in range(schedule.steps) if 0.08 < schedule.noise_to_signal(p) < 4.5]
+    curve = [fuse(k) for k in points[:: len(points) // 9]]
+    to_original = [similarity(x, z_o) for x in curve]
+    to_reference = [similarity(x, z_r) for x in curve]
+    assert to_original == sorted(to_original)
+    # What the model adds of its own is noise, a hundredth of similarity from point to point.
+    assert all(later <= earlier + 0.02 for earlier, later in zip(to_reference, to_reference[1:], strict=False))
+    assert to_original[0] < 0.1 < 0.8 < to_original[-1]
+    assert to_reference[0] > to_reference[-1] + 0.12
+
+
+def test_a_null_model_that_knows_nothing_of_the_reference_does_not_fuse(pair):
+    _, z_r, fuse = pair(edm(100), drawn=0.0)
+    assert all(abs(similarity(fuse(k), z_r)) < 0.25 for k in (40, 70, 90))
+
+
+@pytest.mark.parametrize("schedule", [edm(50), rectified_flow(50)], ids=["edm", "flow"])
+def test_the_ends_of_blend_are_the_two_sounds_themselves(schedule, pair):
+    z_o, z_r, fuse = pair(schedule)
+    assert torch.allclose(fuse(blend_to_intervention(0.0, schedule)), z_r, atol=1e-12)
+    assert torch.equal(fuse(blend_to_intervention(1.0, schedule)), z_o)
+
+
+def test_the_last_steps_lead_on_to_the_original(pair):
+    """At N - 1 the update carries nothing on; the result must not fall back to the reference there."""
+    z_o, _, fuse = pair(edm(50), drawn=0.1)
+    kept = [similarity(fuse(k), z_o) for k in (42, 45, 47, 49, 50)]
+    assert kept == sorted(kept)
+
+
+def test_the_intervention_is_the_update_formula(latents):
+    """Equation 2 by hand, order 1: x_inv carried, the reference's prediction from its own latents kept."""
+    schedule = edm(6)
+    z_o, noise = latents(1), StepNoise(1, (1, 4, 64), dtype=torch.float64)
+    reference = GaussianDenoiser(2 * falling_power(64), schedule)
+    null = GaussianDenoiser(falling_power(64), schedule)
+    inversion = invert(z_o, schedule, anchor="predicted", null=null)
+    x = noise.initial() * schedule.sigmas[0]
+    for step in range(6):
+        denoised = reference(x, step) if step <= 3 else null(x, step)
+        ratio = schedule.sigmas[step + 1] / schedule.sigmas[step]
+        carried = inversion.latent(step) if step == 3 else x
+        added = schedule.sigmas[step + 1] * (1 - ratio**2) ** 0.5 * noise(step)
+        x = ratio**2 * carried + (1 - ratio**2) * denoised + added
+    result = fuse_latents(
+        reference, null, inversion, noise=noise, initial=noise.initial(), intervention=3, order=1, eta=1.0
+    )
+    assert torch.allclose(result, x, atol=1e-9)
+
+
+def test_history_is_kept_across_the_intervention(pair):
+    """Order 3 differs from a sampling that starts afresh at the intervention."""
+    z_o, z_r, fuse = pair(edm(50))
+    schedule, k = edm(50), 42
+    noise = StepNoise(9, z_o.shape, dtype=torch.float64)
+    afresh = solver.sample(MemorisedDenoiser(z_r, 0.0, schedule), z_o, schedule, noise=noise, start=k)
+    assert not torch.allclose(fuse(k), afresh)
+
+
+def test_hold_draws_to_the_reference(pair):
+    _, z_r, fuse = pair(edm(100), drawn=0.0)
+    kept = [similarity(fuse(85, hold=w), z_r) for w in (0.0, 0.2, 0.5, 1.0)]
+    assert kept == sorted(kept)
+    assert kept[-1] == pytest.approx(1.0)
+
+
+def test_hold_calls_only_what_it_needs():
+    def wrong(x, step):
+        raise AssertionError
+
+    def right(x, step):
+        return x
+
+    assert held(right, wrong, hold=0.0) is right
+    assert held(wrong, right, hold=1.0) is right
+    with pytest.raises(ValueError, match="hold must lie between 0 and 1; got 1.1"):
+        held(right, right, hold=1.1)
+
+
+def test_an_instant_reference_answers_for_every_row(latents):
+    reference = InstantReference(latents(2))
+    x = torch.zeros(3, 4, 64, dtype=torch.float64)
+    assert reference(x, 0).shape == x.shape
+    assert torch.equal(reference(x, 5)[2], latents(2)[0])
+
+
+@pytest.mark.parametrize("steps", [10, 50, 200])
+@pytest.mark.parametrize("make", [edm, rectified_flow])
+def test_blend_crosses_the_window_in_order(steps, make):
+    schedule = make(steps)
+    points = [blend_to_intervention(b / 20, schedule) for b in range(1, 20)]
+    assert points == sorted(points)
+    assert 0 < points[0] <= points[-1] < steps
+    assert points[-1] - points[0] >= steps // 6
+
+
+@pytest.mark.parametrize("blend", [-0.1, 1.1, float("nan")])
+def test_a_blend_out_of_range_is_refused(blend):
+    with pytest.raises(ValueError, match="blend must lie between 0"):
+        blend_to_intervention(blend, edm(10))
+
+
+def test_an_intervention_out_of_range_is_refused(pair):
+    _, _, fuse = pair(edm(10))
+    with pytest.raises(ValueError, match="intervention must lie between 0 and the number of steps, 10; got 11"):
+        fuse(11)
