@@ -1,0 +1,44 @@
+# Tertium. `make help` lists what there is to make.
+PYTHON ?= python3
+VENV := .venv/bin
+export PYTHONPATH := server:protocol
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench wheel lock docs pocket clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## Make .venv with everything that the other targets need
+	@tools/setup
+
+demo: setup  ## Fuse two recordings over OSC and over ZeroMQ, into demo/
+	@$(VENV)/python -m tertium.demo --out demo
+
+test: setup  ## Pass all tests; says which were skipped, and why
+	@$(VENV)/python -m pytest $(ARGS)
+
+lint: setup  ## Check style and the walls between the rooms
+	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && $(VENV)/lint-imports
+
+format: setup  ## Format the Python code
+	@$(VENV)/ruff format . && $(VENV)/ruff check --fix .
+
+bench: setup  ## Time a fusion against stable-audio-tools' audio-to-audio, as a ratio
+	@$(VENV)/python -m benchmarks.fuse
+
+docs: setup  ## Write the generated tables of protocol/PROTOCOL.md anew
+	@$(VENV)/python -m tertium_protocol.document
+
+wheel: setup  ## Build the wheels of the daemon and of the protocol into dist/
+	@tools/wheel
+
+lock:  ## Resolve the dependencies anew into requirements/locked.txt
+	@tools/lock
+
+pocket: setup  ## Train the pocket model anew (hours; see server/pocket/README.md)
+	@cd server && ../$(VENV)/python -m pocket.train --resume
+
+clean:  ## Remove what was made, but not .venv
+	rm -rf demo dist build .pytest_cache .ruff_cache
