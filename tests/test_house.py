@@ -1,0 +1,70 @@
+"""The house itself: walls between rooms, what is promised of files and weights, and what must never be in them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tertium
+
+ROOT = Path(__file__).parents[1]
+SOURCES = [path for room in ("server/tertium", "protocol/tertium_protocol") for path in (ROOT / room).rglob("*.py")]
+
+
+def tracked() -> list[Path]:
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listing.stdout.split("\0") if name]
+
+
+def test_the_walls_stand():
+    run = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_fits_in_the_head(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 400
+    assert text.strip() == "" or text.startswith('"""'), "every module says what it is for"
+
+
+def test_the_pocket_weights_are_small_and_safe():
+    folder = ROOT / "server/tertium/pocket_weights"
+    weights = list(folder.rglob("*.safetensors"))
+    assert weights
+    assert sum(path.stat().st_size for path in weights) <= 24e6
+    assert not [path for path in tracked() if path.suffix in {".ckpt", ".pt", ".pth", ".pkl", ".bin"}]
+
+
+def test_whatever_is_shipped_has_its_provenance_beside_it():
+    for folder in {path.parent for path in tracked() if path.suffix in {".flac", ".wav", ".safetensors"}}:
+        text = (folder / "PROVENANCE.md").read_text(encoding="utf-8")
+        assert "CC0" in text
+        for path in folder.iterdir():
+            if path.suffix in {".flac", ".wav", ".safetensors"}:
+                assert path.name in text, f"{folder}/PROVENANCE.md does not say where {path.name} is from"
+
+
+def test_versions_agree():
+    declared = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert declared[1] == tertium.__version__
+
+
+def test_the_readme_names_only_targets_that_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_the_lock_pins_everything_with_hashes_and_names_no_server():
+    text = (ROOT / "requirements/locked.txt").read_text(encoding="utf-8")
+    assert "://" not in text
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert len(entries) > 50
+    assert all("==" in entry and "--hash=sha256:" in entry for entry in entries)
