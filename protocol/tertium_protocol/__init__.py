@@ -1,0 +1,21 @@
+"""Tertium's protocol: messages, their OSC and ZeroMQ encodings, and a client. See PROTOCOL.md, which is normative.
+
+Importing this package loads no transport; ``from tertium_protocol.client import Client`` does.
+"""
+
+from tertium_protocol.commands import COMMANDS, Command, describe, find_command, parse_request
+from tertium_protocol.errors import ERROR_CODES, ProtocolError
+from tertium_protocol.events import Answer
+from tertium_protocol.requests import PROTOCOL_VERSION
+
+__all__ = [
+    "COMMANDS",
+    "ERROR_CODES",
+    "PROTOCOL_VERSION",
+    "Answer",
+    "Command",
+    "ProtocolError",
+    "describe",
+    "find_command",
+    "parse_request",
+]

@@ -1,0 +1,231 @@
+"""The one table of commands, and the one way from a command's name and fields to a validated request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from tertium_protocol import replies as said
+from tertium_protocol import requests as asked
+from tertium_protocol.errors import ProtocolError
+from tertium_protocol.events import Done, Payload
+from tertium_protocol.fields import Choice, Integer, Number, Spec, Text, nearest
+
+Kind = Literal["queued", "immediate"]
+Transport = Literal["osc", "zeromq"]
+BOTH: tuple[Transport, ...] = ("osc", "zeromq")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A row of the table.
+
+    Args:
+        name: the command, and the last part of its OSC address.
+        summary: what it does, a sentence.
+        request: model of its fields.
+        reply: payload of its ``reply``; for a queued command, of its ``done``.
+        kind: immediate commands are answered at once, queued ones by accepted, progress and one terminal event.
+        transports: what carries it.
+        items: the field of the reply that is a list, whose elements OSC sends one by one.
+        buffers: how many audio buffers a request may carry, 0 or 1.
+    """
+
+    name: str
+    summary: str
+    request: type[asked.Request]
+    reply: type[Payload]
+    kind: Kind = "immediate"
+    transports: tuple[Transport, ...] = BOTH
+    items: str | None = None
+    buffers: int = 0
+
+    @property
+    def address(self) -> str:
+        """The OSC address."""
+        return f"/tertium/{self.name}"
+
+
+_TABLE = (
+    Command(
+        "hello",
+        "Says who is there: versions, model, endpoints; and names the port for answers.",
+        asked.Hello,
+        said.HelloReply,
+    ),
+    Command("status", "Tells what the daemon is doing.", asked.Status, said.StatusReply),
+    Command(
+        "commands",
+        "Describes the commands and their parameters, for panels and help.",
+        asked.Commands,
+        said.CommandsReply,
+        items="commands",
+    ),
+    Command("subscribe", "Sends the events of all jobs, whoever asked for them.", asked.Subscribe, said.SubscribeReply),
+    Command("add_sound", "Takes a file or a buffer into the library.", asked.AddSound, said.SoundInfo, buffers=1),
+    Command("sound", "Tells about one sound.", asked.Sound, said.SoundInfo),
+    Command("sounds", "Lists the sounds of the library.", asked.Sounds, said.SoundsReply, items="sounds"),
+    Command(
+        "sound_audio",
+        "Sends the samples of a sound as a buffer.",
+        asked.SoundAudio,
+        said.SoundInfo,
+        transports=("zeromq",),
+    ),
+    Command("models", "Lists the models and says which can be loaded.", asked.Models, said.ModelsReply, items="models"),
+    Command(
+        "checkpoints", "Lists the learned references.", asked.Checkpoints, said.CheckpointsReply, items="checkpoints"
+    ),
+    Command("generate", "Makes a sound from a prompt alone.", asked.Generate, Done, kind="queued"),
+    Command("vary", "Makes a variation of a sound.", asked.Vary, Done, kind="queued"),
+    Command("invert", "Inverts a sound and reconstructs it from one of its steps.", asked.Invert, Done, kind="queued"),
+    Command("fuse", "Fuses two sounds into a third.", asked.Fuse, Done, kind="queued"),
+    Command("job", "Tells how a job stands, with its result or error.", asked.Job, said.JobInfo),
+    Command("jobs", "Lists the jobs.", asked.Jobs, said.JobsReply, items="jobs"),
+    Command("cancel", "Cancels a job; a running one stops within one step.", asked.Cancel, said.CancelReply),
+    Command(
+        "shutdown",
+        "Stops the daemon; queued jobs wait for its next start. Local clients only.",
+        asked.Shutdown,
+        said.ShutdownReply,
+    ),
+)
+
+COMMANDS: dict[str, Command] = {command.name: command for command in _TABLE}
+"""Name to command, in the order of the documentation."""
+
+
+def parse_request(
+    command: str, fields: Mapping[str, Any], *, transport: Transport | None = None, buffers: int = 0
+) -> asked.Request:
+    """Validate a request.
+
+    Args:
+        command: the command's name.
+        fields: its fields; a field that is None counts as absent.
+        transport: what carried it; None skips the check that this transport may.
+        buffers: how many audio buffers came with it.
+
+    Raises:
+        ProtocolError: with the field at fault, its value and a remedy.
+    """
+    row = find_command(command, transport=transport)
+    given = {name: value for name, value in fields.items() if value is not None}
+    for name in given:
+        if name not in row.request.model_fields:
+            raise _unknown_field(row, name, given[name])
+    try:
+        request = row.request.model_validate(given)
+    except ValidationError as problem:
+        raise _explained(row, problem) from None
+    _check_buffers(row, given, buffers)
+    return request
+
+
+def find_command(name: str, *, transport: Transport | None = None) -> Command:
+    """The row of a command.
+
+    Raises:
+        ProtocolError: unknown_command, with the nearest valid name.
+    """
+    row = COMMANDS.get(name) if isinstance(name, str) else None
+    if row is None:
+        near = nearest(name, COMMANDS) if isinstance(name, str) else None
+        remedy = f"Did you mean {near}?" if near else f"The commands are {', '.join(COMMANDS)}."
+        raise ProtocolError("unknown_command", f"There is no command “{str(name)[:60]}”.", "command", name, remedy)
+    if transport is not None and transport not in row.transports:
+        other = {"osc": "OSC", "zeromq": "ZeroMQ"}[row.transports[0]]
+        raise ProtocolError(
+            "unknown_command", f"{name} is not carried here.", "command", name, f"Send it over {other}."
+        )
+    return row
+
+
+def describe(name: str | None = None) -> said.CommandsReply:
+    """The reply to the command ``commands``, made from the request models.
+
+    Args:
+        name: describe this command alone.
+
+    Raises:
+        ProtocolError: unknown_command, with the nearest valid name.
+    """
+    rows = COMMANDS.values() if name is None else [find_command(name)]
+    return said.CommandsReply(protocol=asked.PROTOCOL_VERSION, commands=tuple(_info(row) for row in rows))
+
+
+def specs(request: type[asked.Request]) -> dict[str, Spec]:
+    """Field name to what the field may hold."""
+    return {
+        name: next(m for m in field.metadata if isinstance(m, Integer | Number | Text | Choice))
+        for name, field in request.model_fields.items()
+    }
+
+
+def _info(row: Command) -> said.CommandInfo:
+    fields = row.request.model_fields
+    parameters = [
+        said.Parameter(
+            name=name,
+            type=spec.kind,
+            required=fields[name].is_required(),
+            default=_default(fields[name], spec),
+            absent=spec.absent if isinstance(spec.absent, str) else None,
+            minimum=getattr(spec, "minimum", None),
+            maximum=getattr(spec, "maximum", None),
+            choices=spec.choices if isinstance(spec, Choice) else None,
+            longest=getattr(spec, "longest", None),
+            unit=spec.unit,
+            help=spec.help,
+        )
+        for name, spec in specs(row.request).items()
+    ]
+    return said.CommandInfo(
+        name=row.name, summary=row.summary, kind=row.kind, transports=row.transports, parameters=tuple(parameters)
+    )
+
+
+def _default(field: FieldInfo, spec: Spec) -> int | float | str | None:
+    if field.is_required():
+        return None
+    return spec.absent if field.default is None and isinstance(spec.absent, int | float) else field.default
+
+
+def _unknown_field(row: Command, name: str, value: Any) -> ProtocolError:
+    names = list(row.request.model_fields)
+    near = nearest(name, names)
+    listed = f"Its fields are {', '.join(names)}." if names else "It takes none."
+    remedy = f"Did you mean {near}?" if near else listed
+    return ProtocolError("unknown_field", f"{row.name} has no field “{name[:60]}”.", name[:60], value, remedy)
+
+
+def _explained(row: Command, problem: ValidationError) -> ProtocolError:
+    """The first fault, a missing field before a wrong one, in our words."""
+    faults = sorted(problem.errors(include_url=False), key=lambda fault: fault["type"] != "missing")
+    fault = faults[0]
+    context = fault.get("ctx", {})
+    field = context.get("field") or str(fault["loc"][0])
+    if fault["type"] == "missing":
+        spec = specs(row.request)[field]
+        return ProtocolError("missing_field", f"{row.name} needs {field}.", field, None, f"Send {field}: {spec.help}.")
+    return ProtocolError(fault["type"], f"{field} {context['problem']}", field, context["value"], context["remedy"])
+
+
+def _check_buffers(row: Command, given: Mapping[str, Any], buffers: int) -> None:
+    if buffers > row.buffers:
+        takes = f"at most {row.buffers}" if row.buffers else "none"
+        remedy = "Send buffers to add_sound, one a sound, and refer to the sound by its id."
+        raise ProtocolError(
+            "conflict", f"{row.name} takes {takes} of audio buffers; got {buffers}.", "buffers", buffers, remedy
+        )
+    if row.name == "add_sound" and ("path" in given) == (buffers == 1):
+        if buffers:
+            raise ProtocolError(
+                "conflict", "add_sound got both a path and a buffer.", "path", given["path"], "Send one of the two."
+            )
+        remedy = "Send path, the absolute path of an audio file; or, over ZeroMQ, a buffer."
+        raise ProtocolError("missing_field", "add_sound needs a path or a buffer.", "path", None, remedy)

@@ -1,0 +1,136 @@
+"""What the daemon says: the events of jobs and the replies of commands as frozen models, and the envelope they travel in.
+
+Fields that a newer daemon adds are ignored. Fields that are None are left out of the wire.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, ClassVar, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tertium_protocol.fields import about
+
+RequestId = int | float | str
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The classes that an annotation such as ``tuple[str, ...] | None`` is made of."""
+    return {get_origin(part) or part for part in (annotation, *get_args(annotation))}
+
+
+class Payload(BaseModel):
+    """The fields of one answer; frozen, unknown fields ignored. Lists may come as JSON text, which is how OSC carries them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    event: ClassVar[str] = "reply"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_from_text(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        lists = [name for name, field in cls.model_fields.items() if tuple in _kinds(field.annotation)]
+        return data | {name: json.loads(data[name]) for name in lists if isinstance(data.get(name), str)}
+
+    def wire(self) -> dict[str, Any]:
+        """The fields as they travel: plain values, None left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class Answer(BaseModel):
+    """The envelope of everything the daemon sends.
+
+    Args:
+        id: the request's id, unchanged; None when a refused message's id could not be read.
+        event: accepted, progress, done, failed, cancelled, reply or error.
+        command: the command that is answered; None when it could not be read.
+        fields: the fields of the payload, without those that are None.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: RequestId | None
+    event: str
+    command: str | None = None
+    fields: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, payload: Payload, *, id: RequestId | None, command: str | None) -> Answer:
+        """The envelope for a payload, whose class knows its event."""
+        return cls(id=id, event=payload.event, command=command, fields=payload.wire())
+
+
+class Accepted(Payload):
+    """The job would survive a crash from here on."""
+
+    event: ClassVar[str] = "accepted"
+    job: Annotated[str, about("the job's id")]
+    position: Annotated[int, about("how many jobs come before it")] = 0
+    seed: Annotated[int | None, about("the seed that will be used")] = None
+    steps: Annotated[int | None, about("the steps that will be taken, as the deadline allows")] = None
+
+
+class Progress(Payload):
+    event: ClassVar[str] = "progress"
+    job: Annotated[str, about("the job's id")]
+    stage: Annotated[str, about("what is being done, a word or two")]
+    fraction: Annotated[float, about("how much of the job is done, 0 … 1, never falling")]
+    seconds_left: Annotated[float | None, about("estimate of the time that is left", "s")] = None
+
+
+class Result(Payload):
+    """A sound that a job made, and what is needed to make it again."""
+
+    sound: Annotated[str, about("id of the sound")]
+    path: Annotated[str, about("absolute path of the file, complete")]
+    frames: Annotated[int, about("length", "samples a channel")]
+    channels: Annotated[int, about("channels")]
+    sample_rate: Annotated[int, about("sample rate", "Hz")]
+    seconds: Annotated[float, about("length", "s")]
+    peak_dbtp: Annotated[float | None, about("true peak; absent for silence", "dBTP")] = None
+    seed: Annotated[int | None, about("seed used")] = None
+    steps: Annotated[int | None, about("steps taken")] = None
+    intervention: Annotated[int | None, about("step at which the original entered; absent for none")] = None
+    model: Annotated[str | None, about("model used")] = None
+    latents: Annotated[str | None, about("invert: path of the latents, safetensors")] = None
+    recall: Annotated[str | None, about("path of the JSON file with all that is needed to make the sound again")] = None
+    elapsed: Annotated[float | None, about("time the job ran", "s")] = None
+    notes: Annotated[tuple[str, ...], about("what was converted or limited, sentences")] = ()
+
+
+class Done(Result):
+    event: ClassVar[str] = "done"
+    job: Annotated[str, about("the job's id")]
+
+
+class ErrorInfo(Payload):
+    """A refusal: a code from the closed list, a sentence, and what to do next."""
+
+    event: ClassVar[str] = "error"
+    code: Annotated[str, about("one of the error codes")]
+    message: Annotated[str, about("what is wrong")]
+    field: Annotated[str | None, about("the field at fault")] = None
+    value: Annotated[Any, about("what it held, cut to 200 characters")] = None
+    remedy: Annotated[str | None, about("what to do next")] = None
+
+
+class Failed(ErrorInfo):
+    event: ClassVar[str] = "failed"
+    job: Annotated[str, about("the job's id")]
+
+
+class Cancelled(Payload):
+    event: ClassVar[str] = "cancelled"
+    job: Annotated[str, about("the job's id")]
+    reason: Annotated[str, about("who or what cancelled it, a sentence")] = "Cancelled by request."
+
+
+EVENTS: dict[str, type[Payload]] = {
+    kind.event: kind for kind in (Accepted, Progress, Done, Failed, Cancelled, ErrorInfo)
+}
+"""Event name to payload, but for ``reply``, whose payload depends on the command."""
+
+TERMINAL_EVENTS = frozenset({"done", "failed", "cancelled"})
+EVENT_NAMES = ("accepted", "progress", "done", "failed", "cancelled", "reply", "error")

@@ -1,0 +1,206 @@
+"""What a field of a request may hold: kind, range, unit and help, checked and described from one place."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import PydanticCustomError, core_schema
+
+INT32 = (-(2**31), 2**31 - 1)
+LONGEST_PATH = 4096
+LONGEST_PROMPT = 2000
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """The valid word most like ``word``, or None when none is like it."""
+    found = difflib.get_close_matches(word.lower()[:100], list(words), n=1, cutoff=0.55)
+    return found[0] if found else None
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}" if abs(value) < 1e6 else str(int(value))
+
+
+def _refuse(code: str, problem: str, value: Any, remedy: str) -> PydanticCustomError:
+    return PydanticCustomError(code, "{problem}", {"problem": problem, "value": value, "remedy": remedy})
+
+
+@dataclass(frozen=True)
+class Integer:
+    """A whole number between two bounds, inclusive. A float with a whole value is taken, since some clients send only floats."""
+
+    help: str
+    minimum: int
+    maximum: int
+    unit: str = ""
+    absent: str | float | None = None
+
+    kind = "integer"
+
+    @property
+    def range(self) -> str:
+        return f"{self.minimum} … {self.maximum}"
+
+    def check(self, value: Any) -> Any:
+        wanted = f"Give it a whole number from {self.minimum} to {self.maximum}."
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _refuse("bad_type", f"must be a whole number; got {_kind_of(value)}.", value, wanted)
+        if not math.isfinite(value) or value != int(value):
+            raise _refuse("bad_type", f"must be a whole number; got {value}.", value, wanted)
+        if not self.minimum <= value <= self.maximum:
+            problem = f"must lie between {self.minimum} and {self.maximum}; got {_plain(value)}."
+            raise _refuse("out_of_range", problem, value, wanted)
+        return int(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler):
+        return core_schema.no_info_before_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler):
+        return handler(schema) | {"minimum": self.minimum, "maximum": self.maximum, "description": self.help}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number between two bounds, inclusive."""
+
+    help: str
+    minimum: float
+    maximum: float
+    unit: str = ""
+    absent: str | float | None = None
+
+    kind = "number"
+
+    @property
+    def range(self) -> str:
+        return f"{_plain(self.minimum)} … {_plain(self.maximum)}"
+
+    def check(self, value: Any) -> Any:
+        wanted = f"Give it a number from {_plain(self.minimum)} to {_plain(self.maximum)}."
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _refuse("bad_type", f"must be a number; got {_kind_of(value)}.", value, wanted)
+        if not math.isfinite(value):
+            raise _refuse("bad_type", f"must be a finite number; got {value}.", str(value), wanted)
+        if not self.minimum <= value <= self.maximum:
+            problem = f"must lie between {_plain(self.minimum)} and {_plain(self.maximum)}; got {_plain(value)}."
+            raise _refuse("out_of_range", problem, value, wanted)
+        return float(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler):
+        return core_schema.no_info_before_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler):
+        return handler(schema) | {"minimum": self.minimum, "maximum": self.maximum, "description": self.help}
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string of 1 … ``longest`` characters without NUL; ``file_stem`` bars what cannot be part of a file's name."""
+
+    help: str
+    longest: int = 200
+    file_stem: bool = False
+    unit: str = ""
+    absent: str | float | None = None
+
+    kind = "text"
+
+    @property
+    def range(self) -> str:
+        return f"1 … {self.longest} characters"
+
+    def check(self, value: Any) -> Any:
+        wanted = f"Give it text of at most {self.longest} characters."
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise _refuse("bad_type", f"must be text; got {_kind_of(value)}.", value, wanted)
+        if not value.strip():
+            raise _refuse("out_of_range", "must not be empty.", value, wanted)
+        if len(value) > self.longest:
+            problem = f"must have at most {self.longest} characters; got {len(value)}."
+            raise _refuse("out_of_range", problem, value, wanted)
+        if not storable(value):
+            raise _refuse("bad_type", "must be Unicode text without NUL characters.", value, wanted)
+        if self.file_stem and (value[0] in ". " or any(c in '/\\:*?"<>|' or ord(c) < 32 for c in value)):
+            problem = (
+                'must be usable as a file name: no / \\ : * ? " < > |, nothing invisible, no dot or space in front.'
+            )
+            raise _refuse("out_of_range", problem, value, "Choose a plain name without folder and extension.")
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler):
+        return core_schema.no_info_before_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler):
+        return handler(schema) | {"maxLength": self.longest, "description": self.help}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few words."""
+
+    help: str
+    choices: tuple[str, ...]
+    unit: str = ""
+    absent: str | float | None = None
+
+    kind = "choice"
+
+    @property
+    def range(self) -> str:
+        return ", ".join(self.choices)
+
+    def check(self, value: Any) -> Any:
+        if value is None:
+            return None
+        words = ", ".join(self.choices)
+        if not isinstance(value, str):
+            raise _refuse(
+                "bad_type", f"must be one of {words}; got {_kind_of(value)}.", value, f"Choose one of {words}."
+            )
+        if value not in self.choices:
+            near = nearest(value, self.choices)
+            remedy = f"Did you mean {near}?" if near else f"Choose one of {words}."
+            raise _refuse("out_of_range", f"must be one of {words}; got “{value[:60]}”.", value, remedy)
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler):
+        return core_schema.no_info_before_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler):
+        return handler(schema) | {"enum": list(self.choices), "description": self.help}
+
+
+Spec = Integer | Number | Text | Choice
+
+
+def about(help: str, unit: str = "") -> Any:
+    """Help and unit of a field of an answer, for use in ``Annotated``."""
+    return Field(description=help, json_schema_extra={"unit": unit} if unit else None)
+
+
+def storable(text: str) -> bool:
+    """Whether text can be sent by every transport: no NUL and no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f"the text “{value[:60]}”"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "an object" if isinstance(value, dict) else type(value).__name__

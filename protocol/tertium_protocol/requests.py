@@ -1,0 +1,244 @@
+"""What a client may ask: one frozen model for each command, its fields with kind, range, default, unit and help.
+
+An absent optional field is None. Unknown fields are refused; use :func:`tertium_protocol.commands.parse_request` to get refusals as
+:class:`~tertium_protocol.errors.ProtocolError` with the nearest valid name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
+from tertium_protocol.fields import INT32, LONGEST_PATH, LONGEST_PROMPT, Choice, Integer, Number, Text
+
+PROTOCOL_VERSION = "1.0"
+"""Major.minor. A minor step only adds; messages of another major version are refused."""
+
+ANCHORS = ("clean", "predicted", "forward", "stochastic")
+FORMATS = ("wav", "flac")
+JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
+DEFAULT_BLEND = 0.5
+
+SOUND_REFERENCE = (
+    "given as the id of a sound (64 hex digits, or its first 8 or more), or the absolute path of an audio file"
+)
+
+
+def refuse(code: str, field: str, problem: str, remedy: str, value: Any = None) -> PydanticCustomError:
+    """An error that concerns several fields together, filed under one of them."""
+    return PydanticCustomError(
+        code, "{problem}", {"field": field, "problem": problem, "remedy": remedy, "value": value}
+    )
+
+
+class Request(BaseModel):
+    """A request's fields; frozen, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Hello(Request):
+    client: Annotated[str | None, Text("name of the client, for the log", longest=64)] = None
+    protocol: Annotated[
+        str | None, Text("protocol version that the client speaks", longest=16, absent="the daemon's")
+    ] = None
+    reply_port: Annotated[
+        int | None,
+        Integer(
+            "OSC only: the port on the sender's address that all answers go to", 1, 65535, absent="the sender's port"
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _same_major(self) -> Hello:
+        if self.protocol is not None and self.protocol.split(".")[0] != PROTOCOL_VERSION.split(".")[0]:
+            problem = f"{self.protocol[:16]} is not spoken here; this side speaks {PROTOCOL_VERSION}."
+            raise refuse("out_of_range", "protocol", problem, "Update the older of the two.", self.protocol)
+        return self
+
+
+class Status(Request):
+    pass
+
+
+class Commands(Request):
+    command: Annotated[str | None, Text("describe this command alone", longest=64, absent="all")] = None
+
+
+class Subscribe(Request):
+    seconds: Annotated[
+        float, Number("how long events of all jobs are sent; send again to renew, 0 ends", 0, 86400, "s")
+    ] = 600.0
+
+
+class AddSound(Request):
+    path: Annotated[
+        str | None, Text("absolute path of an audio file; over ZeroMQ a buffer may come instead", longest=LONGEST_PATH)
+    ] = None
+    name: Annotated[
+        str | None, Text("what to call the sound", longest=100, file_stem=True, absent="the file's name")
+    ] = None
+
+
+class Sound(Request):
+    sound: Annotated[str, Text("the sound, " + SOUND_REFERENCE, longest=LONGEST_PATH)]
+
+
+class SoundAudio(Request):
+    sound: Annotated[str, Text("the sound, " + SOUND_REFERENCE, longest=LONGEST_PATH)]
+
+
+class Page(Request):
+    limit: Annotated[int, Integer("how many to list at most, newest first", 1, 500)] = 100
+    offset: Annotated[int, Integer("how many of the newest to leave out", 0, INT32[1])] = 0
+
+
+class Sounds(Page):
+    pass
+
+
+class Models(Request):
+    pass
+
+
+class Checkpoints(Request):
+    pass
+
+
+class Jobs(Page):
+    state: Annotated[str | None, Choice("only jobs in this state", JOB_STATES, absent="all")] = None
+
+
+class Job(Request):
+    job: Annotated[str, Text("the job's id, as accepted gave it", longest=64)]
+
+
+class Cancel(Request):
+    job: Annotated[str, Text("the job's id, as accepted gave it", longest=64)]
+
+
+class Shutdown(Request):
+    pass
+
+
+class Making(Request):
+    """What every command that makes a sound has in common."""
+
+    steps: Annotated[int, Integer("sampling steps; with a deadline, at most so many", 1, 500)] = 50
+    order: Annotated[int, Integer("order of the solver", 1, 3)] = 3
+    eta: Annotated[float, Number("fresh noise at each step: 0 none (ODE), 1 full (SDE)", 0, 1)] = 1.0
+    seed: Annotated[
+        int | None,
+        Integer("the same seed gives the same sound on the same machine", 0, INT32[1], absent="chosen and reported"),
+    ] = None
+    format: Annotated[str, Choice("file format of the result", FORMATS)] = "wav"
+    sample_rate: Annotated[
+        int | None, Integer("sample rate of the result", 8000, 192000, "Hz", absent="the original's, else the model's")
+    ] = None
+    name: Annotated[
+        str | None,
+        Text("file name of the result, without extension", longest=100, file_stem=True, absent="made from the request"),
+    ] = None
+    slot: Annotated[
+        str | None,
+        Text("latest wins: a queued job of the same slot gives way to a newer one", longest=64, absent="none"),
+    ] = None
+    deadline: Annotated[
+        float | None,
+        Number(
+            "seconds from now: the daemon takes the steps that fit, or refuses at once", 0.05, 3600, "s", absent="none"
+        ),
+    ] = None
+
+
+GUIDANCE = "classifier-free guidance scale; 1 is none and twice as fast"
+
+
+class Generate(Making):
+    prompt: Annotated[str, Text("what to sound like", longest=LONGEST_PROMPT)]
+    seconds: Annotated[float, Number("length of the result", 0.5, 47.5, "s")] = 6.0
+    guidance: Annotated[float | None, Number(GUIDANCE, 0, 30, absent="the model's own")] = None
+
+
+class Vary(Making):
+    original: Annotated[str, Text("the sound to start from, " + SOUND_REFERENCE, longest=LONGEST_PATH)]
+    prompt: Annotated[str | None, Text("what to move towards", longest=LONGEST_PROMPT, absent="none")] = None
+    strength: Annotated[float, Number("how far from the original: 0 not at all, 1 from pure noise", 0, 1)] = 0.5
+    guidance: Annotated[float | None, Number(GUIDANCE, 0, 30, absent="the model's own")] = None
+
+
+class Invert(Making):
+    original: Annotated[str, Text("the sound to invert, " + SOUND_REFERENCE, longest=LONGEST_PATH)]
+    anchor: Annotated[str, Choice("what the inversion ends in at its least noisy step", ANCHORS)] = "clean"
+    reconstruct_from: Annotated[
+        int, Integer("step to reconstruct the sound from, 0 the noisiest, at most steps", 0, 500)
+    ] = 0
+
+    @model_validator(mode="after")
+    def _within_steps(self) -> Invert:
+        within_steps("reconstruct_from", self.reconstruct_from, self)
+        return self
+
+
+class Fuse(Making):
+    """``blend`` or ``intervention`` is set, never both: blend 0.5 when the request gives neither."""
+
+    original: Annotated[str, Text("the sound to keep the shape of, " + SOUND_REFERENCE, longest=LONGEST_PATH)]
+    reference: Annotated[
+        str | None,
+        Text(
+            "the sound to fuse it with, " + SOUND_REFERENCE + ", or a checkpoint's name",
+            longest=LONGEST_PATH,
+            absent="the prompt alone",
+        ),
+    ] = None
+    prompt: Annotated[str | None, Text("text that the reference answers to", longest=LONGEST_PROMPT, absent="none")] = (
+        None
+    )
+    blend: Annotated[
+        float | None, Number("0 is the reference, 1 the original; excludes intervention", 0, 1, absent=DEFAULT_BLEND)
+    ] = None
+    intervention: Annotated[
+        int | None,
+        Integer(
+            "step at which the original enters, 0 the noisiest, at most steps; excludes blend",
+            0,
+            500,
+            "steps",
+            absent="by blend",
+        ),
+    ] = None
+    hold: Annotated[float, Number("weight of the reference while the fusion is completed", 0, 1)] = 0.0
+    anchor: Annotated[str, Choice("what the original's inversion ends in at its least noisy step", ANCHORS)] = "clean"
+    guidance: Annotated[float, Number(GUIDANCE, 0, 30)] = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blend_unless_intervention(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("blend") is None and data.get("intervention") is None:
+            return {**data, "blend": DEFAULT_BLEND}
+        return data
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Fuse:
+        if self.blend is not None and self.intervention is not None:
+            problem = "and intervention say the same thing in two ways; got both."
+            raise refuse("conflict", "blend", problem, "Send one of the two.", self.blend)
+        if self.intervention is not None and self.deadline is not None:
+            problem = "counts steps, and a deadline lets the daemon choose how many there are; got both."
+            raise refuse("conflict", "intervention", problem, "With a deadline send blend instead.", self.intervention)
+        if self.reference is None and self.prompt is None:
+            problem = "is missing, and so is prompt: a fusion needs one of them."
+            raise refuse("missing_field", "reference", problem, f"Send reference, {SOUND_REFERENCE}; or send prompt.")
+        if self.intervention is not None:
+            within_steps("intervention", self.intervention, self)
+        return self
+
+
+def within_steps(field: str, value: int, request: Making) -> None:
+    """Refuse a step beyond the schedule's last."""
+    if value > request.steps:
+        problem = f"must lie between 0 and steps, which is {request.steps}; got {value}."
+        raise refuse("out_of_range", field, problem, "Lower it, or raise steps.", value)
