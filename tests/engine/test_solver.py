@@ -12,7 +12,9 @@ from tests.conftest import GaussianDenoiser, falling_power
 def by_sigma(denoiser, schedule, x):
     """The same denoiser as k-diffusion calls it: (x, sigma of each row)."""
     index = {sigma: i for i, sigma in enumerate(schedule.sigmas)}
-    return lambda latents, sigma: denoiser(latents, min(index.items(), key=lambda item: abs(item[0] - float(sigma[0])))[1])
+    return lambda latents, sigma: denoiser(
+        latents, min(index.items(), key=lambda item: abs(item[0] - float(sigma[0])))[1]
+    )
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
@@ -82,7 +84,9 @@ def test_order_of_convergence_of_the_ode(kind, form, order, at_least, latents):
         # The probability flow keeps each frequency in proportion to its standard deviation.
         growth = ((a_t**2 * power + s_t**2) / (a_s**2 * power + s_s**2)).sqrt()
         exact = torch.fft.irfft(torch.fft.rfft(x) * growth, n=64)
-        result = solver.sample(GaussianDenoiser(power, schedule), x, schedule, noise=None, order=order, eta=0.0, form=form)
+        result = solver.sample(
+            GaussianDenoiser(power, schedule), x, schedule, noise=None, order=order, eta=0.0, form=form
+        )
         return float((result - exact).abs().max())
 
     coarse, fine = error(80), error(160)

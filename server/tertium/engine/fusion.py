@@ -82,14 +82,23 @@ def fuse_latents(
     """
     schedule = inversion.schedule
     if intervention is not None and not 0 <= intervention <= schedule.steps:
-        raise ValueError(f"intervention must lie between 0 and the number of steps, {schedule.steps}; got {intervention}")
+        raise ValueError(
+            f"intervention must lie between 0 and the number of steps, {schedule.steps}; got {intervention}"
+        )
     if intervention == schedule.steps:
         return inversion.latent(schedule.steps)
     completion = held(null, reference, hold=hold)
     if intervention == schedule.steps - 1:
         return solver.sample(
-            completion, inversion.latent(intervention), schedule, noise=noise, order=order, eta=eta, start=intervention, on_step=on_step
-        )  # fmt: skip
+            completion,
+            inversion.latent(intervention),
+            schedule,
+            noise=noise,
+            order=order,
+            eta=eta,
+            start=intervention,
+            on_step=on_step,
+        )
 
     def predict(x: torch.Tensor, step: int) -> torch.Tensor:
         leads = intervention is None or step <= intervention

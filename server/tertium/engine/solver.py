@@ -64,7 +64,9 @@ def step_weights(
     ratios = tuple((schedule.lam(step - j) - schedule.lam(step - j - 1)) / h for j in range(past))
     scale = (1.0 + eta) * h
     # k-diffusion's order 3 integrates its second step, which knows one difference, exactly; only its order 2 takes the midpoint.
-    data = _data_weights(scale, ratios, midpoint=form == "published" and order == 2, bent=1.0 if form == "published" else 2.0)
+    data = _data_weights(
+        scale, ratios, midpoint=form == "published" and order == 2, bent=1.0 if form == "published" else 2.0
+    )
     return StepWeights(carry, tuple(alpha_t * weight for weight in data), noise)
 
 
