@@ -1,0 +1,187 @@
+"""Files of others opened with care, files of ours written whole or not at all."""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from tertium.errors import SoundError
+
+PART = ".part"
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def resolve(path: str | os.PathLike, roots: Iterable[str | os.PathLike], *, field: str = "path") -> Path:
+    """The real place of a client's ``path``, symlinks resolved, if it lies in one of the allowed ``roots``.
+
+    Raises:
+        SoundError: ``path_refused`` if the path is relative, malformed, or leads out of the roots; whether there is anything
+            at a refused path is not told.
+    """
+    text = os.fspath(path)
+    if not os.path.isabs(text):
+        raise SoundError(
+            "path_refused", f"The path '{text}' is relative.", field=field, value=text,
+            remedy="Give the whole path, from the root of the disk.",
+        )  # fmt: skip
+    try:
+        real = Path(os.path.realpath(text))
+    except (ValueError, OSError) as error:
+        raise _malformed(text, field, error) from error
+    allowed = [Path(os.path.realpath(root)) for root in roots]
+    if not any(real.is_relative_to(root) for root in allowed):
+        listed = ", ".join(str(root) for root in allowed)
+        raise SoundError(
+            "path_refused", f"The path '{text}' lies outside the folders that may be read.", field=field, value=text,
+            remedy=f"Move the file into one of them ({listed}), or start the daemon with --allow and its folder.",
+        )  # fmt: skip
+    return real
+
+
+def open_regular(path: str | os.PathLike, *, field: str = "path") -> BinaryIO:
+    """Open a regular file for reading. Devices, pipes and folders are never opened, and nothing here waits.
+
+    Raises:
+        SoundError: ``unknown_sound`` if there is no file, ``path_refused`` if it is no regular file or may not be read.
+    """
+    text = os.fspath(path)
+    try:
+        _must_be_regular(os.stat(text).st_mode, text, field)
+        # Between the two looks a pipe could have taken the file's place: then O_NONBLOCK keeps us from waiting at it.
+        descriptor = os.open(text, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        try:
+            _must_be_regular(os.fstat(descriptor).st_mode, text, field)
+        except SoundError:
+            os.close(descriptor)
+            raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SoundError(
+            "unknown_sound", f"There is no file '{text}'.", field=field, value=text, remedy="Check the path."
+        ) from error
+    except PermissionError as error:
+        raise SoundError(
+            "path_refused", f"The file '{text}' may not be read.", field=field, value=text,
+            remedy="Give the user that runs the daemon permission to read it.",
+        ) from error  # fmt: skip
+    except (ValueError, OSError) as error:
+        raise _malformed(text, field, error) from error
+    return os.fdopen(descriptor, "rb")
+
+
+def _must_be_regular(mode: int, text: str, field: str) -> None:
+    kinds = {
+        stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    }  # fmt: skip
+    if not stat.S_ISREG(mode):
+        raise SoundError(
+            "path_refused", f"'{text}' is {kinds.get(stat.S_IFMT(mode), 'no regular file')}, not a sound file.",
+            field=field, value=text, remedy="Give the path of a WAV, FLAC or AIFF file.",
+        )  # fmt: skip
+
+
+def _malformed(text: str, field: str, error: Exception) -> SoundError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return SoundError(
+        "path_refused", f"The path {text!r} cannot be followed: {reason}.", field=field, value=text,
+        remedy="Check the path.",
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk, a missing folder or a write-protected one into a typed error about ``path``."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        full = error.errno in DISK_FULL
+        reason = "the disk is full" if full else (error.strerror or str(error))
+        raise SoundError(
+            "disk_full" if full else "path_refused", f"'{path}' could not be written: {reason}.",
+            field="path", value=str(path),
+            remedy="Make room on that disk and send the request again." if full else "Check the folder and its permissions.",
+        ) from error  # fmt: skip
+
+
+def write_part(path: Path, data: bytes) -> Path:
+    """Write ``data`` to a new file beside ``path``, down to the disk, and return it; ``publish`` gives it its name.
+
+    It is named after this process, so that what a crash leaves is known for what it is. Nothing is left on an error.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}{PART}")
+    with disk_errors(path):
+        try:
+            with open(part, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    return part
+
+
+def publish(part: Path, path: Path) -> None:
+    """Give the finished ``part`` its name, at once and never over another file.
+
+    Raises:
+        FileExistsError: ``path`` is taken; the part is left as it is.
+        SoundError: ``disk_full`` or ``path_refused``.
+    """
+    with disk_errors(path):
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a disk without hard links: claim the name, then move over our own claim
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            os.replace(part, path)
+        else:
+            part.unlink()
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # some systems know no such thing
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """A new file, whole or not at all: ``write_part`` and ``publish``, with nothing left behind on any error."""
+    part = write_part(path, data)
+    try:
+        publish(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def clean(folder: Path) -> list[str]:
+    """Remove what crashed writers left in ``folder``; parts of processes that live are let be. Returns the names removed."""
+    removed = []
+    for part in folder.glob(f".*{PART}"):
+        writer = part.name.split(".")[-3]
+        if writer.isdecimal() and not _lives(int(writer)):
+            part.unlink(missing_ok=True)
+            removed.append(part.name)
+    return removed
+
+
+def _lives(process: int) -> bool:
+    if os.name == "nt":  # there, signal 0 would end the process
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,295 @@
+"""The sounds and results that the daemon keeps, each with a JSON sidecar that says what it is and where it came from.
+
+``sounds/<id>.wav`` holds what clients gave, ``results/<name>.wav|flac`` what was made of it. The id of a sound is the SHA-256
+of its samples, rate and channels. Nothing is ever overwritten. Several processes may use one library.
+"""
+
+from __future__ import annotations  # `list` is also a method here
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from tertium import __version__, audio, files
+from tertium.audio import Audio
+from tertium.errors import SoundError
+
+SHORTEST_PREFIX = 8
+LONGEST_NAME = 100
+RACES = 3  # how often to look again when another process writes the same sound
+SCHEMA = 1  # of the sidecars
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound in the library.
+
+    Attributes:
+        id: 64 hex digits.
+        path: absolute path of the library's own file.
+        frames, channels, sample_rate, seconds: its shape; frames are samples a channel, the rate is in Hz.
+        name: what it is called.
+        notes: what was converted or limited.
+        created: ISO 8601, UTC.
+        sidecar: absolute path of its JSON file; for a result, the recall sidecar.
+        peak_dbtp: true peak of a result; None for silence and for sounds that were given.
+    """
+
+    id: str
+    path: str
+    frames: int
+    channels: int
+    sample_rate: int
+    seconds: float
+    name: str
+    notes: tuple[str, ...]
+    created: str
+    sidecar: str
+    peak_dbtp: float | None = None
+
+
+def sound_id(samples: np.ndarray, sample_rate: int) -> str:
+    """SHA-256, 64 hex digits, of the shape (channels, frames), the rate and the float32 samples, little-endian, zero without a sign."""
+    digest = hashlib.sha256(f"{samples.shape[0]} {samples.shape[1]} {sample_rate}\n".encode())
+    digest.update((np.ascontiguousarray(samples, dtype="<f4") + np.float32(0)).tobytes())
+    return digest.hexdigest()
+
+
+class Library:
+    """The sounds under ``home``; safe to use from several threads."""
+
+    def __init__(self, home: str | Path):
+        self.sounds_folder = Path(home).absolute() / "sounds"
+        self.results_folder = Path(home).absolute() / "results"
+        self._lock = threading.Lock()
+        self._sounds: dict[Path, Sound] = {}  # by sidecar
+        for folder in (self.sounds_folder, self.results_folder):
+            with files.disk_errors(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            files.clean(folder)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in what other processes have added since, and forget what was deleted. A sidecar that cannot be read is passed over."""
+        with self._lock:
+            self._sounds = {sidecar: sound for sidecar, sound in self._sounds.items() if _is_there(sound)}
+            for folder in (self.sounds_folder, self.results_folder):
+                for sidecar in set(folder.glob("*.json")) - self._sounds.keys():
+                    sound = _read_sidecar(sidecar)
+                    if sound is not None:
+                        self._sounds[sidecar] = sound
+
+    def add_path(
+        self,
+        path: str | Path,
+        roots: Iterable[str | Path],
+        *,
+        max_seconds: float = audio.MAX_SECONDS,
+        name: str | None = None,
+        field: str = "path",
+    ) -> Sound:
+        """Take a client's file, which must lie in one of ``roots``, into the library; a sound that is there already is returned as it is.
+
+        Raises:
+            SoundError: of ``files.resolve``, ``audio.read`` or ``audio.write``; errors name ``field``.
+        """
+        own = files.resolve(path, [*roots, self.sounds_folder, self.results_folder], field=field)
+        sound = audio.read(own, max_seconds=max_seconds, field=field)
+        return self._keep(sound, name=name or own.stem, origin={"path": str(own)})
+
+    def add_samples(
+        self,
+        samples: np.ndarray,
+        sample_rate: int,
+        *,
+        max_seconds: float = audio.MAX_SECONDS,
+        name: str | None = None,
+        origin: dict | None = None,
+    ) -> Sound:
+        """Take samples, float32 of shape (channels, frames), into the library; ``origin`` says where they came from.
+
+        Raises:
+            SoundError: of ``audio.check`` or ``audio.write``.
+        """
+        sound = Audio(np.ascontiguousarray(samples, dtype=np.float32), int(sample_rate))
+        audio.check(sound, max_seconds=max_seconds)
+        return self._keep(sound, name=name or "buffer", origin=origin or {})
+
+    def get(self, id_or_prefix: str) -> Sound:
+        """The sound with this id, or with this beginning of an id (8 hex digits or more) if it is the only one.
+
+        Raises:
+            SoundError: ``unknown_sound``.
+        """
+        wanted = id_or_prefix.lower()
+        if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST_PREFIX},64}}", wanted):
+            raise _unknown(
+                id_or_prefix, f"'{id_or_prefix[:80]}' is neither the id of a sound nor an absolute path.",
+                f"Give {SHORTEST_PREFIX} to 64 hex digits of an id, or the whole path of a file.",
+            )  # fmt: skip
+        found = self._matching(wanted)
+        if not found:
+            self.refresh()
+            found = self._matching(wanted)
+        if not found:
+            raise _unknown(id_or_prefix, f"No sound has the id '{id_or_prefix}'.", "List the sounds, or add it again.")
+        if len(found) > 1:
+            raise _unknown(
+                id_or_prefix, f"{len(found)} sounds have ids that begin with '{id_or_prefix}'.", "Give more digits."
+            )
+        return found[0]
+
+    def list(self) -> list[Sound]:
+        """All sounds and results, newest first; of files with the same samples, the newest."""
+        self.refresh()
+        return sorted(self._matching(""), key=lambda sound: (sound.created, sound.id), reverse=True)
+
+    def read(self, sound: Sound) -> Audio:
+        """The samples of a sound of this library."""
+        return audio.read(sound.path, max_seconds=float("inf"), field="sound")
+
+    def store_result(
+        self, samples: np.ndarray, sample_rate: int, *, name: str, format: str = "wav", recall: dict | None = None
+    ) -> Sound:
+        """Keep what a job made, made safe (true peak at most -1 dBTP), as ``results/<name>.<format>`` with its recall sidecar.
+
+        A name that is taken becomes name-2, name-3 …; the file name is never one that exists.
+
+        Args:
+            samples: float32, (channels, frames).
+            sample_rate: Hz.
+            name: stem of the file name, without folder.
+            format: "wav" or "flac".
+            recall: everything needed to make the sound again; the sidecar holds it under ``recall``.
+
+        Raises:
+            SoundError: ``disk_full``, ``path_refused``, ``internal`` for samples that are not numbers, ``out_of_range`` for a name.
+        """
+        samples, notes = audio.make_safe(samples, sample_rate)
+        samples = audio.stored(samples, format=format)
+        peak = audio.true_peak_dbtp(samples)
+        about = {
+            "id": sound_id(samples, sample_rate), "notes": notes, "peak_dbtp": float(peak) if np.isfinite(peak) else None,
+            **_shape(samples, sample_rate),
+        }  # fmt: skip
+        data = audio.encode(samples, sample_rate, format=format)
+        for stem in _names(_plain_name(name)):
+            if _taken(self.results_folder, stem):
+                continue
+            path = self.results_folder / f"{stem}.{format}"
+            try:
+                return self._publish(path, data, about | {"name": stem}, {"recall": recall or {}})
+            except FileExistsError:
+                continue
+        raise AssertionError("there is always another name")
+
+    def _keep(self, sound: Audio, *, name: str, origin: dict) -> Sound:
+        sid = sound_id(sound.samples, sound.sample_rate)
+        path = self.sounds_folder / f"{sid}.wav"
+        about = {"id": sid, "name": name, "notes": sound.notes, **_shape(sound.samples, sound.sample_rate)}
+        data = audio.encode(sound.samples, sound.sample_rate, format="wav")
+        for _ in range(RACES):
+            self.refresh()
+            present = self._matching(sid)
+            if present:
+                return present[0]
+            path.with_suffix(".json").unlink(missing_ok=True)  # of a file that was deleted, or of a writer that crashed
+            with contextlib.suppress(FileExistsError):  # another process is adding the same sound: look again
+                if path.exists():
+                    return self._describe(path, about, {"origin": origin})
+                return self._publish(path, data, about, {"origin": origin})
+        raise SoundError("busy", f"The sound '{name}' is being added elsewhere.", remedy="Send the request again.")
+
+    def _publish(self, path: Path, data: bytes, about: dict, provenance: dict) -> Sound:
+        """Write the file and its sidecar; the sidecar takes the name first, so no sound stands without one.
+
+        Raises:
+            FileExistsError: one of the two names is taken; nothing is left.
+        """
+        part = files.write_part(path, data)
+        try:
+            sound = self._describe(path, about, provenance)
+            try:
+                files.publish(part, path)
+            except BaseException:
+                self._forget(sound)
+                raise
+            return sound
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _describe(self, path: Path, about: dict, provenance: dict) -> Sound:
+        sidecar = path.with_suffix(".json")
+        about = about | {"created": datetime.now(timezone.utc).isoformat(timespec="microseconds")}
+        sound = Sound(path=str(path), sidecar=str(sidecar), **about)
+        content = {"tertium": __version__, "schema": SCHEMA, **asdict(sound), "path": path.name, **provenance}
+        del content["sidecar"]
+        files.write_whole(sidecar, json.dumps(content, indent=2, ensure_ascii=False, default=str).encode())
+        with self._lock:
+            self._sounds[sidecar] = sound
+        return sound
+
+    def _forget(self, sound: Sound) -> None:
+        Path(sound.sidecar).unlink(missing_ok=True)
+        with self._lock:
+            self._sounds.pop(Path(sound.sidecar), None)
+
+    def _matching(self, beginning: str) -> list[Sound]:
+        """Sounds that are there and whose ids begin so, one for each id."""
+        with self._lock:
+            found = [sound for sound in self._sounds.values() if sound.id.startswith(beginning)]
+        newest_last = sorted(filter(_is_there, found), key=lambda sound: sound.created)
+        return list({sound.id: sound for sound in newest_last}.values())
+
+
+def _is_there(sound: Sound) -> bool:
+    return os.path.exists(sound.path)
+
+
+def _shape(samples: np.ndarray, sample_rate: int) -> dict:
+    channels, frames = samples.shape
+    return {"frames": frames, "channels": channels, "sample_rate": int(sample_rate), "seconds": frames / sample_rate}
+
+
+def _read_sidecar(sidecar: Path) -> Sound | None:
+    """The sound that a sidecar tells of, or None if it is damaged or its sound is gone."""
+    try:
+        content = json.loads(sidecar.read_text(encoding="utf-8"))
+        about = {name: content[name] for name in Sound.__dataclass_fields__ if name != "sidecar"}
+        about["notes"] = tuple(about["notes"])
+        sound = Sound(**about | {"path": str(sidecar.parent / Path(content["path"]).name), "sidecar": str(sidecar)})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return sound if _is_there(sound) else None
+
+
+def _plain_name(name: str) -> str:
+    bad = not 0 < len(name) <= LONGEST_NAME or name[0] in ". " or re.search(r'[/\\:*?"<>|\x00-\x1f]', name)
+    if bad:
+        raise SoundError(
+            "out_of_range", f"{name!r} cannot be the name of a file.", field="name", value=name,
+            remedy="Choose a plain name without folder and extension.",
+        )  # fmt: skip
+    return name
+
+
+def _names(stem: str) -> Iterable[str]:
+    return itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+
+
+def _taken(folder: Path, stem: str) -> bool:
+    return any((folder / f"{stem}.{suffix}").exists() for suffix in ("json", *audio.FORMATS))
+
+
+def _unknown(value: str, message: str, remedy: str) -> SoundError:
+    return SoundError("unknown_sound", message, field="sound", value=value, remedy=remedy)
