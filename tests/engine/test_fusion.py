@@ -1,11 +1,13 @@
+import itertools
+
 import pytest
 import torch
+
 from tertium.engine import solver
 from tertium.engine.fusion import InstantReference, blend_to_intervention, fuse_latents, held
 from tertium.engine.inversion import invert
 from tertium.engine.noise import StepNoise
 from tertium.engine.schedule import edm, rectified_flow
-
 from tests.conftest import GaussianDenoiser, MemorisedDenoiser, falling_power, similarity
 
 FRAMES = 256
@@ -55,7 +57,7 @@ def test_the_window_is_monotone(order, schedule, drawn, pair):
     to_reference = [similarity(x, z_r) for x in curve]
     assert to_original == sorted(to_original)
     # What the model adds of its own is noise, a hundredth of similarity from point to point.
-    assert all(later <= earlier + 0.02 for earlier, later in zip(to_reference, to_reference[1:], strict=False))
+    assert all(later <= earlier + 0.02 for earlier, later in itertools.pairwise(to_reference))
     assert to_original[0] < 0.1 < 0.8 < to_original[-1]
     assert to_reference[0] > to_reference[-1] + 0.12
 

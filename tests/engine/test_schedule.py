@@ -1,6 +1,7 @@
 import math
 
 import pytest
+
 from tertium.engine import upstream
 from tertium.engine.schedule import Schedule, edm, rectified_flow
 

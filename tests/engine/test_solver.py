@@ -2,10 +2,10 @@ import math
 
 import pytest
 import torch
+
 from tertium.engine import solver, upstream
 from tertium.engine.noise import StepNoise
 from tertium.engine.schedule import Schedule, edm, rectified_flow
-
 from tests.conftest import GaussianDenoiser, falling_power
 
 
