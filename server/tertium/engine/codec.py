@@ -1,0 +1,233 @@
+"""The embedded model's codec: a spectrogram that goes through a closed-form linear map, and comes back by phase retrieval.
+
+It stands where a latent-diffusion model has its autoencoder (stable-audio-tools' ``Pretransform``), and nothing in it is
+learned by descent. A latent frame describes 1,024 samples:
+
+- of each of two spectra, in each channel, the energy in 192 bands (one bin wide up to 1 kHz, an equal ratio above) in decibels;
+- how alike the two channels are, as the coherence in 12 groups of bands, smoothed over time;
+- mapped to 128 numbers by a projection on principal components, which has silence in its span, and whitened to unit variance.
+
+Decoding inverts the projection, spreads each band over its bins, and finds phases with the fast Griffin-Lim algorithm
+(Perraudin, Balazs and Søndergaard 2013, "A fast Griffin-Lim algorithm") from a start by phase-gradient integration along time
+(Průša, Balazs and Søndergaard 2017, "A noniterative method for reconstruction of phase from STFT magnitude"): first for both
+channels together, then for each, spread apart as far as the coherence says (as parametric stereo does).
+"""
+
+import math
+
+import torch
+
+from tertium.engine import upstream
+
+Pretransform = upstream.load("stable_audio_tools.models.pretransforms").Pretransform
+
+_GATE_DB = 2.0  # bands that lie within this of the floor decode to nothing, so that silence stays silence
+_TOP_DB = (
+    12.0  # the loudest a band may decode to, above a full-scale sine: latents from a sampler are not bounded, sound is
+)
+_LARGEST = 1e3  # latents of sounds stay within about 30
+_ONSET_DB = 9.0  # a bin that rises by more between two spectra starts a new phase
+_ONSET_DELAY = 60.0  # samples by which the frequencies of an onset start early or late
+_COHERENCE_DB = 12.0  # what a change of the coherence by one counts for, against decibels in a band
+_SPREAD_ROUNDS = 8
+_MOMENTUM = 0.99  # of the fast Griffin-Lim algorithm, as its authors advise
+
+
+class SpectralCodec(Pretransform):
+    """Audio ↔ latents in closed form, behind stable-audio-tools' ``Pretransform`` interface.
+
+    Deterministic: the same latents give the same samples, and nothing global (no random state) is read or changed.
+    The projection (``mean``, ``encoder``, ``decoder``) comes from :meth:`load_state_dict`; until then it maps everything to silence.
+
+    Args:
+        sample_rate: of the audio, in Hz. The bands are laid out in bins, so this only states what the codec was fitted to.
+        latent_channels: how many numbers describe a latent frame.
+        shared_rounds: rounds of Griffin-Lim on both channels as one.
+        channel_rounds: further rounds on each channel.
+    """
+
+    n_fft = 2048
+    hop = 512
+    stack = 2
+    bands = 192
+    groups = 12
+    floor_db = -90.0
+
+    def __init__(
+        self, *, sample_rate: int = 44100, latent_channels: int = 128, shared_rounds: int = 24, channel_rounds: int = 8
+    ):
+        super().__init__(enable_grad=False, io_channels=2, is_discrete=False)
+        self.sample_rate = sample_rate
+        self.encoded_channels = latent_channels
+        self.downsampling_ratio = self.hop * self.stack
+        self.shared_rounds, self.channel_rounds = shared_rounds, channel_rounds
+        width = 2 * self.stack * self.bands + self.groups
+        self.register_buffer("mean", torch.full((width,), self.floor_db))
+        self.register_buffer("encoder", torch.zeros(latent_channels, width))
+        self.register_buffer("decoder", torch.zeros(width, latent_channels))
+        self.register_buffer("window", torch.hann_window(self.n_fft), persistent=False)
+        self.register_buffer("bank", band_matrix(self.bands, self.n_fft // 2 + 1), persistent=False)
+        self.register_buffer("apart", _decorrelating_phase(self.n_fft // 2 + 1), persistent=False)
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Latents (batch, 128, frames) of audio (batch, 2, samples), float, nominally within -1 … 1.
+
+        The end is padded with silence to whole latent frames: frames = ceil(samples / 1,024), at least 1.
+        """
+        return torch.einsum("kd,bdf->bkf", self.encoder, self.features(x) - self.mean[:, None])
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Audio (batch, 2, frames * 1,024) of latents (batch, 128, frames). Finite for any latents, and bounded."""
+        z = torch.nan_to_num(z.to(self.decoder.dtype)).clamp(-_LARGEST, _LARGEST)
+        features = torch.einsum("dk,bkf->bdf", self.decoder, z) + self.mean[:, None]
+        return self.synthesise(features)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """What the projection is applied to: (batch, 780, frames), decibels. Of each latent frame: channel, spectrum, band; then coherence."""
+        samples = max(x.shape[-1], 1)
+        padded = -(-samples // self.downsampling_ratio) * self.downsampling_ratio
+        x = torch.nn.functional.pad(x.to(self.window.dtype), (0, padded - x.shape[-1]))
+        spectra = self._stft(x)
+        powers = self._to_bands(spectra.abs().square())
+        decibels = 10 * torch.log10(powers + 10 ** (self.floor_db / 10))
+        batch, channels, bands, count = decibels.shape
+        frames = count // self.stack
+        stacked = decibels.reshape(batch, channels, bands, frames, self.stack).permute(0, 1, 4, 2, 3)
+        return torch.cat([stacked.reshape(batch, -1, frames), self._coherence(spectra, powers)], dim=1)
+
+    def synthesise(self, features: torch.Tensor) -> torch.Tensor:
+        """Audio (batch, 2, frames * 1,024) of features (batch, 780, frames): the inverse of :meth:`features` but for phase."""
+        batch, _, frames = features.shape
+        decibels = features[:, : -self.groups].reshape(batch, 2, self.stack, self.bands, frames).permute(0, 1, 3, 4, 2)
+        decibels = decibels.reshape(batch, 2, self.bands, frames * self.stack).clamp(max=_TOP_DB)
+        powers = torch.where(
+            decibels > self.floor_db + _GATE_DB, 10 ** (decibels / 10) - 10 ** (self.floor_db / 10), 0.0
+        )
+        magnitudes = self._spread(powers).sqrt()
+        shared = magnitudes.square().mean(1).sqrt()
+        phase = self._griffin_lim(shared, self._first_phase(shared), self.shared_rounds)
+        coherence = (features[:, -self.groups :] / _COHERENCE_DB + 1).clamp(-1, 1)
+        phases = self._stereo_phase(phase, coherence)
+        phases = self._griffin_lim(magnitudes, phases, self.channel_rounds)
+        return self._istft(magnitudes * phases)
+
+    def _stft(self, x: torch.Tensor) -> torch.Tensor:
+        """(…, samples) → (…, bins, samples / hop); spectrum m is centred on sample (m + 1/2) hop. A full-scale sine has magnitude 1."""
+        margin = (self.n_fft - self.hop) // 2
+        pieces = torch.nn.functional.pad(x, (margin, margin)).unfold(-1, self.n_fft, self.hop)
+        return torch.fft.rfft(pieces * (self.window * (2 / self.window.sum()))).transpose(-1, -2)
+
+    def _istft(self, spectra: torch.Tensor) -> torch.Tensor:
+        """The least-squares inverse of :meth:`_stft`."""
+        pieces = torch.fft.irfft(spectra.transpose(-1, -2), n=self.n_fft) * self.window
+        weight = self.window.square().expand(pieces.shape[-2], -1)
+        margin = (self.n_fft - self.hop) // 2
+        audio = _overlap_add(pieces, self.hop) / _overlap_add(weight, self.hop).clamp(min=1e-8)
+        return audio[..., margin:-margin] * (self.window.sum() / 2)
+
+    def _to_bands(self, powers: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("nk,...kt->...nt", self.bank, powers)
+
+    def _spread(self, powers: torch.Tensor) -> torch.Tensor:
+        """Powers in bins whose bands have the given powers: Richardson-Lucy rounds, which never go below zero."""
+        back = self.bank.T
+        result = torch.einsum("kn,...nt->...kt", back / self.bank.sum(1), powers)
+        for _ in range(_SPREAD_ROUNDS):
+            ratio = powers / self._to_bands(result).clamp(min=1e-12)
+            result = result * torch.einsum("kn,...nt->...kt", back, ratio)
+        return result
+
+    def _coherence(self, spectra: torch.Tensor, powers: torch.Tensor) -> torch.Tensor:
+        """(batch, 12, frames): 0 where the channels are alike, -12 where unrelated, -24 where opposed; silence counts as alike."""
+        across = self._to_bands((spectra[:, 0] * spectra[:, 1].conj()).real)
+        three = torch.stack([across, powers[:, 0], powers[:, 1]])
+        grouped = three.unflatten(2, (self.groups, -1)).sum(3)
+        width = 4 * self.stack + 1
+        smooth = torch.nn.functional.avg_pool1d(
+            grouped.flatten(0, 2)[:, None], width, stride=1, padding=width // 2, count_include_pad=False
+        ).reshape(grouped.shape)[..., :: self.stack]
+        quiet = 10 ** (self.floor_db / 10) * self.bands / self.groups
+        coherence = (smooth[0] + quiet) / ((smooth[1] * smooth[2]).sqrt() + quiet)
+        return (coherence.clamp(-1, 1) - 1) * _COHERENCE_DB
+
+    def _first_phase(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """Unit phasors to start from: each bin turns with the frequency that the slope of the spectrum around it implies, from its last onset.
+
+        An onset starts as an impulse in the middle of its spectrum, its frequencies a little apart: in step they would
+        add up to a peak that hardly any sound has.
+        """
+        logs = torch.log(magnitudes.clamp(min=1e-6))
+        slope = torch.nn.functional.pad(logs, (0, 0, 1, 1), mode="replicate")
+        slope = (slope[..., 2:, :] - slope[..., :-2, :]) / 2
+        bins = torch.arange(magnitudes.shape[-2], device=magnitudes.device, dtype=magnitudes.dtype)[:, None]
+        turn = self.hop / (0.25645 * self.n_fft) * slope + 2 * math.pi * torch.remainder(
+            bins * self.hop / self.n_fft, 1.0
+        )
+        total = torch.cumsum(turn.double(), -1)
+        rise = torch.diff(logs, dim=-1, prepend=logs[..., :1])
+        times = torch.arange(logs.shape[-1], device=logs.device).expand(logs.shape)
+        onset = torch.where(rise > _ONSET_DB * math.log(10) / 20, times, 0).cummax(-1).values
+        phase = torch.remainder(total - total.gather(-1, onset), 2 * math.pi).to(
+            magnitudes.dtype
+        ) + math.pi * torch.remainder(bins, 2)
+        phase = phase + torch.cumsum(2 * math.pi / self.n_fft * _ONSET_DELAY * torch.cos(bins / 40), 0)
+        return torch.polar(torch.ones_like(phase), phase)
+
+    def _stereo_phase(self, phase: torch.Tensor, coherence: torch.Tensor) -> torch.Tensor:
+        """Phasors (batch, 2, bins, spectra) of two channels as coherent as asked, from those of both together (batch, bins, spectra)."""
+        per_band = coherence.repeat_interleave(self.stack, -1).repeat_interleave(self.bands // self.groups, 1)
+        angle = torch.arccos(torch.einsum("nk,bnt->bkt", self.bank, per_band).clamp(-1, 1)) / 2
+        middle, side = phase * angle.cos(), phase * self.apart[:, None] * angle.sin()
+        both = torch.stack([middle + side, middle - side], 1)
+        return both / both.abs().clamp(min=1e-8)
+
+    def _griffin_lim(self, magnitudes: torch.Tensor, phase: torch.Tensor, rounds: int) -> torch.Tensor:
+        before = None
+        for _ in range(rounds):
+            consistent = self._stft(self._istft(magnitudes * phase))
+            ahead = consistent if before is None else consistent + _MOMENTUM * (consistent - before)
+            phase = ahead / ahead.abs().clamp(min=1e-12)
+            before = consistent
+        return phase
+
+
+def band_matrix(bands: int, bins: int) -> torch.Tensor:
+    """(bands, bins), non-negative: how each bin's energy is shared among bands; each column sums to 1.
+
+    Triangles about centres that are one bin apart at first, and by an equal ratio from where that is wider.
+    """
+    low, high = 1.0, float(bins)
+    for _ in range(
+        60
+    ):  # n one-bin steps and then steps of ratio 1 + 1/n reach the last bin in as many bands: solve for n
+        knee = (low + high) / 2
+        reached = knee + math.log((bins - 1) / knee) / math.log1p(1 / knee)
+        low, high = (knee, high) if reached < bands - 1 else (low, knee)
+    steps = torch.arange(bands, dtype=torch.float64)
+    centres = torch.where(steps <= knee, steps, knee * torch.exp((steps - knee) * math.log1p(1 / knee)))
+    centres[-1] = bins - 1
+    place = torch.arange(bins, dtype=torch.float64)
+    above = torch.searchsorted(centres, place, right=True).clamp(1, bands - 1)
+    share = ((place - centres[above - 1]) / (centres[above] - centres[above - 1])).clamp(0, 1)
+    matrix = torch.zeros(bands, bins, dtype=torch.float64)
+    columns = torch.arange(bins)
+    matrix[above - 1, columns] = 1 - share
+    matrix[above, columns] += share
+    return matrix.float()
+
+
+def _decorrelating_phase(bins: int) -> torch.Tensor:
+    """Unit phasors of a fixed all-pass with group delays within about 10 ms: a walk along frequency."""
+    steps = torch.rand(bins, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    walk = torch.cumsum(1.3 * steps, 0)
+    return torch.polar(torch.ones(bins), walk)
+
+
+def _overlap_add(pieces: torch.Tensor, hop: int) -> torch.Tensor:
+    """Sum of pieces (…, count, length), each ``hop`` after the one before: (…, (count - 1) * hop + length)."""
+    parts = pieces.unflatten(-1, (-1, hop))
+    count, overlap = parts.shape[-3], parts.shape[-2]
+    total = pieces.new_zeros(*pieces.shape[:-2], count + overlap - 1, hop)
+    for part in range(overlap):
+        total[..., part : part + count, :] += parts[..., part, :]
+    return total.flatten(-2)
