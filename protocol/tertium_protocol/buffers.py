@@ -39,7 +39,7 @@ class AudioBuffer:
     data: bytes | memoryview
 
     def __post_init__(self) -> None:
-        if self.format not in SAMPLE_BYTES:
+        if not isinstance(self.format, str) or self.format not in SAMPLE_BYTES:
             near = nearest(str(self.format), SAMPLE_BYTES) or ", ".join(SAMPLE_BYTES)
             remedy = f"Did you mean {near}?" if near in SAMPLE_BYTES else f"Use one of {near}."
             raise ProtocolError(

@@ -205,7 +205,9 @@ def _unknown_field(row: Command, name: str, value: Any) -> ProtocolError:
 
 def _explained(row: Command, problem: ValidationError) -> ProtocolError:
     """The first fault, a missing field before a wrong one, in our words."""
-    faults = sorted(problem.errors(include_url=False), key=lambda fault: fault["type"] != "missing")
+    faults = sorted(
+        problem.errors(include_url=False, include_input=False), key=lambda fault: fault["type"] != "missing"
+    )
     fault = faults[0]
     context = fault.get("ctx", {})
     field = context.get("field") or str(fault["loc"][0])

@@ -39,6 +39,8 @@ def shown(value: Any) -> Any:
         return value
     if isinstance(value, float) and value == value and abs(value) != float("inf"):
         return value
+    if isinstance(value, int):
+        return f"a whole number of {value.bit_length()} bits"
     text = value if isinstance(value, str) else repr(value)
     text = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"

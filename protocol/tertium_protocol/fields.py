@@ -11,6 +11,8 @@ from typing import Any
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
+from tertium_protocol.errors import shown
+
 INT32 = (-(2**31), 2**31 - 1)
 LONGEST_PATH = 4096
 LONGEST_PROMPT = 2000
@@ -23,11 +25,17 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
 
 
 def _plain(value: float) -> str:
-    return f"{value:g}" if abs(value) < 1e6 else str(int(value))
+    """A number as a sentence has it, in a few characters."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if abs(value) >= 2**53:
+        return "a far larger number" if value > 0 else "a far smaller number"
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def _refuse(code: str, problem: str, value: Any, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError(code, "{problem}", {"problem": problem, "value": value, "remedy": remedy})
+    problem = problem.encode("utf-8", "replace").decode("utf-8")
+    return PydanticCustomError(code, "{problem}", {"problem": problem, "value": shown(value), "remedy": remedy})
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,8 @@ class Integer:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _refuse("bad_type", f"must be a whole number; got {_kind_of(value)}.", value, wanted)
-        if not math.isfinite(value) or value != int(value):
-            raise _refuse("bad_type", f"must be a whole number; got {value}.", value, wanted)
+        if isinstance(value, float) and not value.is_integer():
+            raise _refuse("bad_type", f"must be a whole number; got {_plain(value)}.", value, wanted)
         if not self.minimum <= value <= self.maximum:
             problem = f"must lie between {self.minimum} and {self.maximum}; got {_plain(value)}."
             raise _refuse("out_of_range", problem, value, wanted)
@@ -88,7 +96,7 @@ class Number:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _refuse("bad_type", f"must be a number; got {_kind_of(value)}.", value, wanted)
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise _refuse("bad_type", f"must be a finite number; got {value}.", str(value), wanted)
         if not self.minimum <= value <= self.maximum:
             problem = f"must lie between {_plain(self.minimum)} and {_plain(self.maximum)}; got {_plain(value)}."
@@ -198,7 +206,7 @@ def _kind_of(value: Any) -> str:
     if isinstance(value, bool):
         return "true or false"
     if isinstance(value, int | float):
-        return f"the number {value}"
+        return f"the number {_plain(value)}"
     if isinstance(value, str):
         return f"the text “{value[:60]}”"
     if isinstance(value, list | tuple):

@@ -25,7 +25,8 @@ DEEPEST = 12
 TOPIC = "tertium."
 
 _REQUEST_KEYS = ("tertium", "id", "command", "fields", "buffers", "token")
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+"""Takes an unfinished string to the end of the text, so that a search never begins within one: the search is linear."""
 _SHAPE = 'A header is {"tertium": "1.0", "id": …, "command": …, "fields": {…}}.'
 
 
@@ -193,8 +194,8 @@ def _header(frames: Sequence[bytes], largest: int) -> dict[str, Any]:
 def _check_depth(text: str) -> None:
     """Refuse deep nesting before the JSON parser, which recurses, sees it."""
     depth = 0
-    for bracket in re.finditer(r"[\[\]{}]", _STRINGS.sub("", text)):
-        depth += 1 if bracket.group() in "[{" else -1
+    for token in _STRING_OR_BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token.group(), 0)
         if depth > DEEPEST:
             raise _bad(f"The header is nested more than {DEEPEST} deep.", _SHAPE)
 

@@ -26,6 +26,8 @@ LARGEST_DATAGRAM = 32768
 MOST_ARGUMENTS = 128
 MOST_MESSAGES = 16
 LONGEST_ID = 64
+LARGEST_FLOAT = (2 - 2.0**-23) * 2.0**127
+"""Of float32."""
 ANSWERS = (*EVENT_NAMES, "item", "part")
 """Addresses that only the daemon sends. It ignores them when they come in, so that two daemons never answer each other for ever."""
 
@@ -101,6 +103,8 @@ def encode_message(address: str, arguments: list[Value]) -> bytes:
             raise ProtocolError("bad_type", f"OSC carries no {type(value).__name__} here.", None, value, _TYPES)
         if isinstance(value, int) and not INT32[0] <= value <= INT32[1]:
             raise ProtocolError("bad_type", f"{value} does not fit 32 bits.", None, value, "Send it as text.")
+        if isinstance(value, float) and not abs(value) <= LARGEST_FLOAT:
+            raise ProtocolError("bad_type", f"{value} does not fit a float of 32 bits.", None, value, _TYPES)
         if isinstance(value, str) and not storable(value):
             raise ProtocolError("bad_type", "OSC carries no NUL and no half surrogate pair.", None, value, _TYPES)
         builder.add_arg(value, "i" if isinstance(value, int) else "f" if isinstance(value, float) else "s")

@@ -17,7 +17,7 @@ from tertium_protocol.commands import COMMANDS
 from tertium_protocol.errors import ProtocolError
 from tertium_protocol.events import Answer, RequestId
 from tertium_protocol.fields import INT32, storable
-from tertium_protocol.osc import ANSWERS, PREFIX, Value, decode_messages, encode_message
+from tertium_protocol.osc import ANSWERS, LARGEST_FLOAT, PREFIX, Value, decode_messages, encode_message
 
 LARGEST_ANSWER = 1396
 """Bytes of the largest datagram sent: the greatest multiple of 4 below 1,400."""
@@ -139,7 +139,7 @@ def _value(value: Any) -> Value:
     if isinstance(value, int):
         return value if INT32[0] <= value <= INT32[1] else str(value)
     if isinstance(value, float):
-        return value if abs(value) <= 3.4028234e38 else repr(value)
+        return value if abs(value) <= LARGEST_FLOAT else repr(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text if storable(text) else text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 

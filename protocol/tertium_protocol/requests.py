@@ -40,7 +40,7 @@ class Request(BaseModel):
 
 
 class Hello(Request):
-    client: Annotated[str | None, Text("name of the client, for the log", longest=64)] = None
+    client: Annotated[str | None, Text("name of the client, for the log", longest=64, absent="none")] = None
     protocol: Annotated[
         str | None, Text("protocol version that the client speaks", longest=16, absent="the daemon's")
     ] = None
@@ -75,7 +75,12 @@ class Subscribe(Request):
 
 class AddSound(Request):
     path: Annotated[
-        str | None, Text("absolute path of an audio file; over ZeroMQ a buffer may come instead", longest=LONGEST_PATH)
+        str | None,
+        Text(
+            "absolute path of an audio file; over ZeroMQ a buffer may come instead",
+            longest=LONGEST_PATH,
+            absent="the buffer",
+        ),
     ] = None
     name: Annotated[
         str | None, Text("what to call the sound", longest=100, file_stem=True, absent="the file's name")

@@ -1,0 +1,79 @@
+"""A small ZeroMQ peer with real sockets that answers as a test tells it to; it computes nothing."""
+
+import json
+import os
+import threading
+
+import zmq
+
+from tertium_protocol import frames
+from tertium_protocol.errors import ProtocolError
+from tertium_protocol.events import Answer
+
+HELLO = {"protocol": "1.0", "version": "0", "pid": 1, "home": "/", "model": "none", "state": "ready"}
+
+
+class Peer:
+    """Answers each call with what ``answers[command](call)`` returns: a list of Answer or (Answer, buffers)."""
+
+    def __init__(self, home, answers, *, token=None):
+        self.calls = []
+        self._answers = {"hello": lambda call: [reply(call, HELLO)], **answers}
+        self._token = token
+        self._context = zmq.Context()
+        self._router = self._context.socket(zmq.ROUTER)
+        self._publisher = self._context.socket(zmq.PUB)
+        ports = [socket.bind_to_random_port("tcp://127.0.0.1") for socket in (self._router, self._publisher)]
+        self._sequence = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        said = {
+            "pid": os.getpid(),
+            "zmq": f"tcp://127.0.0.1:{ports[0]}",
+            "events": f"tcp://127.0.0.1:{ports[1]}",
+            "token": token,
+        }
+        (home / "daemon.json").write_text(json.dumps(said))
+
+    def close(self):
+        self._ended.set()
+        self._thread.join()
+        self._context.destroy(linger=0)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _serve(self):
+        while not self._ended.is_set():
+            if not self._router.poll(20):
+                continue
+            identity, *message = self._router.recv_multipart()
+            for sent in self._handle(message):
+                answer, buffers = sent if isinstance(sent, tuple) else (sent, ())
+                self._router.send_multipart([identity, *frames.encode_answer(answer, buffers)])
+                if answer.event not in ("reply", "error"):
+                    self._sequence += 1
+                    self._publisher.send_multipart(frames.encode_event(answer, self._sequence))
+
+    def _handle(self, message):
+        call = frames.decode_call(message)
+        self.calls.append(call)
+        if call.token != self._token:
+            return [refusal(call, ProtocolError("not_allowed", "The token is wrong.", "token"))]
+        return self._answers[call.command](call)
+
+
+def reply(call, fields):
+    return Answer(id=call.id, event="reply", command=call.command, fields=fields)
+
+
+def refusal(call, error):
+    return Answer(id=call.id, event="error", command=call.command, fields=error.fields())
+
+
+def event(call, name, **fields):
+    return Answer(id=call.id, event=name, command=call.command, fields={"job": "j1", **fields})
