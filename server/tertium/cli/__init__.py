@@ -1,0 +1,50 @@
+"""The command line. ``main`` is what ``tertium`` and ``python -m tertium`` run.
+
+Exit status: 0 done, 1 failed, 2 the request was wrong, 130 interrupted.
+"""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status. Nothing is imported that the command does not need: ``doctor`` helps where all else is broken."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["doctor"]:
+        from tertium.doctor import main as doctor
+
+        return doctor(arguments[1:])
+    try:
+        from tertium.cli import commands
+    except ImportError as error:
+        name = error.name or "a package"
+        print(f"Error: {name} cannot be imported ({error}). Run: tertium doctor", file=sys.stderr)
+        return 1
+    try:
+        with _ended_like_interrupted(besides=arguments[:1] == ["serve"]):
+            return commands.run(arguments)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # as in `tertium jobs | head`
+        sys.stderr.close()
+        return 1
+
+
+@contextlib.contextmanager
+def _ended_like_interrupted(*, besides: bool) -> Iterator[None]:
+    """A closed terminal or a SIGTERM ends a command as Ctrl-C does: its job cancelled, its daemon stopped. The daemon sees to itself."""
+    names = [] if besides else ["SIGTERM", "SIGHUP"]
+    before = {}
+    for name in names:
+        with contextlib.suppress(AttributeError, ValueError):  # not on this system; not in the main thread
+            before[name] = signal.signal(getattr(signal, name), signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)

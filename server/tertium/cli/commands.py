@@ -1,0 +1,61 @@
+"""From arguments to what is done: each command's own function, and one place where errors become words."""
+
+import argparse
+from collections.abc import Callable
+
+from tertium.cli import making, parser, telling
+from tertium.cli.output import KNOWN, Output
+from tertium.cli.running import Wanted
+
+ENGINE_OPTIONS = ("model", "device", "precision")
+
+
+def run(arguments: list[str]) -> int:
+    """Do what the arguments say; returns the exit status."""
+    output = Output(machine="--json" in arguments)
+    try:
+        parsed = parser.build().parse_args(arguments)
+        COMMANDS[parsed.command](parsed, output)
+    except SystemExit as end:  # --help and --version
+        return int(end.code or 0)
+    except KNOWN as error:
+        return output.error(error)
+    return 0
+
+
+def _serve(arguments: argparse.Namespace, output: Output) -> None:
+    from tertium import config
+
+    names = ("home", "osc", "zmq", *ENGINE_OPTIONS, "queue", "log_json")
+    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    settings = config.settings(**given, allow=tuple(arguments.allow or ()))
+    from tertium import daemon  # after the settings: what is wrong with them is said at once
+
+    daemon.run(settings)
+
+
+def _make(arguments: argparse.Namespace, output: Output) -> None:
+    fields = making.checked_fields(arguments.command, parser.request_fields(arguments), arguments.output)
+    copies = making.copies(arguments)
+    making.make(arguments.command, fields, _wanted(arguments, fields), copies, output)
+
+
+def _tell(tell: Callable) -> Callable:
+    def told(arguments: argparse.Namespace, output: Output) -> None:
+        tell(parser.request_fields(arguments), _wanted(arguments, {}), output)
+
+    return told
+
+
+def _wanted(arguments: argparse.Namespace, fields: dict) -> Wanted:
+    engine = {name: value for name in ENGINE_OPTIONS if (value := getattr(arguments, name, None)) is not None}
+    return Wanted(home=arguments.home, engine=engine, allow=making.folders(fields))
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Output], None]] = {
+    "serve": _serve,
+    **dict.fromkeys(parser.MAKING, _make),
+    "status": _tell(telling.status),
+    "jobs": _tell(telling.jobs),
+    "models": _tell(telling.models),
+}

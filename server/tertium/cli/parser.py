@@ -1,0 +1,138 @@
+"""The arguments, made from the protocol's own table of commands: their ranges, defaults and help are written there alone."""
+
+import argparse
+from typing import NoReturn
+
+from tertium import __version__
+from tertium.config import DEFAULT_OSC, DEVICES, PRECISIONS
+from tertium.errors import TertiumError
+from tertium_protocol.commands import COMMANDS, describe
+
+POSITIONAL = {
+    "fuse": ("original", "reference"), "vary": ("original",), "invert": ("original",), "generate": ("prompt",),
+    "jobs": (), "status": (), "models": (),
+}  # fmt: skip
+OPTIONAL_POSITIONAL = {("fuse", "reference")}
+MAKING = ("fuse", "invert", "generate", "vary")
+
+
+class Parser(argparse.ArgumentParser):
+    """Argparse, but what is wrong is raised as an error like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise TertiumError("bad_message", f"{message[:1].upper()}{message[1:]}.", remedy=f"See: {self.prog} --help")
+
+
+def build() -> Parser:
+    """The whole parser; the parsed arguments have ``command`` and the options as attributes."""
+    parser = Parser(prog="tertium", description="Two sounds in, a third out.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"tertium {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _serve(commands)
+    for name in POSITIONAL:
+        _command(commands, name)
+    commands.add_parser("doctor", help="Says what is installed, and what to do about what is not.")
+    return parser
+
+
+def request_fields(arguments: argparse.Namespace) -> dict:
+    """The fields of the request that the arguments ask for; what was not given is left out."""
+    names = COMMANDS[arguments.command].request.model_fields
+    return {name: value for name in names if (value := getattr(arguments, name, None)) is not None}
+
+
+def _command(commands: argparse._SubParsersAction, name: str) -> None:
+    summary = COMMANDS[name].summary
+    parser = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+    for parameter in describe(name).commands[0].parameters:
+        _parameter(parser, name, parameter)
+    if name in MAKING:
+        _result_options(parser, name)
+    _common_options(parser, starts_daemon=name in (*MAKING, "models"))
+
+
+def _parameter(parser: Parser, command: str, parameter) -> None:
+    help = _help(parameter)
+    if parameter.name in POSITIONAL[command]:
+        optional = {"nargs": "?"} if (command, parameter.name) in OPTIONAL_POSITIONAL else {}
+        parser.add_argument(parameter.name, metavar=parameter.name.upper(), help=help, **optional)
+        return
+    kinds = {"integer": "N", "number": "X", "text": "TEXT", "choice": "WORD"}
+    parser.add_argument(
+        f"--{parameter.name.replace('_', '-')}", dest=parameter.name, metavar=kinds[parameter.type], help=help,
+        type=_number if parameter.type in ("integer", "number") else str,
+    )  # fmt: skip
+
+
+def _number(text: str) -> int | float | str:
+    """A number if the text is one; what is not is left for the protocol to refuse in its own words."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _help(parameter) -> str:
+    said = [parameter.help.replace("absolute path", "path")]  # made absolute before it is sent
+    unit = f" {parameter.unit}" if parameter.unit else ""
+    if parameter.choices:
+        said.append(", ".join(parameter.choices))
+    elif parameter.minimum is not None:
+        said.append(f"{_plain(parameter.minimum)} … {_plain(parameter.maximum)}{unit}")
+    if parameter.default is not None:
+        said.append(f"default {parameter.default}")
+    elif parameter.absent:
+        said.append(f"default: {parameter.absent}")
+    return "; ".join(said).replace("%", "%%")
+
+
+def _plain(number: float) -> str:
+    return f"{number:g}" if number < 1e6 else str(int(number))
+
+
+def _result_options(parser: Parser, name: str) -> None:
+    out = {"invert": "where to copy the latents (.safetensors)"}.get(name, "where to copy the result (.wav or .flac)")
+    parser.add_argument("-o", "--output", metavar="FILE", help=f"{out}; default: it stays in the daemon's folder")
+    if name == "invert":
+        parser.add_argument("--reconstruct", metavar="FILE", help="where to copy the reconstruction (.wav or .flac)")
+    else:
+        parser.add_argument("--plot", metavar="FILE", help="draw the spectrograms of all the sounds into this PNG file")
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
+
+
+def _common_options(parser: Parser, *, starts_daemon: bool) -> None:
+    parser.add_argument(
+        "--home", metavar="DIR", help="the daemon's folder; default: $TERTIUM_HOME, else the user's data folder"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for machines")
+    if starts_daemon:
+        group = parser.add_argument_group("if no daemon runs, and one is started for this call")
+        _engine_options(group)
+
+
+def _engine_options(parser) -> None:
+    parser.add_argument("--model", help="name or folder of the model; default pocket")
+    parser.add_argument("--device", choices=DEVICES, help="default auto")
+    parser.add_argument("--precision", choices=PRECISIONS, help="default auto")
+
+
+def _serve(commands: argparse._SubParsersAction) -> None:
+    summary = "Serves Live, SuperCollider and this command line until it is stopped."
+    parser = commands.add_parser("serve", help=summary, description=summary, allow_abbrev=False)
+    parser.add_argument(
+        "--home", metavar="DIR", help="the daemon's folder; default: $TERTIUM_HOME, else the user's data folder"
+    )
+    parser.add_argument("--osc", metavar="HOST:PORT", help=f"where to take OSC; default {DEFAULT_OSC}, port 0 for any")
+    parser.add_argument(
+        "--zmq",
+        metavar="ENDPOINT",
+        help="where to take ZeroMQ, such as tcp://127.0.0.1:7701; default: a socket in the home",
+    )
+    _engine_options(parser)
+    parser.add_argument(
+        "--allow", metavar="DIR", action="append", help="a further folder that clients may name files in; repeatable"
+    )
+    parser.add_argument("--queue", metavar="N", type=int, help="how many jobs may wait; default 256")
+    parser.add_argument("--log-json", action="store_true", help="log one JSON object a line")

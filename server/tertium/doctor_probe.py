@@ -1,0 +1,56 @@
+"""What ``tertium doctor`` cannot look at in its own process, because it may be broken: PyTorch, stable-audio-tools and the hub. Prints JSON."""
+
+import contextlib
+import json
+import sys
+
+
+def device() -> dict:
+    """The device that the engine would choose, and what is to be known of it."""
+    import torch
+
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        detail = f"{torch.cuda.get_device_name()}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free, PyTorch {torch.__version__}"
+        return {"kind": "cuda", "detail": detail}
+    if torch.backends.mps.is_available():
+        return {"kind": "mps", "detail": f"PyTorch {torch.__version__}"}
+    return {"kind": "cpu", "detail": f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}"}
+
+
+def upstream() -> str | None:
+    """Why stable-audio-tools cannot be used, or None."""
+    from tertium.engine import upstream
+
+    try:
+        for module in ("stable_audio_tools.models.factory", "k_diffusion.sampling"):
+            upstream.load(module)
+    except Exception as error:  # whatever it is, it is what the doctor wants to know
+        return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return None
+
+
+def hub() -> dict:
+    """Which published models are in the hub's cache, and whether there is a token. The token itself is not told."""
+    try:
+        import huggingface_hub
+        from huggingface_hub import constants
+
+        from tertium.engine.hub import REPOSITORIES
+
+        models = {
+            name: all(
+                isinstance(huggingface_hub.try_to_load_from_cache(repository, filename), str)
+                for filename in ("model_config.json", "model.safetensors")
+            )
+            for name, repository in REPOSITORIES.items()
+        }
+        return {"cache": constants.HF_HUB_CACHE, "models": models, "token": huggingface_hub.get_token() is not None}
+    except Exception as error:
+        return {"broken": str(error) or type(error).__name__}
+
+
+if __name__ == "__main__":
+    with contextlib.redirect_stdout(sys.stderr):  # for those that print when they are imported
+        facts = {"device": device(), "upstream": upstream(), "hub": hub()}
+    print(json.dumps(facts))

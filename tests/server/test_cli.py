@@ -1,0 +1,272 @@
+"""The command line without a daemon: arguments made from the protocol's table, refusals in one sentence, and the doctor."""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tertium import __version__, audio, child, doctor
+from tertium.cli import main, making, output, parser, running
+from tertium.errors import TertiumError
+from tertium_protocol.client import NoDaemon
+from tertium_protocol.errors import ERROR_CODES
+from tests.server.sounds import tone
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERTIUM_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "clip.wav"
+    audio.write(path, tone(), 44_100, format="wav")
+    return str(path)
+
+
+def said(capsys, *arguments) -> tuple[int, str, str]:
+    status = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def parse(*arguments) -> argparse.Namespace:
+    return parser.build().parse_args(list(arguments))
+
+
+def test_version_and_help(capsys):
+    assert said(capsys, "--version")[:2] == (0, f"tertium {__version__}\n")
+    status, out, _ = said(capsys, "--help")
+    assert status == 0
+    for command in ("serve", "fuse", "invert", "generate", "vary", "status", "jobs", "models", "doctor"):
+        assert f"    {command} " in out
+
+
+def test_the_help_of_a_command_is_the_protocols(capsys):
+    _, out, _ = said(capsys, "fuse", "--help")
+    plain = " ".join(out.split())
+    for option in (
+        "--blend",
+        "--intervention",
+        "--steps",
+        "--order",
+        "--eta",
+        "--hold",
+        "--seed",
+        "--plot",
+        "--output",
+        "-o",
+    ):
+        assert option in plain
+    assert "sampling steps; with a deadline, at most so many; 1 … 500; default 50" in plain
+    assert "0 … 2147483647" in plain
+
+
+def test_options_become_fields_and_what_is_absent_is_left_out():
+    arguments = parse(
+        "fuse", "a.wav", "b.wav", "--steps", "20", "--eta", "0.5", "--sample-rate", "48000", "--name", "x"
+    )
+    assert parser.request_fields(arguments) == {
+        "original": "a.wav", "reference": "b.wav", "steps": 20, "eta": 0.5, "sample_rate": 48_000, "name": "x",
+    }  # fmt: skip
+    assert parser.request_fields(parse("generate", "a low hum")) == {"prompt": "a low hum"}
+    assert parser.request_fields(parse("jobs", "--state", "done")) == {"state": "done"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "required: COMMAND. See: tertium --help"),
+        (["fuse"], "required: ORIGINAL. See: tertium fuse --help"),
+        (["frob"], "invalid choice: 'frob'"),
+        (["fuse", "CLIP", "CLIP", "--step", "4"], "Unrecognized arguments: --step 4"),
+        (["fuse", "CLIP", "CLIP", "--steps", "0"], "steps must lie between 1 and 500; got 0. Give it a whole number"),
+        (["fuse", "CLIP", "CLIP", "--steps", "many"], "steps must be a whole number; got the text “many”."),
+        (["fuse", "CLIP", "CLIP", "--eta", "-0.1"], "eta must lie between 0 and 1; got -0.1."),
+        (["fuse", "CLIP", "CLIP", "--blend", "nan"], "blend must be a finite number"),
+        (["fuse", "CLIP", "CLIP", "--blend", ".5", "--intervention", "3"], "Send one of the two."),
+        (["fuse", "CLIP"], "reference is missing, and so is prompt"),
+        (["fuse", "CLIP", "gone.wav"], "There is no file 'gone.wav'. Check the path"),
+        (["fuse", "gone", "CLIP"], "There is no file 'gone'. Check the path"),
+        (["fuse", "CLIP", "CLIP", "--anchor", "cleam"], "Did you mean clean?"),
+        (["fuse", "CLIP", "CLIP", "-o", "a.mp3"], "'a.mp3' does not end in .wav or .flac."),
+        (["fuse", "CLIP", "CLIP", "-o", "no/a.wav"], "There is no folder"),
+        (["fuse", "CLIP", "CLIP", "-o", "CLIP"], "exists already. Choose another name, or replace a file with --force."),
+        (["fuse", "CLIP", "CLIP", "--plot", "a.jpg"], "'a.jpg' does not end in .png."),
+        (["invert", "CLIP", "-o", "a.wav"], "'a.wav' does not end in .safetensors."),
+        (["invert", "CLIP", "--reconstruct-from", "60"], "reconstruct_from must lie between 0 and steps, which is 50"),
+        (["generate", " "], "prompt must not be empty."),
+        (["serve", "--osc", "0.0.0.0:7700"], "can be reached by other machines"),
+        (["serve", "--allow", "/no/such/folder"], "--allow names no folder"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_at_once_in_a_sentence_and_starts_nothing(
+    capsys, clip, tmp_path, monkeypatch, arguments, text
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(running.subprocess, "Popen", None)
+    status, out, err = said(capsys, *[clip if argument == "CLIP" else argument for argument in arguments])
+    assert (status, out) == (2, "")
+    assert err.startswith("Error: ") and err.count("\n") == 1 and "Traceback" not in err
+    assert text in err
+
+
+def test_machines_get_one_object(capsys, clip):
+    status, out, err = said(capsys, "fuse", clip, clip, "--steps", "0", "--json")
+    assert (status, err) == (2, "")
+    error = json.loads(out)["error"]
+    assert (error["code"], error["field"], error["value"]) == ("out_of_range", "steps", 0)
+    assert error["message"] and error["remedy"]
+
+
+@pytest.mark.parametrize("command", ["status", "jobs"])
+def test_asking_starts_no_daemon(capsys, tmp_path, command):
+    status, out, err = said(capsys, command)
+    assert (status, out) == (1, "")
+    assert err == f"Error: No daemon runs in {tmp_path / 'home'}. Start one with: tertium serve\n"
+    assert not (tmp_path / "home").exists()
+    assert json.loads(said(capsys, command, "--json")[1])["error"]["code"] == "no_daemon"
+
+
+def test_sounds_are_paths_ids_or_for_the_reference_checkpoints(clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fields = making.checked_fields("fuse", {"original": "clip.wav", "reference": "my voice"}, None)
+    assert fields == {"original": clip, "reference": "my voice"}
+    fields = making.checked_fields("fuse", {"original": "0123abcd", "reference": clip}, "out.FLAC")
+    assert fields == {"original": "0123abcd", "reference": clip, "format": "flac"}
+    assert making.checked_fields("generate", {"prompt": "hum", "format": "wav"}, "a.wav")["format"] == "wav"
+
+
+def test_a_daemon_of_our_own_may_read_where_the_sounds_really_are(clip, tmp_path):
+    link = tmp_path / "links" / "kick.wav"
+    link.parent.mkdir()
+    link.symlink_to(clip)
+    assert making.folders({"original": str(link), "reference": "0123abcd", "prompt": "/x"}) == (tmp_path,)
+    wanted = running.Wanted(home="h", engine={"model": "pocket"}, allow=(tmp_path,))
+    tail = running.serve_arguments(wanted)[3:]
+    assert tail == ["--osc", "127.0.0.1:0", "--model", "pocket", "--allow", str(tmp_path)]
+    assert parse(*running.serve_arguments(wanted)).command == "serve"
+
+
+def test_copies_replace_nothing_unless_forced(tmp_path):
+    path = tmp_path / "a.wav"
+    making.put(b"one", path, replace=False)
+    with pytest.raises(TertiumError, match="exists already"):
+        making.put(b"two", path, replace=False)
+    assert path.read_bytes() == b"one"
+    making.put(b"two", path, replace=True)
+    assert path.read_bytes() == b"two"
+    assert os.listdir(tmp_path) == ["a.wav"]
+
+
+def test_exit_statuses():
+    assert {code for code in ERROR_CODES if output.exit_status(code) == 1} == {
+        "model_unavailable", "deadline", "busy", "out_of_memory", "disk_full", "worker_died", "internal",
+    }  # fmt: skip
+    assert output.exit_status(output.describe_error(NoDaemon("none"))["code"]) == 1
+
+
+def test_a_daemon_that_does_not_start_is_explained(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "serve_arguments", lambda wanted: ["serve", "--osc", "nowhere"])
+    with (
+        pytest.raises(TertiumError) as caught,
+        running.running_or_started(running.Wanted(), output.Output(machine=True)),
+    ):
+        pass
+    assert "The daemon did not start: Error: 'nowhere' has no port number." in caught.value.message
+    assert caught.value.remedy == "Run: tertium doctor"
+
+
+def run_python(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=child.environment() | environment,
+        check=False,
+    )
+
+
+def test_without_packages_there_is_a_sentence_and_a_doctor(tmp_path):
+    """-S hides the installed packages: what is left is the standard library and this code."""
+    run = run_python("-S", "-m", "tertium", "status")
+    assert run.returncode == 1
+    assert run.stderr.startswith("Error: pydantic cannot be imported") and run.stderr.endswith("Run: tertium doctor\n")
+    script = "import tertium.doctor as d, sys; d.probe = lambda: {'broken': 'no torch'}; sys.exit(d.main(['--json']))"
+    run = run_python("-S", "-c", script)
+    report = json.loads(run.stdout)
+    assert run.returncode == 1 and report["healthy"] is False
+    missing = next(found["text"] for found in report["findings"] if found["state"] == "fault")
+    assert missing.startswith("not installed: torch, ") and "pydantic" in missing
+
+
+def test_the_doctor_finds_this_machine_well_enough(capsys, tmp_path):
+    status, out, _ = said(capsys, "doctor", "--json")
+    findings = json.loads(out)["findings"]
+    by_topic = {topic: [f for f in findings if f["topic"] == topic] for topic in {f["topic"] for f in findings}}
+    assert by_topic.keys() == {"python", "packages", "home", "daemon", "ports", "weights", "device"}
+    assert by_topic["device"][0]["text"].startswith(("cpu", "cuda", "mps"))
+    assert "torch 2" in by_topic["packages"][0]["text"]
+    assert str(tmp_path / "home") in by_topic["home"][0]["text"] and not (tmp_path / "home").exists()
+    assert [f["text"] for f in by_topic["daemon"]] == ["none runs in this folder"]
+    assert any("stable-audio-open-1.0" in f["text"] for f in by_topic["weights"])
+    assert all(f["remedy"] for f in findings if f["state"] != "ok")
+    assert status == (1 if any(f["state"] == "fault" for f in findings) else 0)
+
+
+def test_a_broken_pytorch_is_told(tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text("raise OSError('libtorch_cpu.so: cannot open shared object file')")
+    monkeypatch.setattr(
+        doctor,
+        "environment",
+        lambda: os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{child.environment()['PYTHONPATH']}"},
+    )
+    (finding,) = doctor._engine(doctor.probe())
+    assert (finding.state, finding.topic) == ("fault", "device")
+    assert "libtorch_cpu.so: cannot open shared object file" in finding.text and "make setup" in finding.remedy
+
+
+def test_a_port_that_is_taken_is_told(monkeypatch):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(doctor, "DEFAULT_OSC", f"127.0.0.1:{other.getsockname()[1]}")
+        finding = doctor._osc_port(None)
+        assert finding.state == "note" and "is not free" in finding.text and "--osc" in finding.remedy
+    assert doctor._osc_port(None).state == "ok"
+    assert "9000" in doctor._osc_port({"osc": ["127.0.0.1", 9000], "zmq": "ipc://x"}).text
+
+
+def test_pocket_weights_that_are_missing_or_cut_are_told(tmp_path):
+    from safetensors.numpy import save_file
+
+    (tmp_path / "model_config.json").write_text("{}")
+    assert "model.safetensors is missing" in doctor._pocket(tmp_path).text
+    save_file({"a": tone()}, tmp_path / "model.safetensors")
+    assert doctor._pocket(tmp_path).state == "ok"
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    for kept in (0, 5, 30, len(whole) - 1):
+        (tmp_path / "model.safetensors").write_bytes(whole[:kept])
+        assert doctor._pocket(tmp_path).state == "fault" and "truncated" in doctor._pocket(tmp_path).text
+    (tmp_path / "model_config.json").write_text("{")
+    assert doctor._pocket(tmp_path).state == "fault"
+
+
+def test_what_the_hub_holds_is_told():
+    hub = {"cache": "/cache", "models": {"one": True, "two": False}, "token": False}
+    one, two = doctor._hub(hub)
+    assert (one.state, one.text) == ("ok", "one: in /cache")
+    assert two.state == "note" and "no token" in two.text and "HF_TOKEN" in two.remedy
+    assert "you are logged in" in list(doctor._hub(hub | {"token": True}))[1].text
+
+
+def test_a_full_home_is_noted(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: argparse.Namespace(free=2e8))
+    assert doctor._folder(tmp_path / "new").state == "note"
+    (tmp_path / "file").touch()
+    assert doctor._folder(tmp_path / "file" / "home").state == "fault"
