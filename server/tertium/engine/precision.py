@@ -1,0 +1,105 @@
+"""Which device a model runs on and in what precision, and what of it must stay precise."""
+
+import math
+
+import torch
+
+from tertium.engine.model_errors import DeviceUnavailable
+
+PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """The device of a name: ``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+
+    Raises:
+        DeviceUnavailable: unknown, or not on this machine.
+    """
+    mps = torch.backends.mps.is_available()
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError):
+        chosen = None
+    if chosen is None or chosen.type not in ("cpu", "cuda", "mps"):
+        raise _unavailable("device", device, f"There is no device {device!r}.", "Use auto, cpu, cuda, cuda:1 or mps.")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        message = f"PyTorch cannot use {device!r}; CUDA devices that it sees: {torch.cuda.device_count()}."
+        raise _unavailable("device", device, message, "Use auto, or install a PyTorch built for your driver.")
+    if chosen.type == "mps" and not mps:
+        raise _unavailable("device", device, "PyTorch cannot use 'mps' on this machine.", "Use auto or cpu.")
+    return chosen
+
+
+def choose_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
+    """What the diffusion network computes in.
+
+    Args:
+        precision: ``fp32``, ``fp16``, ``bf16``, or ``auto``: fp32 on the CPU, fp16 on MPS, on CUDA bf16 where the device has it and else fp16.
+
+    Raises:
+        DeviceUnavailable: an unknown precision.
+    """
+    if precision in PRECISIONS:
+        return PRECISIONS[precision]
+    if precision != "auto":
+        raise _unavailable(
+            "precision", precision, f"There is no precision {precision!r}.", f"Use auto, {', '.join(PRECISIONS)}."
+        )
+    if device.type == "cpu":
+        return torch.float32
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
+        return torch.bfloat16
+    return torch.float16
+
+
+def place(model: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    """Put stable-audio-tools' model on a device, its diffusion network in ``dtype``.
+
+    The autoencoder and the conditioners stay in float32: they run once a sound, and rounding is heard there. So do two constants in
+    the network: the rotary frequencies, whose products with hundreds of positions lose whole radians in bfloat16, and
+    those of the noise level, where neighbouring steps would coincide.
+    """
+    transformer = model.model.model
+    rotary = {name: tensor for name, tensor in transformer.named_buffers() if name.endswith("inv_freq")}
+    timesteps = transformer.timestep_features.weight
+    model.to(device)
+    model.float()
+    model.model.to(dtype)
+    for name, frequencies in rotary.items():
+        transformer.get_submodule(name.rpartition(".")[0]).inv_freq = frequencies.to(device, torch.float32)
+    if dtype is not torch.float32:
+        transformer.timestep_features = PreciseTimesteps(timesteps.to(device, torch.float32), dtype)
+    if device.type == "cpu":
+        for text_encoder in text_encoders(model):
+            text_encoder.float()  # upstream loads it in half precision, which processors emulate
+
+
+def text_encoders(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """Language models of the conditioners. Upstream hides them from their parents, so that they are no part of the weights."""
+    conditioners = model.conditioner.conditioners.values() if model.conditioner is not None else ()
+    return [conditioner.__dict__["model"] for conditioner in conditioners if "model" in conditioner.__dict__]
+
+
+class PreciseTimesteps(torch.nn.Module):
+    """Random Fourier features of the noise level, cos and sin of 2 pi t w, worked out in float32 and rounded last.
+
+    Args:
+        weight: (features / 2, 1).
+        dtype: of the result.
+    """
+
+    def __init__(self, weight: torch.Tensor, dtype: torch.dtype):
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.dtype = dtype
+
+    def forward(self, t: torch.Tensor) -> torch.Tensor:
+        """(batch, 1) -> (batch, features)."""
+        angle = t.float() * self.weight.T * (2 * math.pi)
+        return torch.cat([angle.cos(), angle.sin()], dim=-1).to(self.dtype)
+
+
+def _unavailable(field: str, value: str, message: str, remedy: str) -> DeviceUnavailable:
+    return DeviceUnavailable(message, field=field, value=value, remedy=remedy)

@@ -1,0 +1,34 @@
+"""How far an operation is, over all its stages."""
+
+from collections.abc import Callable, Mapping
+
+OnProgress = Callable[[str, float], None]
+"""(stage, fraction of the whole operation done, 0 … 1). What it raises stops the operation."""
+
+ENCODE, DECODE = 3.0, 6.0
+"""Rough costs of an encode and a decode, in forwards of the diffusion network."""
+
+
+def unheard(stage: str, fraction: float) -> None:
+    """An :data:`OnProgress` that does nothing."""
+
+
+class Progress:
+    """Reports that never go back, from stages of known cost.
+
+    Args:
+        report: called with each report.
+        costs: of each stage in any one unit, in the order in which they come.
+    """
+
+    def __init__(self, report: OnProgress, costs: Mapping[str, float]):
+        self._report = report
+        self._total = sum(costs.values())
+        self._costs, self._before, before = dict(costs), {}, 0.0
+        for stage, cost in costs.items():
+            self._before[stage] = before
+            before += cost
+
+    def at(self, stage: str, fraction: float = 0.0) -> None:
+        """Report that ``fraction``, 0 … 1, of a stage is done."""
+        self._report(stage, min(1.0, (self._before[stage] + fraction * self._costs[stage]) / self._total))

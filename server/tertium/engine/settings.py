@@ -1,0 +1,194 @@
+"""What an operation is asked to do, checked when it is written down."""
+
+import math
+from dataclasses import dataclass
+
+from tertium.engine.fusion import blend_to_intervention
+from tertium.engine.inversion import ANCHORS, Anchor
+from tertium.engine.schedule import Schedule
+from tertium.errors import TertiumError
+
+MAX_STEPS = 500
+MAX_SEED = 2**31 - 1
+MAX_GUIDANCE = 30.0
+
+
+class SettingError(TertiumError):
+    """A setting is out of its range, or at odds with another. Has ``field``, ``value`` and ``remedy``."""
+
+    def __init__(self, message: str, *, field: str, value: object, remedy: str):
+        super().__init__("out_of_range", message, field=field, value=value, remedy=remedy)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """What every sampling is told.
+
+    Args:
+        steps: N, 1 … 500.
+        order: of the solver, 1, 2 or 3.
+        eta: 0 (ODE) … 1 (SDE).
+        seed: 0 … 2^31 - 1. The same seed gives the same samples on the same machine.
+
+    Raises:
+        SettingError: a field out of its range.
+    """
+
+    steps: int = 50
+    order: int = 3
+    eta: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self):
+        _whole("steps", self.steps, 1, MAX_STEPS)
+        _whole("order", self.order, 1, 3)
+        _real("eta", self.eta, 0.0, 1.0)
+        _whole("seed", self.seed, 0, MAX_SEED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateSettings(Sampling):
+    """A sound from a prompt, from scratch.
+
+    Args:
+        prompt: what it should sound like; empty for whatever the model likes.
+        seconds: 0.5 … the model's maximum.
+        guidance: 0 … 30, how far the prediction is led from the null prompt; None for what suits the model.
+    """
+
+    prompt: str
+    seconds: float
+    guidance: float | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        _text("prompt", self.prompt)
+        _real("seconds", self.seconds, 0.0, math.inf)
+        _optional_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VarySettings(Sampling):
+    """A variation of a sound: noise is added to its latents, and taken away again under a prompt.
+
+    Args:
+        strength: 0 (the sound itself) … 1 (from the schedule's noisiest point): the fraction of the schedule that is gone back.
+        prompt: what it should sound like; empty for the null prompt.
+        guidance: as in :class:`GenerateSettings`.
+    """
+
+    strength: float = 0.5
+    prompt: str = ""
+    guidance: float | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        _real("strength", self.strength, 0.0, 1.0)
+        _text("prompt", self.prompt)
+        _optional_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
+
+    @property
+    def start(self) -> int:
+        """The point of the schedule at which the sampling begins, 0 … N."""
+        return round((1.0 - self.strength) * self.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvertSettings(Sampling):
+    """The latents of a sound at every noise level.
+
+    Args:
+        anchor: see :data:`tertium.engine.inversion.Anchor`.
+        reconstruct_from: the point, 0 (noisiest) … N (the sound's own round trip), from which the null prompt samples the sound
+            back; None for no reconstruction.
+    """
+
+    anchor: Anchor = "clean"
+    reconstruct_from: int | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        _anchor(self.anchor)
+        if self.reconstruct_from is not None:
+            _whole("reconstruct_from", self.reconstruct_from, 0, self.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FuseSettings(Sampling):
+    """A fusion. Exactly one of ``blend`` and ``intervention`` is given.
+
+    Args:
+        blend: 0 (the reference) … 1 (the original).
+        intervention: k, the step at which the original comes in, 0 … N.
+        hold: 0 … 1, the reference's weight in the completion.
+        anchor: see :data:`tertium.engine.inversion.Anchor`.
+        prompt: leads in place of a reference sound; then ``guidance``, 0 … 30, says how far.
+    """
+
+    blend: float | None = None
+    intervention: int | None = None
+    hold: float = 0.0
+    anchor: Anchor = "clean"
+    prompt: str | None = None
+    guidance: float = 1.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if (self.blend is None) == (self.intervention is None):
+            given = "both" if self.blend is not None else "neither"
+            raise SettingError(
+                f"A fusion needs either a blend or an intervention; it got {given}.",
+                field="intervention",
+                value=self.intervention,
+                remedy="Give one of the two: blend as a knob from 0 to 1, or intervention as a step.",
+            )
+        _optional_real("blend", self.blend, 0.0, 1.0)
+        if self.intervention is not None:
+            _whole("intervention", self.intervention, 0, self.steps)
+        _real("hold", self.hold, 0.0, 1.0)
+        _anchor(self.anchor)
+        _real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
+        if self.prompt is not None:
+            _text("prompt", self.prompt)
+
+    def intervention_on(self, schedule: Schedule) -> int | None:
+        """The step at which the original comes in on a schedule of ``steps`` steps; None for never, the reference alone."""
+        return self.intervention if self.blend is None else blend_to_intervention(self.blend, schedule)
+
+
+def _refuse(field: str, value: object, wanted: str) -> SettingError:
+    return SettingError(
+        f"{field} must be {wanted}; it is {value!r}.", field=field, value=value, remedy=f"Give {wanted}."
+    )
+
+
+def _whole(field: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise _refuse(field, value, f"a whole number from {low} to {high}")
+
+
+def _real(field: str, value: object, low: float, high: float) -> None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or not low <= value <= high
+    ):
+        raise _refuse(
+            field, value, f"a number from {low:g} to {high:g}" if math.isfinite(high) else f"a number above {low:g}"
+        )
+
+
+def _optional_real(field: str, value: object, low: float, high: float) -> None:
+    if value is not None:
+        _real(field, value, low, high)
+
+
+def _text(field: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise _refuse(field, value, "text")
+
+
+def _anchor(value: object) -> None:
+    if value not in ANCHORS:
+        raise _refuse("anchor", value, f"one of {', '.join(ANCHORS)}")

@@ -1,0 +1,77 @@
+"""Stable Audio Open 1.0's published configuration, and a text encoder small enough for a test under the name that it asks for."""
+
+from pathlib import Path
+
+import tokenizers
+import transformers
+
+OOBLECK = {"channels": 128, "c_mults": [1, 2, 4, 8, 16], "strides": [2, 4, 4, 8, 8], "use_snake": True}
+SECONDS = {"type": "number", "config": {"min_val": 0, "max_val": 512}}
+
+
+def configuration(*, depth: int = 24) -> dict:
+    """``model_config.json`` as published, but for the depth of the transformer and what only training reads."""
+    return {
+        "model_type": "diffusion_cond",
+        "sample_size": 2097152,
+        "sample_rate": 44100,
+        "audio_channels": 2,
+        "model": {
+            "io_channels": 64,
+            "pretransform": {
+                "type": "autoencoder",
+                "iterate_batch": True,
+                "config": {
+                    "encoder": {"type": "oobleck", "config": OOBLECK | {"in_channels": 2, "latent_dim": 128}},
+                    "decoder": {
+                        "type": "oobleck",
+                        "config": OOBLECK | {"out_channels": 2, "latent_dim": 64, "final_tanh": False},
+                    },
+                    "bottleneck": {"type": "vae"},
+                    "latent_dim": 64,
+                    "downsampling_ratio": 2048,
+                    "io_channels": 2,
+                },
+            },
+            "conditioning": {
+                "cond_dim": 768,
+                "configs": [
+                    {"id": "prompt", "type": "t5", "config": {"t5_model_name": "t5-base", "max_length": 128}},
+                    SECONDS | {"id": "seconds_start"},
+                    SECONDS | {"id": "seconds_total"},
+                ],
+            },
+            "diffusion": {
+                "type": "dit",
+                "cross_attention_cond_ids": ["prompt", "seconds_start", "seconds_total"],
+                "global_cond_ids": ["seconds_start", "seconds_total"],
+                "config": {
+                    "io_channels": 64,
+                    "embed_dim": 1536,
+                    "depth": depth,
+                    "num_heads": 24,
+                    "cond_token_dim": 768,
+                    "global_cond_dim": 1536,
+                    "project_cond_tokens": False,
+                    "transformer_type": "continuous_transformer",
+                },
+            },
+        },
+    }
+
+
+def put_text_encoder(cache: Path, name: str = "t5-base") -> None:
+    """A T5 of one narrow layer with random weights and a tokenizer of a few words, as the hub's client keeps them."""
+    repository, commit = cache / f"models--{name}", "0" * 40
+    snapshot = repository / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit, encoding="utf-8")
+    words = {word: index for index, word in enumerate(["<pad>", "</s>", "<unk>", "drum", "loop", "hum"])}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(snapshot)
+    shape = {"d_model": 768, "d_kv": 8, "d_ff": 16, "num_heads": 2, "num_layers": 1, "vocab_size": len(words)}
+    transformers.T5EncoderModel(transformers.T5Config(**shape)).save_pretrained(snapshot)

@@ -1,0 +1,286 @@
+"""What a model's user is told when it cannot be had: what is wrong, and what to do."""
+
+import http.server
+import json
+import pickle
+import shutil
+import threading
+
+import pytest
+import safetensors.torch
+import torch
+
+from tertium.engine import building, model_errors, precision, upstream
+from tertium.engine.models import load_model
+from tests.engine import stable_audio_open, tiny
+from tests.engine.conftest import write_model
+
+
+@pytest.fixture
+def folder(tiny_folder, tmp_path):
+    """A copy of the small model's folder, to be spoilt."""
+    return shutil.copytree(tiny_folder, tmp_path / "model")
+
+
+def refused(kind, name, **options):
+    with pytest.raises(kind) as caught:
+        load_model(str(name), **({"device": "cpu"} | options))
+    error = caught.value
+    assert error.message
+    assert error.remedy
+    assert str(error) == f"{error.message} {error.remedy}"
+    return error
+
+
+class Run:
+    """Creates the file that it names when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_unknown_name(hub_cache):
+    error = refused(model_errors.UnknownModel, "stable-audio")
+    assert (error.code, error.field, error.value) == ("unknown_model", "model", "stable-audio")
+    assert "'stable-audio'" in error.message
+    assert "pocket, stable-audio-open-1.0, stable-audio-open-small" in error.remedy
+
+
+def test_no_configuration(folder):
+    (folder / "model_config.json").unlink()
+    assert "has no model_config.json" in refused(model_errors.BadConfig, folder).message
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\udcff"])
+def test_configuration_that_is_no_json_object(text, folder):
+    (folder / "model_config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert "JSON" in refused(model_errors.BadConfig, folder).message
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda c: c.update(model_type="autoencoder"), "model_type must be 'diffusion_cond'; it is 'autoencoder'"),
+        (lambda c: c.update(sample_rate="44.1k"), "sample_rate must be a whole number above 0; it is '44.1k'"),
+        (lambda c: c.pop("sample_size"), "sample_size must be a whole number above 0; it is None"),
+        (lambda c: c.pop("model"), "it has no model"),
+        (lambda c: c["model"].pop("diffusion"), "it has no model.diffusion"),
+        (lambda c: c["model"].pop("pretransform"), "it has no model.pretransform"),
+        (lambda c: c["model"]["diffusion"].update(type="adp_1d"), "model.diffusion.type must be 'dit'; it is 'adp_1d'"),
+        (lambda c: c["model"]["diffusion"].update(diffusion_objective="eps"), "diffusion_objective must be one of v"),
+        (lambda c: c["model"]["diffusion"].update(input_concat_ids=["mask"]), "a model for inpainting"),
+        (lambda c: c["model"]["pretransform"]["config"]["bottleneck"].update(type="rvq"), "its latents are discrete"),
+        (lambda c: c["model"]["conditioning"]["configs"][0].update(id="bpm"), "it is conditioned by 'bpm'"),
+        (lambda c: c["model"]["diffusion"]["config"].update(depth="two"), "no model can be built from it: TypeError"),
+        (
+            lambda c: c["model"]["diffusion"]["config"].update(num_heads=0),
+            "no model can be built from it: ZeroDivision",
+        ),
+        (lambda c: c["model"]["pretransform"].update(type="magic"), "no model can be built from it: NotImplemented"),
+    ],
+)
+def test_configuration_that_describes_no_usable_model(change, reason, folder):
+    config = tiny.model_config()
+    change(config)
+    (folder / "model_config.json").write_text(json.dumps(config), encoding="utf-8")
+    error = refused(model_errors.BadConfig, folder)
+    assert reason in error.message
+    assert error.value == str(folder / "model_config.json")
+
+
+def test_no_weights(folder):
+    (folder / "model.safetensors").unlink()
+    error = refused(model_errors.WeightsMissing, folder)
+    assert "has no weights" in error.message
+    assert "model.safetensors" in error.remedy
+
+
+@pytest.mark.parametrize("kept", [0, 5, 1000, -1])
+def test_weights_cut_short(kept, folder):
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:kept])
+    error = refused(model_errors.WeightsDamaged, folder)
+    assert "cannot be read" in error.message
+    assert "get it again" in error.remedy
+
+
+@pytest.mark.parametrize("kept", [0, 3, 5000])
+def test_a_checkpoint_cut_short(kept, folder):
+    tensors = safetensors.torch.load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save({"state_dict": tensors}, folder / "model.ckpt")
+    (folder / "model.ckpt").write_bytes((folder / "model.ckpt").read_bytes()[:kept])
+    refused(model_errors.WeightsDamaged, folder)
+
+
+@pytest.mark.parametrize("content", [{}, {"a": 1}, [torch.zeros(1)]])
+def test_a_checkpoint_without_tensors(content, folder):
+    (folder / "model.safetensors").unlink()
+    torch.save(content, folder / "model.ckpt")
+    assert "no table of tensors" in refused(model_errors.WeightsDamaged, folder).message
+
+
+def test_weights_of_another_model(folder):
+    path = folder / "model.safetensors"
+    tensors = safetensors.torch.load_file(path)
+    name = "model.model.to_timestep_embed.0.weight"
+    tensors[name] = torch.zeros(3, 5)
+    tensors["surplus"] = tensors.pop("model.model.preprocess_conv.weight")
+    safetensors.torch.save_file(tensors, path)
+    error = refused(model_errors.WeightsMismatched, folder)
+    assert f"{name} is 3 x 5 and should be 64 x 256" in error.message
+    assert "missing: model.model.preprocess_conv.weight" in error.message
+    assert "not in the model: surplus" in error.message
+    assert "model_config.json that came with these weights" in error.remedy
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda o, p: p.write_bytes(pickle.dumps(o))], ids=["zip", "plain"])
+def test_a_pickle_is_refused_and_not_run(save, folder, tmp_path):
+    (folder / "model.safetensors").unlink()
+    save({"state_dict": {"x": Run(tmp_path / "ran")}}, folder / "model.ckpt")
+    error = refused(model_errors.WeightsUnsafe, folder)
+    assert "can run any code" in error.message
+    assert "save_file" in error.remedy
+    assert not (tmp_path / "ran").exists()
+
+
+def test_weights_only_as_a_pickle_by_name(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    assert "only as pytorch_model.bin" in refused(model_errors.WeightsUnsafe, folder).message
+
+
+def test_missing_package(folder, monkeypatch):
+    def absent(module="stable_audio_tools"):
+        raise upstream.MissingPackage(f"The package 'einops' is missing, which {module} needs. {upstream.REMEDY}")
+
+    monkeypatch.setattr(upstream, "load", absent)
+    error = refused(model_errors.PackageMissing, folder)
+    assert "'einops' is missing" in error.message
+    assert error.remedy == upstream.REMEDY
+
+
+def test_missing_package_of_a_conditioner(folder, monkeypatch):
+    def absent(config, files):
+        raise ModuleNotFoundError("No module named 'laion_clap'", name="laion_clap")
+
+    monkeypatch.setattr(building, "_conditioner", absent)
+    assert (
+        refused(model_errors.PackageMissing, folder).message
+        == "The package 'laion_clap' is missing, which model needs."
+    )
+
+
+def test_no_text_encoder(tmp_path, hub_cache):
+    config = tiny.model_config()
+    folder = write_model(tmp_path / "model", config)
+    config["model"]["conditioning"]["configs"] += stable_audio_open.configuration()["model"]["conditioning"]["configs"][
+        :1
+    ]
+    (folder / "model_config.json").write_text(json.dumps(config), encoding="utf-8")
+    error = refused(model_errors.ModelNotDownloaded, folder)
+    assert "text encoder t5-base" in error.message
+    assert "huggingface-cli download t5-base" in error.remedy
+
+
+def test_the_embedded_model_is_gone(tmp_path):
+    error = refused(model_errors.ModelNotDownloaded, "pocket", pocket_folder=tmp_path / "nowhere")
+    assert "embedded model's folder" in error.message
+    assert "Reinstall tertium" in error.remedy
+
+
+def test_not_downloaded_and_offline(hub_cache):
+    error = refused(model_errors.ModelNotDownloaded, "stable-audio-open-1.0")
+    assert "stabilityai/stable-audio-open-1.0 is not on this machine" in error.message
+    assert "HF_HUB_OFFLINE" in error.remedy
+
+
+@pytest.fixture
+def hub(hub_cache, monkeypatch):
+    """A model hub on this machine that answers everything with hub.answer = (status, headers)."""
+    import huggingface_hub.constants
+    import huggingface_hub.file_download
+    from huggingface_hub.utils import _http
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            status, headers = server.answer
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        do_GET = do_HEAD
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
+    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(huggingface_hub.file_download, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    _http.reset_sessions()  # sessions that began offline stay so
+    yield server
+    _http.reset_sessions()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_gated(status, hub):
+    hub.answer = (status, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted."})
+    error = refused(model_errors.ModelGated, "stable-audio-open-small")
+    assert "licence has to be accepted" in error.message
+    assert "/stabilityai/stable-audio-open-small" in error.remedy
+    assert "HF_TOKEN" in error.remedy
+
+
+def test_a_hub_that_does_not_answer_as_one(hub):
+    """Such as a network that answers everything with the page where one signs in."""
+    hub.answer = (200, {})
+    error = refused(model_errors.ModelNotDownloaded, "stable-audio-open-small")
+    assert "cannot be reached" in error.message
+
+
+def test_a_repository_without_weights(hub, hub_cache):
+    snapshot = hub_cache / "models--stabilityai--stable-audio-open-1.0"
+    (snapshot / "refs").mkdir(parents=True)
+    (snapshot / "refs/main").write_text("0" * 40, encoding="utf-8")
+    (snapshot / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    (snapshot / "snapshots" / ("0" * 40) / "model_config.json").write_text("{}", encoding="utf-8")
+    hub.answer = (404, {"X-Error-Code": "EntryNotFound"})
+    error = refused(model_errors.ModelNotDownloaded, "stable-audio-open-1.0")
+    assert "has no model.safetensors and no model.ckpt" in error.message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "cuda:99"}, "PyTorch cannot use 'cuda:99'"),
+        ({"device": "abacus"}, "There is no device 'abacus'."),
+        ({"device": "meta"}, "There is no device 'meta'."),
+        ({"precision": "fp8"}, "There is no precision 'fp8'."),
+    ],
+)
+def test_a_device_or_precision_that_is_not_there(options, message, folder):
+    error = refused(model_errors.DeviceUnavailable, folder, **options)
+    assert message in error.message
+    assert error.field in options
+    assert error.value == options[error.field]
+
+
+def test_precision_by_device(monkeypatch):
+    assert precision.choose_dtype(torch.device("cpu")) == torch.float32
+    assert precision.choose_dtype(torch.device("mps")) == torch.float16
+    for capability, expected in {(7, 5): torch.float16, (8, 0): torch.bfloat16, (9, 0): torch.bfloat16}.items():
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, c=capability: c)
+        assert precision.choose_dtype(torch.device("cuda")) == expected
+    assert precision.choose_dtype(torch.device("cuda"), "fp32") == torch.float32

@@ -1,0 +1,331 @@
+import pytest
+import torch
+
+from tertium.engine import operations, solver
+from tertium.engine.noise import StepNoise
+from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, VarySettings
+from tertium.engine.settings import SettingError
+from tertium.errors import SoundError
+
+RATE = 8000
+
+
+def sound(seed, samples=RATE):
+    """Seeded noise, (2, samples)."""
+    return 0.2 * torch.randn(2, samples, generator=torch.Generator().manual_seed(seed))
+
+
+def round_trip(model, audio):
+    return model.decode(model.encode(audio), samples=audio.shape[1])[0]
+
+
+@pytest.fixture
+def forwards(tiny_model):
+    """How many rows the diffusion network was given, call by call."""
+    rows = []
+    hook = tiny_model.model.model.model.transformer.register_forward_pre_hook(
+        lambda _, given: rows.append(len(given[0]))
+    )
+    yield rows
+    hook.remove()
+
+
+@pytest.mark.parametrize("anchor", ["clean", "predicted", "forward", "stochastic"])
+@pytest.mark.parametrize("samples", [RATE // 2, 6001, 2 * RATE])
+def test_a_fusion_is_as_long_as_its_original(samples, anchor, tiny_model):
+    settings = FuseSettings(blend=0.5, steps=5, anchor=anchor, hold=0.2)
+    result = operations.fuse(tiny_model, sound(1, samples), sound(2), settings)
+    assert result.shape == (2, samples)
+    assert (result.dtype, result.device.type) == (torch.float32, "cpu")
+    assert result.isfinite().all()
+
+
+def test_the_ends_of_blend_are_the_codecs_round_trips(tiny_model):
+    original, reference = sound(1), sound(2)
+    ends = [
+        operations.fuse(tiny_model, original, reference, FuseSettings(blend=blend, steps=6)) for blend in (0.0, 1.0)
+    ]
+    assert torch.equal(ends[0], round_trip(tiny_model, reference))
+    assert torch.equal(ends[1], round_trip(tiny_model, original))
+
+
+@pytest.mark.parametrize("samples", [5000, RATE, 2 * RATE, 5 * RATE])
+def test_a_reference_of_another_length_is_repeated_or_cut(samples, tiny_model):
+    original, reference = sound(1, RATE + 7), sound(2, samples)
+    result = operations.fuse(tiny_model, original, reference, FuseSettings(blend=0.0, steps=2))
+    fitted = torch.cat([reference] * 3, dim=1)[:, : RATE + 7]
+    assert torch.equal(result, round_trip(tiny_model, fitted))
+
+
+def test_an_intervention_moves_from_the_reference_to_the_original(tiny_model):
+    original, reference = sound(1), sound(2)
+    ends = [round_trip(tiny_model, reference), round_trip(tiny_model, original)]
+    # The network is random; held to the reference for the most part, what remains is the carried original.
+    results = [
+        operations.fuse(tiny_model, original, reference, FuseSettings(intervention=k, steps=12, hold=0.95))
+        for k in (2, 12)
+    ]
+    distances = [[float((result - end).norm()) for end in ends] for result in results]
+    assert distances[0][0] < distances[0][1]
+    assert distances[1][1] < distances[1][0]
+
+
+def test_how_often_a_fusion_asks_the_network(tiny_model, forwards):
+    def asked(**settings):
+        forwards.clear()
+        reference = None if "prompt" in settings else sound(2)
+        operations.fuse(tiny_model, sound(1), reference, FuseSettings(steps=10, **settings))
+        return sum(forwards)
+
+    assert asked(intervention=6) == 3  # steps 7 … 9
+    assert asked(intervention=6, hold=0.3) == 3  # the instant reference costs nothing
+    assert asked(intervention=6, anchor="predicted") == 4
+    assert asked(intervention=6, prompt="drum") == 10
+    assert asked(intervention=6, prompt="drum", guidance=3.0) == 2 * 7 + 3
+    assert asked(intervention=6, prompt="drum", hold=0.3) == 7 + 2 * 3
+    assert asked(blend=0.0) == asked(blend=1.0) == 0
+
+
+def test_the_same_seed_gives_the_same_samples(tiny_model):
+    def make(seed):
+        return operations.fuse(tiny_model, sound(1), sound(2), FuseSettings(intervention=3, steps=6, seed=seed))
+
+    before = torch.get_rng_state()
+    first = make(4)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, make(4))
+    assert not torch.equal(first, make(5))
+
+
+def test_a_prompt_leads_where_there_is_no_reference(prompted_model):
+    def make(prompt, guidance=1.0):
+        settings = FuseSettings(intervention=4, steps=6, prompt=prompt, guidance=guidance)
+        return operations.fuse(prompted_model, sound(1), None, settings)
+
+    drum = make("drum loop")
+    assert drum.shape == (2, RATE)
+    assert not torch.allclose(drum, make("hum"))
+    assert not torch.allclose(drum, make("drum loop", guidance=4.0))
+
+
+OPERATIONS = {
+    "generate": lambda model, report: operations.generate(
+        model, GenerateSettings(prompt="drum", seconds=1.0, steps=5), on_progress=report
+    ),
+    "vary": lambda model, report: operations.vary(
+        model, sound(1), VarySettings(prompt="drum", strength=0.8, steps=5), on_progress=report
+    ),
+    "invert": lambda model, report: operations.invert(
+        model, sound(1), InvertSettings(steps=5, reconstruct_from=1), on_progress=report
+    ),
+    "fuse": lambda model, report: operations.fuse(
+        model, sound(1), sound(2), FuseSettings(intervention=2, steps=5), on_progress=report
+    ),
+    "fuse never": lambda model, report: operations.fuse(
+        model, sound(1), sound(2), FuseSettings(blend=0.0, steps=5), on_progress=report
+    ),
+    "fuse at the end": lambda model, report: operations.fuse(
+        model, sound(1), sound(2), FuseSettings(blend=1.0, steps=5), on_progress=report
+    ),
+}
+STAGES = {
+    "generate": ["sample", "decode"],
+    "vary": ["encode", "sample", "decode"],
+    "invert": ["encode", "sample", "decode"],
+    "fuse": ["encode", "reference", "completion", "decode"],
+    "fuse never": ["encode", "reference", "decode"],
+    "fuse at the end": ["encode", "decode"],
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_progress_never_goes_back_and_ends_at_one(name, prompted_model):
+    reports = []
+    OPERATIONS[name](prompted_model, lambda stage, fraction: reports.append((stage, fraction)))
+    fractions = [fraction for _, fraction in reports]
+    assert fractions == sorted(fractions)
+    assert fractions[0] >= 0.0
+    assert fractions[-1] == pytest.approx(1.0)
+    assert list(dict.fromkeys(stage for stage, _ in reports)) == STAGES[name]
+    if name != "fuse at the end":
+        assert len(reports) >= 6
+
+
+class Cancelled(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ["generate", "vary", "invert", "fuse"])
+def test_a_report_that_raises_stops_within_a_step(name, tiny_model, forwards):
+    reports = 0
+
+    def report(stage, fraction):
+        nonlocal reports
+        if stage in ("sample", "completion"):
+            reports += 1
+            if reports == 2:
+                forwards.append("cancelled")
+                raise Cancelled
+
+    with pytest.raises(Cancelled):
+        OPERATIONS[name](tiny_model, report)
+    assert forwards[-1] == "cancelled"
+    assert len(forwards) == 2
+
+
+def test_generating_samples_from_noise_under_the_prompt(prompted_model):
+    settings = GenerateSettings(prompt="drum", seconds=0.9, steps=4, order=2, eta=0.5, guidance=3.0, seed=8)
+    result = operations.generate(prompted_model, settings)
+    schedule = prompted_model.schedule(4)
+    noise = StepNoise(8, (1, 4, 450))
+    conditioning = prompted_model.condition("drum", seconds=0.9)
+    predict = prompted_model.denoiser(schedule).under(conditioning, guidance=3.0)
+    latents = solver.sample(predict, noise.initial(), schedule, noise=noise, order=2, eta=0.5)
+    assert torch.equal(result, prompted_model.decode(latents, samples=7200)[0])
+
+
+def test_the_guidance_of_generating_is_the_models_own_unless_given(prompted_model):
+    def make(guidance):
+        settings = GenerateSettings(prompt="drum", seconds=0.5, steps=3, guidance=guidance)
+        return operations.generate(prompted_model, settings)
+
+    assert torch.equal(make(None), make(prompted_model.default_guidance))
+    assert not torch.allclose(make(None), make(1.0))
+
+
+def test_lengths_that_a_model_does_not_make(tiny_model):
+    with pytest.raises(SettingError) as caught:
+        operations.generate(tiny_model, GenerateSettings(prompt="", seconds=2.5))
+    assert caught.value.message == "tiny makes sounds of from 0.5 to 2.0 seconds; seconds is 2.5."
+    assert (caught.value.field, caught.value.value, caught.value.code) == ("seconds", 2.5, "out_of_range")
+
+
+def test_a_variation_of_no_strength_is_the_sound_itself(tiny_model, forwards):
+    original = sound(1, 6001)
+    result = operations.vary(tiny_model, original, VarySettings(strength=0.0, steps=6))
+    assert torch.equal(result, round_trip(tiny_model, original))
+    assert not forwards
+
+
+def test_a_variation_goes_back_as_far_as_its_strength(tiny_model, forwards):
+    original = sound(1)
+    for strength, steps in {0.25: 2, 0.5: 4, 1.0: 8}.items():
+        forwards.clear()
+        operations.vary(tiny_model, original, VarySettings(strength=strength, steps=8, prompt="drum", guidance=2.0))
+        assert forwards == [2] * steps
+    forwards.clear()
+    operations.vary(tiny_model, original, VarySettings(strength=0.5, steps=8))
+    assert forwards == [1] * 4  # the null prompt needs no guidance
+
+
+def test_a_variation_begins_with_noise_on_the_originals_latents(tiny_model):
+    original, schedule = sound(1), tiny_model.schedule(6)
+    result = operations.vary(tiny_model, original, VarySettings(strength=0.5, steps=6, seed=3))
+    noise = StepNoise(3, (1, 4, 500))
+    null = tiny_model.denoiser(schedule).under(tiny_model.null_condition(seconds=1.0))
+    x = tiny_model.encode(original) + schedule.sigmas[3] * noise.initial()
+    latents = solver.sample(null, x, schedule, noise=noise, start=3)
+    assert torch.equal(result, tiny_model.decode(latents, samples=RATE)[0])
+
+
+def test_an_inversion_holds_the_latents_of_every_noise_level(prompted_model):
+    original = sound(1)
+    inverted = operations.invert(prompted_model, original, InvertSettings(steps=5))
+    z_o = prompted_model.encode(original)
+    assert inverted.reconstruction is None
+    assert inverted.latents["latents"].shape == (6, 4, 500)
+    assert torch.equal(inverted.latents["latents"][-1:], z_o)
+    alphas = inverted.latents["alphas"]
+    assert torch.allclose(inverted.latents["latents"], alphas[:, None, None] * z_o)
+    assert torch.allclose(alphas + inverted.latents["sigmas"], torch.ones(6))
+
+
+def test_a_reconstruction_from_the_last_point_is_the_round_trip(tiny_model):
+    original = sound(1, 6001)
+    inverted = operations.invert(tiny_model, original, InvertSettings(steps=5, reconstruct_from=5))
+    assert torch.equal(inverted.reconstruction, round_trip(tiny_model, original))
+    early = operations.invert(tiny_model, original, InvertSettings(steps=5, reconstruct_from=0)).reconstruction
+    assert early.shape == original.shape
+    assert not torch.allclose(early, inverted.reconstruction)
+
+
+def test_the_predicted_anchor_is_the_noise_that_the_null_prompt_finds(tiny_model, forwards):
+    original = sound(1)
+    inverted = operations.invert(tiny_model, original, InvertSettings(steps=5, anchor="predicted", eta=0.0))
+    assert forwards == [1]
+    z_o, schedule = tiny_model.encode(original), tiny_model.schedule(5)
+    null = tiny_model.denoiser(schedule).under(tiny_model.null_condition(seconds=1.0))
+    noise_map = (z_o - null(z_o, 4)) / schedule.sigmas[4]
+    for point in range(5):
+        expected = z_o + schedule.sigmas[point] * noise_map
+        assert torch.allclose(inverted.latents["latents"][point : point + 1], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_anchor_without_finite_latents_is_refused_in_words(prompted_model):
+    settings = FuseSettings(intervention=0, steps=5, anchor="predicted")
+    with pytest.raises(SettingError) as caught:
+        operations.fuse(prompted_model, sound(1), sound(2), settings)
+    assert "'predicted' has no finite latents at step 0" in caught.value.message
+    assert caught.value.field == "anchor"
+    assert "eta 0" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("reference", "prompt"), [(sound(2), "drum"), (None, None)])
+def test_a_fusion_is_led_by_a_reference_or_by_a_prompt(reference, prompt, tiny_model):
+    with pytest.raises(SettingError, match="led by a reference or by a prompt") as caught:
+        operations.fuse(tiny_model, sound(1), reference, FuseSettings(blend=0.5, prompt=prompt))
+    assert caught.value.field == "reference"
+
+
+@pytest.mark.parametrize(
+    ("original", "reference", "field", "message"),
+    [
+        (sound(1)[:1], sound(2), "original", "original must be (2, samples)"),
+        (sound(1), sound(2)[0], "reference", "reference must be (2, samples)"),
+        (sound(1).int(), sound(2), "original", "of torch.int32"),
+        (sound(1, 24), sound(2), "original", "original is 0.003 seconds long; tiny takes 0.5 to 2.0."),
+        (sound(1, 3 * RATE), sound(2), "original", "original is 3.000 seconds long"),
+        (sound(1), sound(2, 10), "reference", "reference is 0.001 seconds long"),
+        (sound(1) / 0, sound(2), "original", "not finite numbers"),
+    ],
+)
+def test_a_sound_that_a_model_does_not_take(original, reference, field, message, tiny_model):
+    with pytest.raises(SoundError) as caught:
+        operations.fuse(tiny_model, original, reference, FuseSettings(blend=0.5, steps=2))
+    assert message in caught.value.message
+    assert (caught.value.code, caught.value.field) == ("bad_sound", field)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("make", "field", "message"),
+    [
+        (lambda: FuseSettings(), "intervention", "either a blend or an intervention; it got neither"),
+        (lambda: FuseSettings(blend=0.5, intervention=2), "intervention", "it got both"),
+        (lambda: FuseSettings(blend=1.1), "blend", "blend must be a number from 0 to 1; it is 1.1."),
+        (lambda: FuseSettings(blend=float("nan")), "blend", "it is nan"),
+        (lambda: FuseSettings(intervention=51), "intervention", "a whole number from 0 to 50; it is 51"),
+        (lambda: FuseSettings(blend=0.5, hold=-0.1), "hold", "hold must be a number from 0 to 1"),
+        (
+            lambda: FuseSettings(blend=0.5, anchor="ship"),
+            "anchor",
+            "one of clean, predicted, forward, stochastic; it is 'ship'",
+        ),
+        (lambda: FuseSettings(blend=0.5, steps=0), "steps", "a whole number from 1 to 500; it is 0"),
+        (lambda: FuseSettings(blend=0.5, steps=2.5), "steps", "it is 2.5"),
+        (lambda: FuseSettings(blend=0.5, order=4), "order", "from 1 to 3; it is 4"),
+        (lambda: FuseSettings(blend=0.5, eta=True), "eta", "it is True"),
+        (lambda: FuseSettings(blend=0.5, seed=-1), "seed", "from 0 to 2147483647; it is -1"),
+        (lambda: FuseSettings(blend=0.5, guidance=99), "guidance", "from 0 to 30"),
+        (lambda: GenerateSettings(prompt=None, seconds=1), "prompt", "prompt must be text; it is None"),
+        (lambda: GenerateSettings(prompt="", seconds=float("inf")), "seconds", "a number above 0; it is inf"),
+        (lambda: VarySettings(strength=2), "strength", "strength must be a number from 0 to 1; it is 2"),
+        (lambda: InvertSettings(reconstruct_from=51), "reconstruct_from", "from 0 to 50; it is 51"),
+    ],
+)
+def test_settings_out_of_range(make, field, message):
+    with pytest.raises(SettingError) as caught:
+        make()
+    assert message in caught.value.message
+    assert (caught.value.code, caught.value.field) == ("out_of_range", field)
+    assert caught.value.remedy
