@@ -19,7 +19,6 @@ from pathlib import Path
 
 from tertium import __version__
 from tertium.child import environment
-from tertium.config import DEFAULT_OSC
 
 PROBE_SECONDS = 180
 LEAST_FREE_GIGABYTES = 1.0
@@ -123,7 +122,7 @@ def _home_and_ports(named: str | None) -> Iterator[Finding]:
         yield Finding("daemon", OK, f"runs as process {served.get('pid')} with {served.get('model')}")
     else:
         yield Finding("daemon", OK, "none runs in this folder", "Start one with: tertium serve")
-    yield _osc_port(served)
+    yield _osc_port(served, config.DEFAULT_OSC)
 
 
 def _folder(folder: Path) -> Finding:
@@ -139,18 +138,18 @@ def _folder(folder: Path) -> Finding:
     return Finding("home", OK, text)
 
 
-def _osc_port(served: dict | None) -> Finding:
+def _osc_port(served: dict | None, usual: str) -> Finding:
     if served and served.get("osc"):
         host, port = served["osc"]
         return Finding("ports", OK, f"the daemon takes OSC on {host}:{port} and ZeroMQ on {served.get('zmq')}")
-    host, _, port = DEFAULT_OSC.rpartition(":")
+    host, _, port = usual.rpartition(":")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
         try:
             end.bind((host, int(port)))
         except OSError as error:
             remedy = "Stop the program that has it, or start the daemon with --osc 127.0.0.1:PORT and tell Live and SuperCollider that port."
-            return Finding("ports", NOTE, f"OSC's usual port, {DEFAULT_OSC}, is not free ({error.strerror})", remedy)
-    return Finding("ports", OK, f"OSC's usual port, {DEFAULT_OSC}, is free")
+            return Finding("ports", NOTE, f"OSC's usual port, {usual}, is not free ({error.strerror})", remedy)
+    return Finding("ports", OK, f"OSC's usual port, {usual}, is free")
 
 
 def _pocket(folder: Path) -> Finding:

@@ -232,14 +232,13 @@ def test_a_broken_pytorch_is_told(tmp_path, monkeypatch):
     assert "libtorch_cpu.so: cannot open shared object file" in finding.text and "make setup" in finding.remedy
 
 
-def test_a_port_that_is_taken_is_told(monkeypatch):
+def test_a_port_that_is_taken_is_told():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(doctor, "DEFAULT_OSC", f"127.0.0.1:{other.getsockname()[1]}")
-        finding = doctor._osc_port(None)
+        finding = doctor._osc_port(None, usual := f"127.0.0.1:{other.getsockname()[1]}")
         assert finding.state == "note" and "is not free" in finding.text and "--osc" in finding.remedy
-    assert doctor._osc_port(None).state == "ok"
-    assert "9000" in doctor._osc_port({"osc": ["127.0.0.1", 9000], "zmq": "ipc://x"}).text
+    assert doctor._osc_port(None, usual).state == "ok"
+    assert "9000" in doctor._osc_port({"osc": ["127.0.0.1", 9000], "zmq": "ipc://x"}, usual).text
 
 
 def test_pocket_weights_that_are_missing_or_cut_are_told(tmp_path):

@@ -15,15 +15,14 @@ def run(arguments: list[str]) -> int:
     output = Output(machine="--json" in arguments)
     try:
         parsed = parser.build().parse_args(arguments)
-        COMMANDS[parsed.command](parsed, output)
+        return COMMANDS[parsed.command](parsed, output) or 0
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
     except KNOWN as error:
         return output.error(error)
-    return 0
 
 
-def _serve(arguments: argparse.Namespace, output: Output) -> None:
+def _serve(arguments: argparse.Namespace, output: Output) -> int:
     from tertium import config
 
     names = ("home", "osc", "zmq", *ENGINE_OPTIONS, "queue", "log_json")
@@ -31,7 +30,7 @@ def _serve(arguments: argparse.Namespace, output: Output) -> None:
     settings = config.settings(**given, allow=tuple(arguments.allow or ()))
     from tertium import daemon  # after the settings: what is wrong with them is said at once
 
-    daemon.run(settings)
+    return daemon.run(settings)
 
 
 def _make(arguments: argparse.Namespace, output: Output) -> None:
@@ -52,7 +51,7 @@ def _wanted(arguments: argparse.Namespace, fields: dict) -> Wanted:
     return Wanted(home=arguments.home, engine=engine, allow=making.folders(fields))
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace, Output], None]] = {
+COMMANDS: dict[str, Callable[[argparse.Namespace, Output], int | None]] = {
     "serve": _serve,
     **dict.fromkeys(parser.MAKING, _make),
     "status": _tell(telling.status),
