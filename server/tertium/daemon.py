@@ -1,0 +1,187 @@
+"""The composition root: what the daemon is made of, put together in order and taken apart in the reverse."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import time
+
+from tertium import __version__, logs
+from tertium.config import Settings, is_loopback
+from tertium.dispatcher import Dispatcher
+from tertium.errors import TertiumError
+from tertium.handlers.queueing import announce
+from tertium.handlers.registry import House
+from tertium.home import Home
+from tertium.jobs import TERMINAL, Job, Jobs
+from tertium.journal import Journal
+from tertium.library import Library
+from tertium.session import OscSession, Sessions, zeromq_session
+from tertium.transports.osc import OscTransport
+from tertium.transports.zeromq import ZeroMqTransport
+from tertium.worker import Worker
+from tertium_protocol import frames
+
+EXIT_REFUSED = 2
+"""Exit status when the daemon could not start: the folder or a port is in use, or cannot be used."""
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal or ``shutdown``. Returns the exit status: 0, or 2 when it could not start."""
+    logs.set_up(as_json=settings.log_json)
+    try:
+        asyncio.run(Daemon(settings).serve())
+    except TertiumError as error:
+        logs.event("not started", level=logging.ERROR, reason=error.message, remedy=error.remedy)
+        return EXIT_REFUSED
+    return 0
+
+
+class Daemon:
+    """One daemon. :meth:`serve` is its whole life.
+
+    Args:
+        settings: see :func:`tertium.config.settings`.
+    """
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._token = secrets.token_urlsafe(24)
+        self._sequence = 0
+
+    async def serve(self) -> None:
+        """Start, serve until told to stop, and stop.
+
+        Raises:
+            TertiumError: it could not start; whatever had been opened is closed again.
+        """
+        self._stopping = asyncio.Event()
+        async with contextlib.AsyncExitStack() as stack:
+            await self._start(stack)
+            await self._stopping.wait()
+            logs.event("stopping")
+            self._house.worker.state = "stopping"
+        logs.event("stopped")
+
+    def stop(self, reason: str) -> None:
+        """Begin the end."""
+        logs.event("stop asked for", reason=reason)
+        self._stopping.set()
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        """Each part is opened after those that it needs, and closed before them."""
+        settings = self._settings
+        home = Home(settings.home)
+        home.open()
+        stack.callback(home.close)
+        journal = Journal(home.journal)
+        rows = journal.open()
+        stack.callback(journal.close)
+        jobs = Jobs(journal, limit=settings.queue)
+        restored = jobs.restore(rows)
+        worker = Worker(self._worker_options(), jobs)
+        self._house = House(
+            settings, home, Library(settings.home), jobs, worker, Sessions(), self.stop, started=time.monotonic()
+        )
+        dispatcher = self._dispatcher = Dispatcher(self._house, token=self._token)
+        stack.push_async_callback(worker.put_down)
+        await self._open_transports(stack)
+        stack.push_async_callback(dispatcher.close)
+        jobs.on_event(self._tell)
+        task = asyncio.ensure_future(worker.run())
+        task.add_done_callback(self._worker_gone)
+        stack.push_async_callback(_cancelled, task)
+        self._catch_signals(stack)
+        self._announce(restored)
+
+    async def _open_transports(self, stack: contextlib.AsyncExitStack) -> None:
+        host, port = self._settings.osc
+        self._osc = await OscTransport.open(host, port, self._datagram)
+        stack.push_async_callback(self._osc.close)
+        endpoint, events = self._endpoints()
+        self._zmq = await ZeroMqTransport.open(endpoint, events, self._message)
+        stack.push_async_callback(self._zmq.close)
+        host, port = self._osc.address
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._house.endpoints.update(osc=shown, zmq=self._zmq.endpoint, events=self._zmq.events)
+
+    def _endpoints(self) -> tuple[str, str]:
+        """Where requests and events go: sockets in the home, or beside the one that was named; over TCP the next port."""
+        asked = self._settings.zmq
+        if asked == "ipc://":
+            return self._house.home.socket("requests"), self._house.home.socket("events")
+        if asked.startswith("ipc://"):
+            return asked, f"{asked}.events"
+        host, _, port = asked.rpartition(":")
+        return asked, f"{host}:{int(port) + 1 if 0 < int(port) < 65535 else 0}"
+
+    def _worker_options(self) -> dict[str, str]:
+        settings = self._settings
+        return {
+            "engine": settings.engine,
+            "home": str(settings.home),
+            "model": settings.model,
+            "device": settings.device,
+            "precision": settings.precision,
+        }
+
+    def _announce(self, restored: int) -> None:
+        """Let clients find the daemon; it answers from here on."""
+        facts = {
+            "pid": os.getpid(),
+            "osc": list(self._osc.address),
+            "zmq": self._zmq.endpoint,
+            "events": self._zmq.events,
+            "token": self._token,
+            "model": self._settings.model,
+            "version": __version__,
+        }
+        self._house.home.announce(facts)
+        endpoints = self._house.endpoints
+        logs.event(
+            "serving", home=str(self._settings.home), model=self._settings.model, restored=restored or None, **endpoints
+        )
+
+    def _catch_signals(self, stack: contextlib.AsyncExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        for one in (signal.SIGINT, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(one, self.stop, one.name)
+            except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+                continue
+            stack.callback(loop.remove_signal_handler, one)
+
+    def _datagram(self, datagram: bytes, address: tuple[str, int]) -> None:
+        def make() -> OscSession:
+            return OscSession(address, self._osc.address, self._osc.send, local=is_loopback(address[0]))
+
+        self._dispatcher.datagram(self._house.sessions.of(address, make), datagram)
+
+    def _message(self, parts: list[bytes], identity: bytes) -> None:
+        trusted = self._zmq.endpoint.startswith("ipc://")
+        session = self._house.sessions.of(identity, lambda: zeromq_session(identity, self._zmq.send, trusted=trusted))
+        self._dispatcher.message(session, parts)
+
+    def _tell(self, job: Job, event: str) -> None:
+        """Send an event of a job to those who asked, to those who subscribed, and to the publisher's subscribers."""
+        answer = announce(self._house, job, event)
+        for session in self._house.sessions.audience(job.id):
+            session.send(answer)
+        self._sequence += 1
+        self._zmq.publish(frames.encode_event(answer, self._sequence))
+        if event in TERMINAL:
+            self._house.sessions.leave(job.id)
+
+    def _worker_gone(self, task: asyncio.Task) -> None:
+        """The supervisor never ends by itself; if it does, that is a mistake of ours, and a daemon without it is of no use."""
+        if not task.cancelled():
+            logs.trouble("supervisor failed", task.exception())
+            self.stop("the supervisor failed")
+
+
+async def _cancelled(task: asyncio.Task) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task

@@ -1,0 +1,1 @@
+"""What answers each command: the only rooms that know the protocol's words and the house's both."""

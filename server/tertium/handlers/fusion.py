@@ -1,0 +1,135 @@
+"""The commands that make sounds: each request becomes resolved fields, and these a job."""
+
+import os
+import re
+from typing import Any
+
+from tertium import audio
+from tertium.errors import TertiumError
+from tertium.handlers import checkpoints
+from tertium.handlers.queueing import queue
+from tertium.handlers.registry import Context, House, handles
+from tertium.handlers.sounds import resolve
+from tertium.library import Sound
+from tertium_protocol import messages as m
+from tertium_protocol.fields import nearest
+
+OUTPUT = ("steps", "order", "eta", "format", "sample_rate")
+ID = re.compile(r"[0-9a-fA-F]{8,64}\Z")
+LONGEST_STEM = 80
+
+
+@handles("generate")
+async def generate(house: House, request: m.Generate, context: Context) -> None:
+    await queue(house, "generate", request, context, generate_fields)
+
+
+@handles("vary")
+async def vary(house: House, request: m.Vary, context: Context) -> None:
+    await queue(house, "vary", request, context, vary_fields)
+
+
+@handles("invert")
+async def invert(house: House, request: m.Invert, context: Context) -> None:
+    await queue(house, "invert", request, context, invert_fields)
+
+
+@handles("fuse")
+async def fuse(house: House, request: m.Fuse, context: Context) -> None:
+    await queue(house, "fuse", request, context, fuse_fields)
+
+
+def generate_fields(house: House, request: m.Generate) -> dict[str, Any]:
+    """Resolved fields of a generation. Raises TertiumError, as all of these do."""
+    longest = longest_sound(house)
+    if request.seconds > longest:
+        raise TertiumError(
+            "out_of_range", f"{house.settings.model} makes at most {longest:g} s; got {request.seconds:g}.", field="seconds",
+            value=request.seconds, remedy=f"Ask for {longest:g} s or less.",
+        )  # fmt: skip
+    return {
+        **_output(request, request.prompt),
+        "prompt": request.prompt,
+        "seconds": request.seconds,
+        "guidance": request.guidance,
+    }
+
+
+def vary_fields(house: House, request: m.Vary) -> dict[str, Any]:
+    """Resolved fields of a variation."""
+    original = _original(house, request.original)
+    return {
+        **_output(request, f"{original.name} varied"),
+        **_of(original),
+        "prompt": request.prompt,
+        "strength": request.strength,
+        "guidance": request.guidance,
+    }
+
+
+def invert_fields(house: House, request: m.Invert) -> dict[str, Any]:
+    """Resolved fields of an inversion."""
+    original = _original(house, request.original)
+    return {
+        **_output(request, f"{original.name} inverted"),
+        **_of(original),
+        "prompt": None,
+        "anchor": request.anchor,
+        "reconstruct_from": request.reconstruct_from,
+    }
+
+
+def fuse_fields(house: House, request: m.Fuse) -> dict[str, Any]:
+    """Resolved fields of a fusion."""
+    original = _original(house, request.original)
+    reference = None if request.reference is None else _reference(house, request.reference)
+    return {
+        **_output(request, f"{original.name} + {reference.name if reference else request.prompt}"),
+        **_of(original),
+        "reference": reference.id if reference else None,
+        "prompt": None
+        if reference
+        else request.prompt,  # a sound leads by itself: nothing was taught to answer to a prompt
+        "blend": request.blend,
+        "intervention": request.intervention,
+        "hold": request.hold,
+        "anchor": request.anchor,
+        "guidance": 1.0 if reference else request.guidance,
+    }
+
+
+def longest_sound(house: House) -> float:
+    """What the model takes, in seconds; while it is not known yet, what the library takes."""
+    return house.worker.model.get("max_seconds", audio.MAX_SECONDS)
+
+
+def file_stem(text: str) -> str:
+    """Text made fit to be the name of a file on any system."""
+    plain = re.sub(r'[/\\:*?"<>|\x00-\x1f\x7f]+', " ", text)
+    plain = " ".join(plain.split()).lstrip(".")
+    return plain[:LONGEST_STEM].strip() or "result"
+
+
+def _output(request: m.Making, title: str) -> dict[str, Any]:
+    chosen = {name: getattr(request, name) for name in OUTPUT}
+    return {**chosen, "seed": request.seed, "name": request.name or file_stem(title)}
+
+
+def _original(house: House, text: str) -> Sound:
+    return resolve(house, text, field="original", max_seconds=longest_sound(house))
+
+
+def _of(original: Sound) -> dict[str, Any]:
+    return {"original": original.id, "seconds": original.seconds}
+
+
+def _reference(house: House, text: str) -> Sound:
+    if os.path.isabs(text) or ID.match(text):
+        return resolve(house, text, field="reference")
+    names = [info.name for info in checkpoints.found(house.home.checkpoints)]
+    near = nearest(text, names)
+    remedy = f"Did you mean {near}?" if near else "Give the id of a sound, or the absolute path of a file."
+    raise TertiumError(
+        "unknown_checkpoint", f"'{text[:80]}' is neither a sound nor a checkpoint that can be used.", field="reference",
+        value=text, remedy=remedy,
+    )  # fmt: skip

@@ -1,0 +1,86 @@
+"""Which function answers which command, and what it has to work with."""
+
+import importlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tertium.config import Settings
+from tertium.home import Home
+from tertium.jobs import Jobs
+from tertium.library import Library
+from tertium.session import Session, Sessions
+from tertium.worker import Worker
+from tertium_protocol.buffers import AudioBuffer
+from tertium_protocol.commands import COMMANDS
+from tertium_protocol.events import Payload, RequestId
+
+ROOMS = ("status", "sounds", "checkpoints", "fusion")
+_HANDLERS: dict[str, "Handler"] = {}
+
+
+@dataclass
+class House:
+    """The parts of a running daemon, put together by :mod:`tertium.daemon`.
+
+    Args:
+        endpoints: what the daemon listens on, as ``hello`` tells it: osc, zmq, events.
+        stop: begins the daemon's end.
+        started: when it was started, by the monotonic clock.
+    """
+
+    settings: Settings
+    home: Home
+    library: Library
+    jobs: Jobs
+    worker: Worker
+    sessions: Sessions
+    stop: Callable[[str], None]
+    started: float
+    endpoints: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Context:
+    """The circumstances of one request.
+
+    Args:
+        session: who asked.
+        id: the request's id.
+        buffers: audio that came with it.
+        attached: audio to send with the reply.
+    """
+
+    session: Session
+    id: RequestId
+    buffers: Sequence[AudioBuffer] = ()
+    attached: list[AudioBuffer] = field(default_factory=list)
+
+
+Handler = Callable[[House, Any, Context], Awaitable[Payload | None]]
+
+
+def handles(command: str) -> Callable[[Handler], Handler]:
+    """Register the function that answers a command: immediate ones return their reply, queued ones see their job accepted and return None."""
+
+    def register(handler: Handler) -> Handler:
+        if command in _HANDLERS:
+            raise ValueError(f"{command} is answered by {_HANDLERS[command].__name__} already")
+        _HANDLERS[command] = handler
+        return handler
+
+    return register
+
+
+def handlers() -> dict[str, Handler]:
+    """Command to handler, for every command of the protocol's table and no other.
+
+    Raises:
+        LookupError: the table and the handlers differ.
+    """
+    for room in ROOMS:
+        importlib.import_module(f"tertium.handlers.{room}")
+    differing = COMMANDS.keys() ^ _HANDLERS.keys()
+    if differing:
+        raise LookupError(f"commands and handlers differ in {', '.join(sorted(differing))}")
+    return dict(_HANDLERS)

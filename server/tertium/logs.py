@@ -1,0 +1,85 @@
+"""The log: one readable line an event, or one JSON object a line.
+
+What clients send is written escaped, so that nobody can forge a line or drive a terminal.
+"""
+
+import json
+import logging
+import sys
+import time
+from typing import Any, TextIO
+
+LOGGER = "tertium"
+LONGEST = 300
+
+
+def event(name: str, /, *, level: int = logging.INFO, **facts: Any) -> None:
+    """Log one event.
+
+    Args:
+        name: what happened, a few words.
+        level: a level of :mod:`logging`.
+        facts: what there is to know, in the order in which it is shown; None is left out.
+    """
+    known = {key: value for key, value in facts.items() if value is not None}
+    logging.getLogger(LOGGER).log(level, name, extra={"facts": known})
+
+
+def trouble(name: str, problem: BaseException, /, **facts: Any) -> None:
+    """Log a mistake of ours with its traceback."""
+    logging.getLogger(LOGGER).error(name, exc_info=problem, extra={"facts": facts})
+
+
+def set_up(*, as_json: bool, stream: TextIO | None = None) -> logging.Handler:
+    """Send the log to a stream, standard error by default, and nowhere else. A stream that breaks or fills up is borne in silence."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(Structured() if as_json else Readable())
+    handler.handleError = lambda record: None
+    logger = logging.getLogger(LOGGER)
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    return handler
+
+
+class Readable(logging.Formatter):
+    """``10:21:03.123  job done  job=… seconds=1.2``"""
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        known = dict(getattr(record, "facts", {}))
+        traceback = known.pop("traceback", None) or (record.exc_info and self.formatException(record.exc_info))
+        facts = " ".join(f"{key}={_plain(value)}" for key, value in known.items())
+        mark = "" if record.levelno < logging.WARNING else f"{record.levelname}: "
+        line = f"{clock}.{int(record.msecs):03d}  {mark}{record.getMessage()}"
+        line = f"{line}  {facts}" if facts else line
+        return line + "".join(f"\n    {_printable(one)}" for one in traceback.splitlines()) if traceback else line
+
+
+class Structured(logging.Formatter):
+    """One JSON object: time (ISO 8601, UTC), level, event, and the facts under their own names."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        entry = {
+            **getattr(record, "facts", {}),
+            "time": f"{clock}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value)
+    text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    text = _printable(text)
+    return f'"{text}"' if " " in text or not text else text
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,69 @@
+"""How long work takes, as measured on this machine: what seconds left and deadlines are reckoned from."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SHORTEST = 1.0  # seconds of sound: shorter ones cost about as much
+FEWEST_STEPS = 4  # below this a result is no music, whatever the deadline
+MARGIN = 1.15  # a promise is reckoned so much slower than what was measured
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Costs in seconds of time for each second of sound.
+
+    Args:
+        fixed: everything but the steps: reading, encoding, decoding, writing.
+        forward: one call of the model for one row.
+    """
+
+    fixed: float
+    forward: float
+
+    def estimate(self, seconds: float, forwards: float) -> float:
+        """Time for a sound of ``seconds`` with so many calls of the model, in seconds."""
+        return (self.fixed + self.forward * forwards) * max(seconds, SHORTEST)
+
+    def corrected(self, seconds: float, forwards: float, took: float) -> "Pace":
+        """The pace after a job that took so long: half way from what was expected, at most by a factor of three."""
+        ratio = min(max(took / max(self.estimate(seconds, forwards), 1e-6), 1 / 9), 9) ** 0.5
+        return Pace(self.fixed * ratio, self.forward * ratio)
+
+
+def measured(seconds: float, few: tuple[int, float], many: tuple[int, float]) -> Pace:
+    """The pace from two runs on a sound of ``seconds``: (calls of the model, time in seconds) of a short and of a longer one."""
+    per_second = max(seconds, SHORTEST)
+    forward = max((many[1] - few[1]) / (many[0] - few[0]), 1e-5)
+    fixed = max(few[1] - few[0] * forward, 1e-4)
+    return Pace(fixed / per_second, forward / per_second)
+
+
+def forwards_per_step(fields: Mapping[str, Any], about: Mapping[str, Any]) -> float:
+    """Calls of the model that a step of a job takes in the mean, at most.
+
+    Args:
+        fields: the job's resolved fields.
+        about: what the engine says of its model. ``completion_shares`` are the shares of the steps that are left after the intervention
+            at evenly spaced blends from 0 to 1.
+    """
+    rows = 1 if fields.get("guidance") == 1 or fields.get("prompt") is None else 2
+    if fields.get("reference") is None:
+        return rows + (rows if fields.get("hold") else 0)
+    if fields.get("blend") is None:
+        return 1 - fields["intervention"] / fields["steps"]
+    shares = about.get("completion_shares", (1.0,))
+    return max(shares[math.floor(fields["blend"] * (len(shares) - 1))], 0.01)
+
+
+def estimate(pace: Pace, fields: Mapping[str, Any], about: Mapping[str, Any]) -> float:
+    """Time for a job with these resolved fields (``seconds``, ``steps``, and what decides the calls of a step), at most."""
+    return pace.estimate(fields["seconds"], fields["steps"] * forwards_per_step(fields, about))
+
+
+def steps_within(pace: Pace, fields: Mapping[str, Any], about: Mapping[str, Any], seconds: float) -> int:
+    """How many steps can be promised in so many seconds of time, at most those asked for; 0 if not even the fewest fit."""
+    calls = (seconds / MARGIN / max(fields["seconds"], SHORTEST) - pace.fixed) / pace.forward
+    steps = min(math.floor(max(calls, 0.0) / forwards_per_step(fields, about)), fields["steps"])
+    return steps if steps >= min(FEWEST_STEPS, fields["steps"]) else 0

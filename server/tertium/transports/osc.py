@@ -1,0 +1,82 @@
+"""UDP: datagrams in, datagrams out, all through one socket, since many clients drop answers that come from another."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+
+from tertium import logs
+from tertium.errors import TertiumError
+
+Address = tuple[str, int]
+Receive = Callable[[bytes, Address], None]
+RECEIVE_BUFFER = 1 << 20
+
+
+class OscTransport(asyncio.DatagramProtocol):
+    """A bound UDP socket. Make it with :meth:`open`.
+
+    Args:
+        receive: called with each datagram and the address that it came from. What it raises is logged, and the socket goes on.
+    """
+
+    def __init__(self, receive: Receive):
+        self._receive = receive
+        self._transport: asyncio.DatagramTransport | None = None
+        self.address: Address = ("", 0)
+
+    @classmethod
+    async def open(cls, host: str, port: int, receive: Receive) -> "OscTransport":
+        """Bind.
+
+        Args:
+            host: a loopback address.
+            port: 0 … 65535; 0 lets the system choose.
+
+        Raises:
+            TertiumError: busy when the port is in use, not_allowed when it may not be bound.
+        """
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            bound.bind((host, port))
+        except OSError as error:
+            bound.close()
+            raise TertiumError(
+                "busy" if error.errno != 13 else "not_allowed", f"UDP port {port} on {host} cannot be used: {error.strerror}.",
+                field="osc", value=f"{host}:{port}", remedy="Choose another with --osc HOST:PORT; port 0 takes any that is free.",
+            ) from error  # fmt: skip
+        bound.setblocking(False)
+        loop = asyncio.get_running_loop()
+        _, transport = await loop.create_datagram_endpoint(lambda: cls(receive), sock=bound)
+        return transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self.address = transport.get_extra_info("sockname")[:2]
+
+    def datagram_received(self, data: bytes, addr: tuple) -> None:
+        if addr[:2] == self.address:  # our own answer, sent to ourselves by a client that named our port
+            return
+        try:
+            self._receive(data, (addr[0], addr[1]))
+        except Exception as problem:
+            logs.trouble("datagram not handled", problem, peer=f"{addr[0]}:{addr[1]}", bytes=len(data))
+
+    def error_received(self, exc: OSError) -> None:
+        """A client's port was closed: it will ask again, or not."""
+        logs.event("datagram not delivered", level=logging.DEBUG, reason=str(exc))
+
+    def send(self, datagram: bytes, address: Address) -> None:
+        """Send one datagram; whether it arrives nobody knows."""
+        if self._transport is not None and not self._transport.is_closing() and address != self.address:
+            with contextlib.suppress(OSError, ValueError):
+                self._transport.sendto(datagram, address)
+
+    async def close(self) -> None:
+        """Close the socket."""
+        if self._transport is not None:
+            self._transport.close()
+            await asyncio.sleep(0)

@@ -1,0 +1,181 @@
+"""The supervisor of the one process that touches the device. It may die; the front does not.
+
+The child (:mod:`tertium.worker_main`) hears JSON lines on its standard input and says JSON lines on its standard output. When
+the daemon dies, that input ends, and so does the child.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from tertium import logs
+from tertium.jobs import Job, Jobs
+from tertium.pace import Pace
+from tertium.worker_process import Process
+
+ATTEMPTS = 2
+DEATHS_WHILE_LOADING = 3
+
+
+class Worker:
+    """Keeps a child alive, gives it one job at a time, and tells :class:`~tertium.jobs.Jobs` how they go.
+
+    Args:
+        options: what the child is told at its start; see :func:`tertium.worker_main.main`.
+        jobs: where jobs come from.
+        grace: seconds that a cancelled job may take to stop before its process is killed.
+    """
+
+    def __init__(self, options: dict[str, Any], jobs: Jobs, *, grace: float = 30.0):
+        self._options = options
+        self._jobs = jobs
+        self._grace = grace
+        self._process: Process | None = None
+        self._sayings: set[asyncio.Task] = set()
+        self.state = "loading"
+        self.model: dict[str, Any] = {}
+        self.models: list[dict[str, Any]] = []
+        self.problem: dict[str, Any] | None = None
+        self.pace: Pace | None = None
+        jobs.on_cancel(self._interrupt)
+
+    async def run(self) -> None:
+        """Supervise, until cancelled."""
+        deaths = 0
+        while True:
+            self.state = "loading"
+            self._process = process = await Process.start()
+            try:
+                await process.say({"do": "load", **self._options})
+                if await self._loaded(process):
+                    deaths = 0
+                    await self._serve(process)
+            finally:
+                await process.end()
+            if self.problem is None and self.state == "loading":
+                deaths += 1
+                self._judge_deaths(deaths, process)
+            if self.problem is not None:
+                await self._refuse_all(self.problem)
+            await asyncio.sleep(min(0.1 * 2**deaths, 5.0))
+
+    async def put_down(self) -> None:
+        """After ``run`` was cancelled: what was running is queued again, for the next start of the daemon."""
+        self.state = "stopping"
+        job = self._jobs.running
+        if job is not None and job.cancelling:
+            await self._jobs.cancelled(job, job.cancelling)
+        elif job is not None:
+            await self._jobs.give_back(job)
+
+    async def _loaded(self, process: Process) -> bool:
+        while (message := await process.hear()) is not None:
+            if message["say"] == "models":
+                self.models = message["models"]
+            if message["say"] == "ready":
+                self.model, self.state = message["model"], "ready"
+                self.pace = Pace(**message["pace"]) if message["pace"] else self.pace
+                logs.event("model ready", **{key: self.model.get(key) for key in ("name", "device", "precision")})
+                return True
+            if message["say"] == "unavailable":
+                self.problem = message["error"]
+                return False
+        return False
+
+    def _judge_deaths(self, deaths: int, process: Process) -> None:
+        reason = process.reason()
+        logs.event("worker died while loading", level=logging.ERROR, reason=reason, times=deaths)
+        if deaths >= DEATHS_WHILE_LOADING:
+            self.problem = {
+                "code": "model_unavailable",
+                "message": f"The model could not be loaded: its process {reason}, {deaths} times.",
+                "remedy": "See the daemon's log, and tertium doctor; then start the daemon again.",
+            }
+
+    async def _refuse_all(self, problem: dict[str, Any]) -> None:
+        self.state = "failed"
+        logs.event("model unavailable", level=logging.ERROR, message=problem["message"], remedy=problem.get("remedy"))
+        while True:
+            await self._jobs.arrival()
+            await self._jobs.failed(await self._jobs.start(), problem)
+
+    async def _serve(self, process: Process) -> None:
+        """Do jobs until the process ends."""
+        while await self._next_job(process):
+            job = await self._jobs.start()
+            self.state = "busy"
+            if not await self._perform(process, job):
+                await self._lost(process, job)
+                return
+            self.state = "ready"
+        logs.event("worker died", level=logging.ERROR, reason=process.reason())
+
+    async def _next_job(self, process: Process) -> bool:
+        """Wait for a job (True) or for the end of the idle process (False)."""
+        arrival = asyncio.ensure_future(self._jobs.arrival())
+        ended = asyncio.ensure_future(process.ended())
+        try:
+            await asyncio.wait({arrival, ended}, return_when=asyncio.FIRST_COMPLETED)
+            return not ended.done()
+        finally:
+            arrival.cancel()
+            ended.cancel()
+
+    async def _perform(self, process: Process, job: Job) -> bool:
+        """Have one job done. False when the process ended under it."""
+        if job.cancelling:
+            await self._jobs.cancelled(job, job.cancelling)
+            return True
+        await process.say(
+            {"do": "run", "job": job.id, "command": job.command, "fields": job.fields, "notes": job.notes}
+        )
+        if job.cancelling:
+            self._interrupt(job)
+        while (message := await process.hear()) is not None:
+            if message.get("job") != job.id:
+                continue
+            if message["say"] == "progress":
+                self._jobs.progress(job, message["stage"], message["fraction"], message["seconds_left"])
+                continue
+            self.pace = Pace(**message["pace"]) if message.get("pace") else self.pace
+            await self._finish(job, message)
+            return True
+        return False
+
+    async def _finish(self, job: Job, message: dict[str, Any]) -> None:
+        if message["say"] == "done":
+            await self._jobs.done(job, message["result"])
+        elif message["say"] == "cancelled":
+            await self._jobs.cancelled(job, job.cancelling or "Cancelled.")
+        else:
+            await self._jobs.failed(job, message["error"])
+
+    async def _lost(self, process: Process, job: Job) -> None:
+        reason = process.reason()
+        logs.event("worker died under a job", level=logging.ERROR, job=job.id, reason=reason, attempt=job.attempts)
+        if job.cancelling:
+            await self._jobs.cancelled(job, job.cancelling)
+        elif job.attempts < ATTEMPTS:
+            await self._jobs.give_back(job)
+        else:
+            error = {
+                "code": "worker_died",
+                "message": f"The process that computes {reason}, {job.attempts} times in this job.",
+                "remedy": "Try fewer steps or a shorter sound; the daemon's log may tell more.",
+            }
+            await self._jobs.failed(job, error)
+
+    def _interrupt(self, job: Job) -> None:
+        """Tell the child to stop a job; kill it when it does not within the grace."""
+        process = self._process
+        if process is None:
+            return
+        saying = asyncio.ensure_future(process.say({"do": "cancel", "job": job.id}))
+        self._sayings.add(saying)
+        saying.add_done_callback(self._sayings.discard)
+
+        def insist() -> None:
+            if job.state == "running" and self._jobs.running is job:
+                process.kill()
+
+        asyncio.get_running_loop().call_later(self._grace, insist)

@@ -1,0 +1,203 @@
+"""The child process: it loads the model once and does one job after another. Started by :mod:`tertium.worker`.
+
+It hears JSON lines on standard input: ``{"do": "load", …}`` first, then ``run`` and ``cancel``. When that input ends the daemon
+has gone, and so does this process, at once. What it says are JSON lines on what was standard output.
+"""
+
+import contextlib
+import faulthandler
+import gc
+import importlib
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from tertium.errors import TertiumError
+from tertium.files import DISK_FULL
+from tertium.library import Library
+from tertium.making import Maker
+from tertium.pace import Pace, estimate, measured
+
+SAY_INTERVAL = 0.02  # seconds between two reports of progress
+CALIBRATION_SECONDS = 2.0
+CALIBRATION_STEPS = (1, 3)
+
+
+class Stopped(Exception):
+    """The job was cancelled."""
+
+
+class Inbox:
+    """What the daemon says, read by a thread of its own so that a cancellation is seen while a job runs."""
+
+    def __init__(self, stream: TextIO):
+        self.commands: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.cancelled: set[str] = set()
+        self._stream = stream
+        threading.Thread(target=self._read, daemon=True, name="inbox").start()
+
+    def _read(self) -> None:
+        for line in self._stream:
+            message = json.loads(line)
+            if message["do"] == "cancel":
+                self.cancelled.add(message["job"])
+            else:
+                self.commands.put(message)
+        os._exit(0)  # the daemon has gone: nobody waits for what is being computed
+
+
+class Report:
+    """Progress of one job, said at most fifty times a second; raises :class:`Stopped` once the job is cancelled.
+
+    Args:
+        say: sends a message to the daemon.
+        inbox: knows of cancellations.
+        job: the job's id.
+        expected: how long it should take in seconds, if anybody knows.
+    """
+
+    def __init__(self, say: Callable[..., None], inbox: Inbox, job: str, expected: float | None):
+        self._say, self._inbox, self._job, self._expected = say, inbox, job, expected
+        self._began = time.monotonic()
+        self._said = 0.0
+
+    def __call__(self, stage: str, fraction: float) -> None:
+        if self._job in self._inbox.cancelled:
+            raise Stopped
+        now = time.monotonic()
+        if now - self._said >= SAY_INTERVAL:
+            self._said = now
+            self._say("progress", job=self._job, stage=stage, fraction=fraction, seconds_left=self._left(fraction))
+
+    def _left(self, fraction: float) -> float | None:
+        elapsed = time.monotonic() - self._began
+        if fraction < 0.1 and self._expected is not None:
+            return max(self._expected - elapsed, 0.0)
+        return elapsed * (1 - fraction) / fraction if fraction > 0 else None
+
+
+class Child:
+    """The loop: load, then jobs, until the input ends."""
+
+    def __init__(self, inbox: Inbox, output: TextIO):
+        self._inbox = inbox
+        self._output = output
+        self._pace: Pace | None = None
+
+    def run(self) -> None:
+        options = self._inbox.commands.get()
+        module = importlib.import_module(options["engine"])
+        self._say("models", models=module.known_models())
+        try:
+            engine = module.load(options["model"], device=options["device"], precision=options["precision"])
+            self._maker = Maker(engine, Library(options["home"]))
+            self._engine = engine
+            self._pace = calibrated(engine)
+        except Exception as error:
+            self._say("unavailable", error=self._told(error))
+            return
+        self._say("ready", model=dict(engine.about), pace=asdict(self._pace) if self._pace else None)
+        while True:
+            self._do(self._inbox.commands.get())
+
+    def _do(self, message: dict[str, Any]) -> None:
+        job, fields = message["job"], message["fields"]
+        expected = estimate(self._pace, fields, self._engine.about) if self._pace else None
+        report = Report(self._say, self._inbox, job, expected)
+        try:
+            result, facts = self._maker.make(message["command"], fields, tuple(message["notes"]), report)
+        except Stopped:
+            self._say("cancelled", job=job)
+        except Exception as error:
+            self._say("failed", job=job, error=self._told(error))
+            del error
+            gc.collect()
+            self._engine.relieve()
+        else:
+            if self._pace and "forwards" in facts:
+                self._pace = self._pace.corrected(fields["seconds"], facts["forwards"], result["elapsed"])
+            self._say("done", job=job, result=result, pace=asdict(self._pace) if self._pace else None)
+        self._inbox.cancelled.discard(job)
+
+    def _told(self, error: Exception) -> dict[str, Any]:
+        described = told(error)
+        if described["code"] == "internal":
+            self._say("trouble", text="".join(traceback.format_exception(error)))
+        return described
+
+    def _say(self, what: str, **facts: Any) -> None:
+        try:
+            self._output.write(json.dumps({"say": what, **facts}) + "\n")
+            self._output.flush()
+        except OSError:  # nobody listens any more
+            os._exit(0)
+
+
+def calibrated(engine) -> Pace | None:
+    """The engine's pace, from two short runs on nothing in particular, which warm it up too; None if they fail."""
+    fields = {
+        "prompt": "calibration",
+        "seconds": CALIBRATION_SECONDS,
+        "order": 3,
+        "eta": 1.0,
+        "guidance": 1.0,
+        "seed": 0,
+    }
+    times = []
+    for steps in CALIBRATION_STEPS[:1] + CALIBRATION_STEPS:  # the first one pays for what is done only once
+        began = time.monotonic()
+        try:
+            engine.perform("generate", sounds={}, fields={**fields, "steps": steps}, on_progress=lambda *_: None)
+        except Exception as error:
+            traceback.print_exception(error)
+            return None
+        times.append((steps, time.monotonic() - began))
+    return measured(CALIBRATION_SECONDS, times[1], times[2])
+
+
+def told(error: Exception) -> dict[str, Any]:
+    """An exception as the fields of an error."""
+    if isinstance(error, TertiumError):
+        value = error.value if isinstance(error.value, int | float | str | None) else str(error.value)
+        return {
+            "code": error.code,
+            "message": error.message,
+            "field": error.field,
+            "value": value,
+            "remedy": error.remedy,
+        }
+    if ran_out_of_memory(error):
+        remedy = "Use a shorter sound, or close what else uses the device; the daemon goes on."
+        return {"code": "out_of_memory", "message": "There was not enough memory for this job.", "remedy": remedy}
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        remedy = "Make room on that disk and send the request again."
+        return {"code": "disk_full", "message": f"The disk is full: {error}.", "remedy": remedy}
+    remedy = "The daemon's log has the details; please report them."
+    return {"code": "internal", "message": f"{type(error).__name__}: {error}"[:500], "remedy": remedy}
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether the computer or the device had no memory left. PyTorch has its own exception on devices and a RuntimeError on the CPU."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or (
+        isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+    )
+
+
+def main() -> None:
+    """Run the child on standard input and output. Whatever libraries print goes to standard error."""
+    faulthandler.enable()
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    inbox = Inbox(sys.stdin)
+    with contextlib.suppress(KeyboardInterrupt):
+        Child(inbox, output).run()
