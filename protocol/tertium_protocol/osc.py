@@ -137,7 +137,13 @@ def _call(address: str, id: RequestId, fields: dict[str, Value]) -> OscCall:
     if command in ANSWERS:
         problem = f"{address} is what the daemon sends, not what it takes."
         raise ProtocolError(
-            "bad_message", problem, "command", address, "Answer ports must differ.", request_id=id, silent=True
+            "bad_message",
+            problem,
+            "command",
+            address,
+            "Name a reply_port that is not a daemon's.",
+            request_id=id,
+            silent=True,
         )
     if not _NAME.match(command):
         problem = f"“{address[:60]}” is not an address here: they are exact, without patterns."
