@@ -141,6 +141,17 @@ def test_nothing_global_is_touched(conditioning):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("objective", ["v", "rectified_flow"])
+def test_no_step_waits_for_the_device(objective, conditioning):
+    """On the meta device there are no values: whatever would wait for one fails."""
+    model = tiny.build(tiny.transformer_config(objective)).to("meta")
+    schedule = edm(6) if objective == "v" else rectified_flow(6)
+    noise = StepNoise(0, (1, 4, FRAMES), device="meta")
+    predict = Denoiser(model, schedule).under(conditioning, guidance=6.0)
+    result = solver.sample(predict, noise.initial() * schedule.sigmas[0], schedule, noise=noise)
+    assert (result.shape, result.device.type, result.dtype) == ((1, 4, FRAMES), "meta", torch.float32)
+
+
 def test_an_unknown_objective_is_refused(conditioning):
     model = tiny.build(tiny.transformer_config())
     model.diffusion_objective = "epsilon"

@@ -105,6 +105,14 @@ def test_neighbouring_noise_levels_stay_apart_in_bfloat16(tiny_folder):
     assert (features(times[:1]) - features(times[1:])).float().abs().max() > 0.001
 
 
+def test_positions_stay_exact_in_bfloat16(tiny_folder, tiny_model):
+    half = load_model(str(tiny_folder), device="cpu", precision="bf16")
+    angles = [
+        model.model.model.model.transformer.rotary_pos_emb.forward_from_seq_len(1000)[0] for model in (tiny_model, half)
+    ]
+    assert torch.equal(*angles)
+
+
 def test_a_checkpoint_of_tensors_loads_like_safetensors(tiny_folder, tiny_model, tmp_path):
     tensors = safetensors.torch.load_file(tiny_folder / "model.safetensors")
     for name, content in {"model.ckpt": {"state_dict": tensors}, "model.pt": tensors}.items():

@@ -71,8 +71,9 @@ def place(model: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> N
         transformer.get_submodule(name.rpartition(".")[0]).inv_freq = frequencies.to(device, torch.float32)
     if dtype is not torch.float32:
         transformer.timestep_features = PreciseTimesteps(timesteps.to(device, torch.float32), dtype)
-    if device.type == "cpu":
-        for text_encoder in text_encoders(model):
+    for text_encoder in text_encoders(model):
+        text_encoder.to(device)
+        if device.type == "cpu":
             text_encoder.float()  # upstream loads it in half precision, which processors emulate
 
 
