@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.signal
 import soundfile
 import soxr
 
@@ -186,7 +185,7 @@ def true_peak_dbtp(samples: np.ndarray) -> float:
     """True peak of samples (channels, frames) in dBTP, over four times as many points (ITU-R BS.1770-5, annex 2); -inf for silence."""
     if samples.size == 0:
         return -np.inf
-    between = scipy.signal.resample_poly(samples, OVERSAMPLING, 1, axis=-1, window=("kaiser", 8.0))
+    between = soxr.resample(np.asarray(samples, dtype=np.float64).T, 1, OVERSAMPLING, quality="VHQ")
     peak = max(float(np.abs(between).max()), float(np.abs(samples).max()))
     return 20 * np.log10(peak) if peak > 0 else -np.inf
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import scipy.signal
 
 from tertium import files
 
@@ -65,12 +64,17 @@ def band_power(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     window = max(16, round(WINDOW_SECONDS * sample_rate))
     hop = max(1, round(HOP_SECONDS * sample_rate))
     size = 2 ** int(np.ceil(np.log2(4 * window)))  # padded, so that the lowest bands hold several points
-    transform = scipy.signal.ShortTimeFFT(
-        scipy.signal.windows.hann(window), hop, sample_rate, mfft=size, scale_to="magnitude"
-    )
-    power = sum(transform.spectrogram(np.asarray(channel, dtype=np.float64)) for channel in samples) / len(samples)
+    power = sum(_spectrogram(np.asarray(channel), window, hop, size) for channel in samples) / len(samples)
     weights = _triangles(np.fft.rfftfreq(size, 1 / sample_rate))
     return weights @ power
+
+
+def _spectrogram(channel: np.ndarray, window: int, hop: int, size: int) -> np.ndarray:
+    """Squared magnitudes of a windowed transform, centred on every ``hop``-th sample: (size // 2 + 1, columns)."""
+    shape = np.hanning(window + 2)[1:-1]
+    padded = np.pad(channel, window // 2)
+    columns = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
+    return np.abs(np.fft.rfft(columns * shape / shape.sum(), size).T) ** 2
 
 
 def _triangles(frequencies: np.ndarray) -> np.ndarray:
