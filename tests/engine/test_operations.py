@@ -97,6 +97,12 @@ def test_the_same_seed_gives_the_same_samples(tiny_model):
     assert not torch.equal(first, make(5))
 
 
+@pytest.mark.parametrize("samples", [RATE // 2 - 4, 2 * RATE + 4])
+def test_a_length_may_be_off_by_the_rounding_of_a_conversion(samples, tiny_model):
+    result = operations.fuse(tiny_model, sound(1, samples), sound(2), FuseSettings(blend=0.5, steps=2, prompt=""))
+    assert result.shape == (2, samples)
+
+
 def test_a_prompt_leads_where_there_is_no_reference(prompted_model):
     def make(prompt, guidance=1.0):
         settings = FuseSettings(intervention=4, steps=6, prompt=prompt, guidance=guidance)
@@ -270,7 +276,7 @@ def test_an_anchor_without_finite_latents_is_refused_in_words(prompted_model):
     assert "eta 0" in caught.value.remedy
 
 
-@pytest.mark.parametrize(("reference", "prompt"), [(sound(2), "drum"), (None, None)])
+@pytest.mark.parametrize(("reference", "prompt"), [(sound(2), "drum"), (None, None), (None, "")])
 def test_a_fusion_is_led_by_a_reference_or_by_a_prompt(reference, prompt, tiny_model):
     with pytest.raises(SettingError, match="led by a reference or by a prompt") as caught:
         operations.fuse(tiny_model, sound(1), reference, FuseSettings(blend=0.5, prompt=prompt))

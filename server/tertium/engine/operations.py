@@ -32,6 +32,7 @@ __all__ = [
     "vary",
 ]
 
+_ROUNDING = 0.001  # seconds that a length may lose or gain in a conversion of its rate
 _ANCHOR_STREAM = 1  # keeps the noise of an anchor apart from that of the sampling, under one seed
 
 
@@ -142,7 +143,7 @@ def fuse(
 
     Args:
         original: the sound that comes in at the intervention.
-        reference: the sound that leads, or None when ``settings.prompt`` does. It leads with no training, as if the model had memorised it. A
+        reference: the sound that leads, or None where ``settings.prompt`` does. It leads with no training, as if the model had memorised it. A
             shorter one is repeated from its start until it is as long as the original, a longer one is cut there.
 
     Raises:
@@ -150,7 +151,7 @@ def fuse(
         SettingError: both or neither of ``reference`` and ``settings.prompt``, or an anchor without finite latents here.
     """
     _check_sound(model, original, "original")
-    if (reference is None) == (settings.prompt is None):
+    if (reference is None) == (not settings.prompt):
         raise SettingError(
             f"A fusion is led by a reference or by a prompt; it got {'neither' if reference is None else 'both'}.",
             field="reference",
@@ -222,9 +223,7 @@ def _check_sound(model: LoadedModel, audio: torch.Tensor, field: str, *, longest
             remedy=f"Convert it to {model.channels} channels.",
         )
     seconds = _seconds(model, audio)
-    if seconds < MIN_SECONDS or (
-        longest and audio.shape[1] > model.frames(round(model.max_seconds * model.sample_rate)) * model.downsampling
-    ):
+    if seconds < MIN_SECONDS - _ROUNDING or (longest and seconds > model.max_seconds + _ROUNDING):
         raise SoundError(
             "bad_sound",
             f"{field} is {seconds:.3f} seconds long; {model.name} takes {MIN_SECONDS} to {model.max_seconds:.1f}.",

@@ -122,7 +122,7 @@ class FuseSettings(Sampling):
         intervention: k, the step at which the original comes in, 0 … N.
         hold: 0 … 1, the reference's weight in the completion.
         anchor: see :data:`tertium.engine.inversion.Anchor`.
-        prompt: leads in place of a reference sound; then ``guidance``, 0 … 30, says how far.
+        prompt: leads in place of a reference sound; then ``guidance``, 0 … 30, says how far. Empty is as good as None.
     """
 
     blend: float | None = None
