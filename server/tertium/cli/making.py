@@ -226,7 +226,11 @@ def _title(fields: dict[str, Any], done: Done) -> str:
 
 
 def _lines(command: str, fields: dict[str, Any], done: Done, kept: dict[str, str]) -> list[str]:
-    facts = [f"{done.seconds:.2f} s", f"{done.sample_rate} Hz", f"{done.channels} channels"]
+    facts = [
+        f"{done.seconds:.2f} s",
+        f"{done.sample_rate} Hz",
+        {1: "mono", 2: "stereo"}.get(done.channels, f"{done.channels} channels"),
+    ]
     facts.append("silent" if done.peak_dbtp is None else f"peak {done.peak_dbtp:.1f} dBTP")
     if done.intervention is not None:
         facts.append(f"intervention {done.intervention} of {done.steps} steps")

@@ -1,0 +1,191 @@
+"""The command line with a real daemon and the embedded model: jobs, copies, pictures, refusals, Ctrl-C, and a daemon for one call."""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from safetensors.numpy import load_file
+
+from tertium import audio, child, home
+from tests.server.sounds import tone
+
+START_SECONDS = 120
+QUICK = ("--steps", "6")
+
+
+def tertium(*arguments, **environment) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tertium", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=child.environment() | environment,
+    )  # fmt: skip
+
+
+def finished(process: subprocess.Popen) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=150)
+    return process.returncode, out, err
+
+
+def until(condition, *, seconds: float = START_SECONDS):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"did not come true within {seconds} s")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A daemon's home, with the daemon serving it, and two clips beside it."""
+    folder = tmp_path_factory.mktemp("cli")
+    daemon = tertium("serve", "--home", folder / "home", "--osc", "127.0.0.1:0")
+    audio.write(folder / "low.wav", tone(110, seconds=1), 44_100, format="wav")
+    audio.write(folder / "high.wav", tone(1760, seconds=0.7, sample_rate=22_050, channels=1), 22_050, format="wav")
+    until(lambda: home.find(folder / "home"))
+    yield folder
+    daemon.send_signal(signal.SIGINT)
+    assert daemon.wait(30) == 0
+    assert home.find(folder / "home") is None
+
+
+@pytest.fixture
+def call(folder):
+    """call(command, …): exit status, standard output and standard error of a command on that daemon."""
+
+    def run(command, *arguments):
+        return finished(tertium(command, *arguments, "--home", folder / "home"))
+
+    return run
+
+
+@pytest.fixture
+def ask(call):
+    """ask(command, …): the object that a command prints for machines; it must succeed."""
+
+    def run(*arguments):
+        status, out, err = call(*arguments, "--json")
+        assert (status, err) == (0, ""), out + err
+        return json.loads(out)
+
+    return run
+
+
+def test_fuse_copies_draws_and_can_be_repeated(ask, folder, tmp_path):
+    command = ("fuse", folder / "low.wav", folder / "high.wav", *QUICK, "--blend", "0.4")
+    done = ask(*command, "-o", tmp_path / "third.flac", "--plot", tmp_path / "third.png")
+    samples, sample_rate = soundfile.read(tmp_path / "third.flac", dtype="float32")
+    assert (samples.shape, sample_rate) == ((44_100, 2), 44_100)
+    assert np.isfinite(samples).all() and np.abs(samples).max() > 1e-4
+    assert audio.true_peak_dbtp(samples.T) <= -1
+    assert done["output"] == str(tmp_path / "third.flac")
+    width, height = struct.unpack(">II", (tmp_path / "third.png").read_bytes()[16:24])
+    assert width > 2.5 * height
+    assert any("22050" in note for note in done["notes"]), "conversions are said"
+    again = ask(*command, "--seed", done["seed"], "--format", "flac")
+    assert again["sound"] == done["sound"], "the same seed, the same samples"
+    assert again["path"] != done["path"], "and nothing overwritten"
+
+
+def test_people_read_lines(call, folder):
+    status, out, err = call(
+        "fuse", folder / "high.wav", folder / "low.wav", *QUICK, "--intervention", "3", "--name", "mine"
+    )
+    assert (status, err) == (0, "")
+    path, facts, *rest = out.splitlines()
+    assert path == str(folder / "home" / "results" / "mine.wav") and os.path.exists(path)
+    assert facts.startswith("  0.70 s, 22050 Hz, stereo, peak ") and "intervention 3 of 6 steps, seed " in facts
+    assert rest[-1].startswith("  again: the same command with --seed ")
+
+
+def test_invert_keeps_latents_and_reconstructs(ask, folder, tmp_path):
+    done = ask(
+        "invert", folder / "low.wav", *QUICK, "-o", tmp_path / "z.safetensors", "--reconstruct", tmp_path / "back.wav"
+    )
+    latents = load_file(tmp_path / "z.safetensors")
+    assert latents and all(np.isfinite(value).all() for value in latents.values())
+    assert audio.read(tmp_path / "back.wav").frames == 44_100
+    assert done["latents_output"] == str(tmp_path / "z.safetensors")
+
+
+def test_generate_and_vary(ask, folder, tmp_path):
+    assert ask("generate", "a low hum", "--seconds", "0.8", *QUICK)["seconds"] == pytest.approx(0.8, abs=1e-3)
+    done = ask("vary", folder / "low.wav", "--strength", "0.3", *QUICK, "--plot", tmp_path / "v.png")
+    assert done["frames"] == 44_100 and (tmp_path / "v.png").exists()
+
+
+def test_sounds_are_named_by_id_too(ask, folder):
+    done = ask("fuse", folder / "low.wav", folder / "high.wav", *QUICK)
+    assert ask("vary", done["sound"][:12], *QUICK)["frames"] == done["frames"]
+
+
+def test_status_jobs_and_models(ask, call, folder):
+    ask("generate", "x", "--seconds", "0.5", *QUICK)
+    status = ask("status")
+    assert status["state"] == "ready" and status["model"] == "pocket" and status["osc"].startswith("127.0.0.1:")
+    jobs = ask("jobs", "--state", "done", "--limit", "1")
+    assert jobs["total"] >= 1 and jobs["jobs"][0]["result"]["path"]
+    assert [model["name"] for model in ask("models")["models"] if model["loaded"]] == ["pocket"]
+    for command, text in (("status", "ready: pocket on "), ("jobs", "generate  done"), ("models", "pocket: loaded")):
+        code, out, _ = call(command)
+        assert code == 0 and text in out
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "text"),
+    [
+        (lambda path: path.write_bytes(b"no sound at all" * 99), "bad_sound", "cannot be read as a sound"),
+        (lambda path: path.touch(), "bad_sound", "is empty"),
+        (lambda path: soundfile.write(path, np.zeros((44_100, 2)), 44_100), "bad_sound", "is silent"),
+        (lambda path: soundfile.write(path, tone(seconds=601, sample_rate=8_000).T, 8_000), "bad_sound", "too long"),
+        (lambda path: os.mkfifo(path), "path_refused", "is a pipe"),
+        (lambda path: path.symlink_to("/etc/passwd"), "path_refused", "outside the folders"),
+    ],
+)  # fmt: skip
+def test_bad_sounds_are_refused_in_words(call, folder, tmp_path, make, code, text):
+    make(tmp_path / "bad.wav")
+    status, out, err = call("fuse", folder / "low.wav", tmp_path / "bad.wav", "--json")
+    error = json.loads(out)["error"]
+    assert (status, err, error["code"], error["field"]) == (2, "", code, "reference")
+    assert text in error["message"] and error["remedy"]
+    assert error["value"] == str(tmp_path / "bad.wav")
+
+
+def test_what_the_daemon_does_not_know_is_refused(call, folder):
+    status, out, err = call("fuse", "0123456789abcdef", folder / "low.wav")
+    assert (status, out) == (2, "") and err.startswith("Error: No sound has the id '0123456789abcdef'.")
+    status, _, err = call("fuse", folder / "low.wav", "nobody")
+    assert status == 2 and "nobody" in err and "Traceback" not in err
+    status, _, err = call("generate", "x", "--model", "stable-audio-open-1.0")
+    assert status == 2 and "serves pocket, not stable-audio-open-1.0" in err
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_cancels_the_job(ask, folder, end):
+    long = folder / "long.wav"
+    if not long.exists():
+        audio.write(long, tone(seconds=40), 44_100, format="wav")
+    process = tertium("fuse", long, long, "--steps", "500", "--home", folder / "home")
+    job = until(lambda: ask("status").get("job"))
+    process.send_signal(end)
+    assert finished(process) == (130, "", "Interrupted.\n")
+    (told,) = [one for one in ask("jobs")["jobs"] if one["job"] == job]
+    assert told["state"] == "cancelled"
+
+
+def test_a_daemon_for_the_call_serves_those_who_come_and_is_gone_after(folder, tmp_path):
+    """Two calls at once in a home where none runs: whichever daemon gets the home serves both."""
+    command = ("fuse", folder / "low.wav", folder / "high.wav", *QUICK, "--home", tmp_path / "fresh", "--json")
+    calls = [tertium(*command), tertium(*command, "--seed", "5")]
+    ends = [finished(process) for process in calls]
+    assert [status for status, _, _ in ends] == [0, 0], ends
+    paths = {json.loads(out)["path"] for _, out, _ in ends}
+    assert len(paths) == 2 and all(os.path.exists(path) for path in paths)
+    assert home.find(tmp_path / "fresh") is None and not home.is_served(tmp_path / "fresh")
