@@ -45,6 +45,16 @@ class Settings:
     queue: int
 
 
+def _model(text: str) -> str:
+    """A name stays a name; a folder becomes a whole path, since the worker may be started from elsewhere."""
+    if not text.strip():
+        raise TertiumError(
+            "out_of_range", "The model's name is empty.", field="model", value=text, remedy="Give pocket."
+        )
+    is_path = "/" in text or os.sep in text or text.startswith("~")
+    return str(Path(text).expanduser().absolute()) if is_path else text
+
+
 def default_roots(home: Path) -> tuple[Path, ...]:
     """Where clients' sounds usually are: the user's own folder, the daemon's, the temporary and the current one."""
     return (Path.home(), home, Path(tempfile.gettempdir()), Path.cwd())
@@ -98,7 +108,7 @@ def settings(
         home=folder,
         osc=osc_address(osc),
         zmq=zmq_endpoint(zmq),
-        model=model,
+        model=_model(model),
         device=device,
         precision=precision,
         roots=tuple(roots),

@@ -159,9 +159,9 @@ class Daemon:
 
         self._dispatcher.datagram(self._house.sessions.of(address, make), datagram)
 
-    def _message(self, parts: list[bytes], identity: bytes) -> None:
+    def _message(self, parts: list[bytes], peer: tuple[bytes, ...]) -> None:
         trusted = self._zmq.endpoint.startswith("ipc://")
-        session = self._house.sessions.of(identity, lambda: zeromq_session(identity, self._zmq.send, trusted=trusted))
+        session = self._house.sessions.of(peer, lambda: zeromq_session(peer, self._zmq.send, trusted=trusted))
         self._dispatcher.message(session, parts)
 
     def _tell(self, job: Job, event: str) -> None:

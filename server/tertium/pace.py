@@ -7,6 +7,8 @@ from typing import Any
 
 SHORTEST = 1.0  # seconds of sound: shorter ones cost about as much
 FEWEST_STEPS = 4  # below this a result is no music, whatever the deadline
+LEARNING, CERTAINTY = 0.5, 0.01
+LEAST = 1e-5  # seconds; nothing is free
 MARGIN = 1.15  # a promise is reckoned so much slower than what was measured
 
 
@@ -27,16 +29,20 @@ class Pace:
         return (self.fixed + self.forward * forwards) * max(seconds, SHORTEST)
 
     def corrected(self, seconds: float, forwards: float, took: float) -> "Pace":
-        """The pace after a job that took so long: half way from what was expected, at most by a factor of three."""
-        ratio = min(max(took / max(self.estimate(seconds, forwards), 1e-6), 1 / 9), 9) ** 0.5
-        return Pace(self.fixed * ratio, self.forward * ratio)
+        """The pace after a job that took so long: half way from what was expected, the surprise shared out between the two costs.
+
+        A normalised step of least mean squares, in which the fixed cost is ten times as uncertain as that of a forward.
+        """
+        surprise = took / max(seconds, SHORTEST) - (self.fixed + self.forward * forwards)
+        share = LEARNING * surprise / (1 + CERTAINTY * forwards**2)
+        return Pace(max(self.fixed + share, LEAST), max(self.forward + share * CERTAINTY * forwards, LEAST))
 
 
 def measured(seconds: float, few: tuple[int, float], many: tuple[int, float]) -> Pace:
     """The pace from two runs on a sound of ``seconds``: (calls of the model, time in seconds) of a short and of a longer one."""
     per_second = max(seconds, SHORTEST)
-    forward = max((many[1] - few[1]) / (many[0] - few[0]), 1e-5)
-    fixed = max(few[1] - few[0] * forward, 1e-4)
+    forward = max((many[1] - few[1]) / (many[0] - few[0]), LEAST)
+    fixed = max(few[1] - few[0] * forward, LEAST)
     return Pace(fixed / per_second, forward / per_second)
 
 

@@ -95,13 +95,15 @@ class OscSession(Session):
             self._send(datagram, (self._host, self._port))
 
 
-def zeromq_session(identity: bytes, send: Callable[[list[bytes], bytes], None], *, trusted: bool) -> Session:
+def zeromq_session(
+    peer: tuple[bytes, ...], send: Callable[[list[bytes], tuple[bytes, ...]], None], *, trusted: bool
+) -> Session:
     """A peer of the ROUTER socket, which listens on this machine alone."""
 
     def put(answer: Answer, buffers: Sequence[AudioBuffer]) -> None:
-        send(frames.encode_answer(answer, buffers), identity)
+        send(frames.encode_answer(answer, buffers), peer)
 
-    return Session("zeromq", f"zeromq {identity.hex()[:10]}", local=True, trusted=trusted, put=put)
+    return Session("zeromq", f"zeromq {peer[0].hex()[:10]}", local=True, trusted=trusted, put=put)
 
 
 class Sessions:

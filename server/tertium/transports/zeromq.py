@@ -11,7 +11,9 @@ import zmq.asyncio
 from tertium import logs
 from tertium.errors import TertiumError
 
-Receive = Callable[[list[bytes], bytes], None]
+Peer = tuple[bytes, ...]
+"""The routing frames that lead to a peer: its identity, and for a REQ socket an empty frame."""
+Receive = Callable[[list[bytes], Peer], None]
 LARGEST_FRAME = 512 * 1024 * 1024 + 65536
 MOST_WAITING = 1000  # messages for one peer that does not take them; further ones are dropped
 LINGER_MS = 500
@@ -21,8 +23,8 @@ class ZeroMqTransport:
     """Two bound sockets. Make it with :meth:`open`.
 
     Args:
-        receive: called with the frames of each request, without the routing frame, and with its peer's identity. What it raises is
-            logged, and the socket goes on.
+        receive: called with the frames of each request, without those of its routing, and with its peer. What it raises is logged, and
+            the socket goes on.
     """
 
     def __init__(self, receive: Receive):
@@ -58,16 +60,15 @@ class ZeroMqTransport:
     async def _listen(self) -> None:
         while True:
             identity, *frames = await self._router.recv_multipart()
-            if frames and frames[0] == b"" and len(frames) > 1:  # a REQ socket puts an empty frame first
-                frames = frames[1:]
+            routing = 1 if len(frames) > 1 and frames[0] == b"" else 0
             try:
-                self._receive(frames, identity)
+                self._receive(frames[routing:], (identity, *frames[:routing]))
             except Exception as problem:
                 logs.trouble("message not handled", problem, frames=len(frames))
 
-    def send(self, frames: Sequence[bytes], identity: bytes) -> None:
+    def send(self, frames: Sequence[bytes], peer: Peer) -> None:
         """Send to one peer; to one that has gone, nothing."""
-        self._put(self._router, [identity, *frames])
+        self._put(self._router, [*peer, *frames])
 
     def publish(self, frames: Sequence[bytes]) -> None:
         """Send to all who subscribed to the topic in the first frame."""

@@ -1,0 +1,187 @@
+"""Real daemons for tests, in processes of their own, and a client that speaks plain OSC to them."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tertium import home as homes
+from tertium_protocol import osc
+from tertium_protocol.osc_answers import Assembler
+
+ROOT = Path(__file__).parents[2]
+FAKE = "tests.server.fake_engine"
+PATIENCE = 60.0
+
+
+class Daemon:
+    """A running daemon. ``facts`` is what it announced."""
+
+    def __init__(self, home, *, step=0.0, **options):
+        self.home = Path(home)
+        given = {"home": str(home), "osc": "127.0.0.1:0", "engine": FAKE, "model": "fake", **options}
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "server", ROOT / "protocol"))),
+            "TERTIUM_FAKE_STEP": str(step),
+            "TERTIUM_FAKE_FOLDER": str(self.home),
+            "OMP_NUM_THREADS": "1",
+        }
+        self.home.mkdir(parents=True, exist_ok=True)
+        with open(self.home / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.end_to_end.serve", json.dumps(given)],
+                cwd=ROOT, env=environment, stderr=log, stdout=log,
+            )  # fmt: skip
+
+    @property
+    def log(self):
+        return (self.home / "log").read_text(errors="replace")
+
+    @property
+    def osc(self):
+        return tuple(self.facts["osc"])
+
+    def up(self):
+        """Wait until it serves."""
+        self.facts = until(lambda: self._announced(), lambda: self.log)
+        return self
+
+    def _announced(self):
+        facts = homes.find(self.home)
+        assert self.process.poll() is None, self.log
+        return facts if facts and facts["pid"] == self.process.pid else None
+
+    def ready(self):
+        """Wait until its model is loaded."""
+        self.up()
+        with Osc(self.osc) as client:
+            until(lambda: client.ask("status")["state"] in ("ready", "busy"), lambda: self.log)
+        return self
+
+    def worker(self):
+        """Process id of the worker."""
+        return until(lambda: next(iter(children(self.process.pid)), None))
+
+    def stop(self, how=signal.SIGTERM):
+        """End it, and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(20)
+
+
+@contextlib.contextmanager
+def running(home, **options):
+    """A daemon whose model is loaded, for as long as the context lasts."""
+    daemon = Daemon(home, **options)
+    try:
+        yield daemon.ready()
+    finally:
+        daemon.stop()
+
+
+class Osc:
+    """A client that speaks OSC over a plain socket."""
+
+    def __init__(self, address, *, port=0):
+        self.address = address
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", port))
+        self.socket.settimeout(20)
+        self.port = self.socket.getsockname()[1]
+        self.assembler = Assembler()
+        self.ids = iter(range(1, 10**6))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, command, id, **fields):
+        self.socket.sendto(osc.encode_call(command, id, fields), self.address)
+
+    def receive(self):
+        """The next answer, whatever it answers."""
+        while True:
+            datagram, sender = self.socket.recvfrom(65536)
+            assert sender == self.address, "answers must come from the port that was asked"
+            assert len(datagram) < 1400
+            answer = self.assembler.feed(datagram)
+            if answer is not None:
+                return answer
+
+    def ask(self, command, **fields):
+        """The fields of the reply to an immediate command."""
+        id = f"ask-{self.port}-{next(self.ids)}"
+        self.send(command, id, **fields)
+        while True:
+            answer = self.receive()
+            if answer.id == id and answer.event != "item":
+                assert answer.event == "reply", answer
+                return answer.fields
+
+    def refused(self, command, **fields):
+        """The fields of the error that a request gets."""
+        id = f"refused-{self.port}-{next(self.ids)}"
+        self.send(command, id, **fields)
+        while True:
+            answer = self.receive()
+            if answer.id == id:
+                assert answer.event == "error", answer
+                return answer.fields
+
+    def events(self, id, last=("done", "failed", "cancelled", "error")):
+        """All answers to a request, up to the one that ends it."""
+        answers = []
+        while not answers or answers[-1].event not in last:
+            answer = self.receive()
+            if answer.id == id:
+                answers.append(answer)
+        return answers
+
+    def silent(self, seconds=0.3):
+        """Whether nothing more comes."""
+        self.socket.settimeout(seconds)
+        try:
+            self.socket.recvfrom(65536)
+        except TimeoutError:
+            return True
+        finally:
+            self.socket.settimeout(20)
+        return False
+
+
+def until(condition, explain=lambda: ""):
+    """What ``condition`` gives, once that is something."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not within {PATIENCE} s: {explain()}")
+
+
+def children(pid):
+    """Process ids of the children of a process (Linux)."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with contextlib.suppress(OSError):
+                stat = (folder / "stat").read_text().rpartition(")")[2].split()
+                if int(stat[1]) == pid and stat[0] != "Z":
+                    found.append(int(folder.name))
+    return found
+
+
+def lives(pid):
+    """Whether a process runs, and is not a dead one that nobody has asked after (Linux)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

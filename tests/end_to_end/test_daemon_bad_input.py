@@ -1,0 +1,149 @@
+"""What clients send by mistake or in malice: each gets a typed error with field, value and remedy, and the daemon goes on."""
+
+import os
+import random
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from tertium_protocol import osc
+from tests.server.sounds import tone
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder of files that are no good; the daemon may read it."""
+    folder = tmp_path_factory.mktemp("bad")
+    (folder / "empty.wav").write_bytes(b"")
+    (folder / "noise.wav").write_bytes(random.Random(0).randbytes(5000))
+    soundfile.write(folder / "whole.wav", tone().T, 44100)
+    (folder / "cut.wav").write_bytes((folder / "whole.wav").read_bytes()[:40000])
+    soundfile.write(folder / "silent.wav", np.zeros((44100, 2)), 44100)
+    soundfile.write(folder / "nan.wav", np.where(np.arange(44100) == 7, np.nan, 0.1), 44100, subtype="FLOAT")
+    soundfile.write(folder / "short.wav", tone(seconds=0.003).T, 44100)
+    with soundfile.SoundFile(folder / "long.flac", "w", 8000, 1) as long:
+        for _ in range(180):
+            long.write(np.full(8000 * 60, 0.1))
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "out.wav").symlink_to("/etc/hostname")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("missing.wav", "unknown_sound"), ("empty.wav", "bad_sound"), ("noise.wav", "bad_sound"), ("cut.wav", "bad_sound"),
+        ("silent.wav", "bad_sound"), ("nan.wav", "bad_sound"), ("short.wav", "bad_sound"), ("long.flac", "bad_sound"),
+        ("pipe.wav", "path_refused"), ("out.wav", "path_refused"), (".", "path_refused"), ("/dev/zero", "path_refused"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_good_is_refused_with_its_field_and_a_remedy(client, files, clips, name, code):
+    path = os.path.join(files, name)
+    error = client.refused("fuse", original=path, reference=clips[1])
+    assert (error["code"], error["field"], error["value"]) == (code, "original", path)
+    assert error["remedy"]
+    error = client.refused("fuse", original=clips[0], reference=path)
+    assert (error["code"], error["field"]) == (code, "reference")
+
+
+@pytest.mark.parametrize(
+    ("command", "fields", "code", "field", "words"),
+    [
+        ("fuze", {}, "unknown_command", "command", "Did you mean fuse?"),
+        ("fuse", {"orginal": "x"}, "unknown_field", "orginal", "Did you mean original?"),
+        ("fuse", {}, "missing_field", "original", "Send original"),
+        ("generate", {"prompt": "x", "steps": "many"}, "bad_type", "steps", "whole number"),
+        ("generate", {"prompt": "x", "steps": 501}, "out_of_range", "steps", "1 to 500"),
+        ("fuse", {"original": "x", "prompt": "p", "blend": 0.5, "intervention": 3}, "conflict", "blend", "Send one"),
+        ("fuse", {"original": "abcdef0123456789", "prompt": "p"}, "unknown_sound", "original", "add it again"),
+        ("cancel", {"job": "nobody"}, "unknown_job", "job", "accepted gave"),
+        ("sound_audio", {"sound": "00000000"}, "unknown_command", "command", "ZeroMQ"),
+        ("generate", {"prompt": "x", "seconds": 47.6}, "out_of_range", "seconds", "0.5 to 47.5"),
+        ("fuse", {"original": "relative/file.wav", "prompt": "p"}, "path_refused", "original", "whole path"),
+    ],
+)
+def test_a_wrong_request_is_refused_with_field_and_remedy(client, command, fields, code, field, words):
+    error = client.refused(command, **fields)
+    assert (error["code"], error["field"]) == (code, field)
+    assert words in error["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "code", "words"),
+    [
+        ("memory", "out_of_memory", "shorter sound"),
+        ("device-memory", "out_of_memory", "shorter sound"),
+        ("disk", "disk_full", "Make room"),
+        ("nan", "internal", "another seed"),
+        ("mistake", "internal", "log"),
+    ],
+)
+def test_a_job_that_goes_wrong_fails_with_a_remedy_and_the_worker_lives_on(daemon, client, prompt, code, words):
+    worker = daemon.worker()
+    client.send("generate", prompt, prompt=prompt, steps=2, seconds=0.5)
+    failed = client.events(prompt)[-1]
+    assert (failed.event, failed.fields["code"]) == ("failed", code)
+    assert words in failed.fields["remedy"]
+    assert client.ask("job", job=failed.fields["job"])["error"]["code"] == code
+    client.send("generate", f"after {prompt}", prompt="x", steps=1, seconds=0.5)
+    assert client.events(f"after {prompt}")[-1].event == "done"
+    assert daemon.worker() == worker
+
+
+def test_ten_thousand_mutated_datagrams_do_not_keep_the_next_from_its_answer(daemon, client):
+    rng = random.Random(20261123)
+    seeds = [
+        osc.encode_call("fuse", 1, {"original": "/x.wav", "reference": "/y.wav", "blend": 0.5, "steps": 20}),
+        osc.encode_call("status", "id", {}),
+        osc.encode_call("jobs", 1.5, {"limit": 3}),
+        b"#bundle\0" + (1).to_bytes(8, "big") + struct.pack(">i", 20) + osc.encode_call("status", "x", {}),
+        b"#bundle\0" + (2**62).to_bytes(8, "big") + struct.pack(">i", -4),
+        b"/" + b"*" * 63 + b"\0,s\0\0",
+    ]
+    worker, before = daemon.worker(), len(daemon.log)
+    for number in range(10_000):
+        client.socket.sendto(_mutated(rng, rng.choice(seeds)), client.address)
+        if number % 500 == 499:  # so that the socket's buffer holds them, and each is really looked at
+            client.send("status", f"ping {number}")
+            _await(client, f"ping {number}")
+    assert daemon.worker() == worker
+    assert daemon.process.poll() is None
+    assert "Traceback" not in daemon.log[before:]
+
+
+def test_datagrams_that_are_answers_get_none(client):
+    for event in ("error", "reply", "done", "item"):
+        client.socket.sendto(osc.encode_message(f"/tertium/{event}", [1, "code", "x"]), client.address)
+    assert client.silent()
+
+
+def test_what_clients_send_cannot_forge_lines_of_the_log(daemon, client):
+    client.refused("generate", prompt="x", slot="a\n12:00:00.000  all is well\x1b[2J", stepz=1)
+    client.refused("sound", sound="/tmp/\n12:00:00.000  all is well")
+    assert "\n12:00:00.000  all is well" not in daemon.log
+    assert "\x1b" not in daemon.log
+
+
+def _mutated(rng, datagram):
+    broken = bytearray(datagram)
+    for _ in range(rng.randint(1, 6)):
+        kind = rng.randrange(4)
+        at = rng.randrange(len(broken) + 1)
+        if kind == 0 and at < len(broken):
+            broken[at] = rng.randrange(256)
+        elif kind == 1:
+            broken[at:at] = rng.randbytes(rng.choice((1, 2, 4, 60)))
+        elif kind == 2:
+            del broken[at : at + rng.choice((1, 4, 9))]
+        else:
+            broken[at : at + 4] = struct.pack(">i", rng.choice((-1, 0, 1, 2**31 - 1, -(2**31))))
+    return bytes(broken)
+
+
+def _await(client, id):
+    while True:
+        datagram, _ = client.socket.recvfrom(65536)
+        if id.encode() in datagram and b"/tertium/reply" in datagram:
+            return

@@ -1,0 +1,146 @@
+"""Nothing accepted is lost: processes are killed here, and the jobs are done all the same."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tertium_protocol.client import Client
+from tests.end_to_end.daemons import Daemon, Osc, lives, running, until
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A daemon whose worker may be killed."""
+    with running(tmp_path_factory.mktemp("home"), step=0.02) as daemon:
+        yield daemon
+
+
+def test_accepted_jobs_survive_a_killed_daemon_and_are_done_after_a_restart(tmp_path, clips):
+    first = Daemon(tmp_path, step=0.05).ready()
+    worker = first.worker()
+    with Osc(first.osc) as client:
+        client.send("fuse", "done before", original=clips[0], reference=clips[1], steps=1)
+        finished = client.events("done before")[-1].fields
+        client.send("fuse", "running", original=clips[0], reference=clips[1], steps=60, seed=11)
+        running_job = client.events("running", last=("progress",))[0].fields["job"]
+        client.send("fuse", "waiting", original=clips[0], reference=clips[1], steps=2, seed=12)
+        waiting_job = client.events("waiting", last=("accepted",))[0].fields["job"]
+    first.stop(signal.SIGKILL)
+    until(lambda: not lives(worker))  # the worker does not outlive the daemon
+    assert (tmp_path / "daemon.json").exists()  # stale now, and nobody believes it
+    second = Daemon(tmp_path).up()
+    try:
+        with Osc(second.osc) as client:
+            for job in (running_job, waiting_job):
+                until(lambda job=job: client.ask("job", job=job)["state"] == "done", lambda: second.log)
+                assert Path(client.ask("job", job=job)["result"]["path"]).is_file()
+            again = client.ask("job", job=finished["job"])
+            assert again["result"]["sound"] == finished["sound"]
+            client.send("fuse", "waiting", original=clips[0], reference=clips[1], steps=2, seed=12)
+            repeated = client.events("waiting")
+            assert [answer.event for answer in repeated] == ["accepted", "done"]
+            assert repeated[0].fields["job"] == waiting_job
+    finally:
+        second.stop()
+
+
+def test_the_python_client_waits_through_a_killed_daemon(tmp_path):
+    first = Daemon(tmp_path, step=0.05).ready()
+    with Client(tmp_path) as client:
+        job = client.submit("generate", prompt="step=0.05", steps=40, seconds=0.5)
+        first.stop(signal.SIGKILL)
+        second = Daemon(tmp_path).up()
+        try:
+            assert Path(job.wait(timeout=60).path).is_file()
+        finally:
+            second.stop()
+
+
+def test_a_job_whose_worker_is_killed_is_done_by_a_fresh_one(own):
+    with Osc(own.osc) as client:
+        worker = own.worker()
+        client.send("generate", "retried", prompt="step=0.05", steps=30, seconds=0.5)
+        client.events("retried", last=("progress",))
+        os.kill(worker, signal.SIGKILL)
+        client.ask("status")  # the front answers meanwhile
+        answers = client.events("retried")
+        assert answers[-1].event == "done"
+        assert not [answer for answer in answers if answer.event == "failed"]
+        fractions = [answer.fields["fraction"] for answer in answers[:-1]]
+        assert fractions == sorted(fractions)
+        assert own.worker() != worker
+
+
+def test_a_job_that_kills_its_worker_twice_fails_and_the_next_one_is_done(own):
+    with Osc(own.osc) as client:
+        client.send("generate", "deadly", prompt="step=0.01 die=3", steps=10, seconds=0.5)
+        client.send("generate", "harmless", prompt="x", steps=2, seconds=0.5)
+        answers = []
+        while len(answers) < 2:
+            answer = client.receive()
+            answers += [answer] if answer.event in ("done", "failed") else []
+        failed, done = answers
+        assert (failed.id, failed.fields["code"]) == ("deadly", "worker_died")
+        assert "SIGKILL, perhaps for want of memory, 2 times" in failed.fields["message"]
+        assert (done.id, done.event) == ("harmless", "done")
+
+
+def test_a_job_that_kills_its_worker_once_is_done(own):
+    with Osc(own.osc) as client:
+        client.send("generate", "once", prompt="die-once=2", steps=4, seconds=0.5)
+        answers = client.events("once")
+        assert (answers[0].event, answers[-1].event) == ("accepted", "done")
+        assert (own.home / "died").exists()
+
+
+def test_an_idle_worker_that_is_killed_is_replaced(own):
+    worker = own.worker()
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: own.worker() != worker)
+    with Osc(own.osc) as client:
+        client.send("generate", "after", prompt="x", steps=2, seconds=0.5)
+        assert client.events("after")[-1].event == "done"
+
+
+def test_the_front_answers_while_the_model_loads_and_jobs_wait_for_it(tmp_path):
+    daemon = Daemon(tmp_path, model="slow").up()
+    try:
+        with Osc(daemon.osc) as client:
+            began = time.monotonic()
+            assert client.ask("status")["state"] == "loading"
+            client.send("generate", "early", prompt="x", steps=2, seconds=0.5)
+            assert client.events("early", last=("accepted",))
+            error = client.refused("generate", prompt="x", seconds=0.5, deadline=1)
+            assert (error["code"], "still loading" in error["message"]) == ("deadline", True)
+            assert time.monotonic() - began < 1.5
+            assert client.events("early")[-1].event == "done"
+    finally:
+        daemon.stop()
+
+
+def test_a_model_that_cannot_be_had_is_told_with_its_remedy(tmp_path):
+    daemon = Daemon(tmp_path, model="gated").up()
+    try:
+        with Osc(daemon.osc) as client:
+            until(lambda: client.ask("status")["state"] == "failed")
+            assert client.ask("status")["message"] == "The model is gated. Accept its licence."
+            error = client.refused("generate", prompt="x")
+            assert (error["code"], error["remedy"]) == ("model_unavailable", "Accept its licence.")
+    finally:
+        assert daemon.stop() == 0
+
+
+def test_a_worker_that_dies_while_loading_is_given_up_in_the_end(tmp_path):
+    daemon = Daemon(tmp_path, model="dies").up()
+    try:
+        with Osc(daemon.osc) as client:
+            client.send("generate", "hopeless", prompt="x", seconds=0.5)
+            failed = client.events("hopeless")[-1].fields
+            assert failed["code"] == "model_unavailable"
+            assert "ended with status 3" in failed["message"]
+            assert client.ask("status")["state"] == "failed"
+    finally:
+        daemon.stop()

@@ -1,0 +1,226 @@
+"""The daemon as OSC clients meet it: real datagrams, a real worker process, a fake engine in it."""
+
+import json
+import time
+from pathlib import Path
+
+import soundfile
+
+from tertium_protocol import COMMANDS, osc
+from tests.end_to_end.daemons import Osc
+
+
+def test_a_fusion_is_accepted_makes_progress_and_is_done_once(client, clips):
+    client.send("fuse", 7, original=clips[0], reference=clips[1], steps=30, seed=5)
+    answers = client.events(7)
+    assert [answers[0].event, answers[-1].event] == ["accepted", "done"]
+    assert {answer.event for answer in answers[1:-1]} <= {"progress"}
+    assert len({answer.fields["job"] for answer in answers}) == 1
+    fractions = [answer.fields["fraction"] for answer in answers[1:-1]]
+    assert fractions == sorted(fractions)
+    done = answers[-1].fields
+    assert (done["frames"], done["sample_rate"], done["channels"]) == (
+        28800,
+        48000,
+        2,
+    )  # as long as the original, at its rate
+    assert done["peak_dbtp"] <= -1.0
+    assert (done["seed"], done["steps"], done["model"]) == (5, 30, "fake")
+    assert "original: mono, given to both channels" in json.loads(done["notes"])
+    info = soundfile.info(done["path"])
+    assert (info.frames, info.samplerate) == (28800, 48000)
+    assert client.silent()
+
+
+def test_the_recall_sidecar_holds_what_is_needed_to_make_the_sound_again(client, clips):
+    client.send("fuse", "recall", original=clips[0], reference=clips[1], blend=0.25, hold=0.5)
+    done = client.events("recall")[-1].fields
+    recall = json.loads(Path(done["recall"]).read_text())["recall"]
+    assert recall["command"] == "fuse"
+    assert recall["fields"]["seed"] == done["seed"]
+    assert (recall["fields"]["blend"], recall["fields"]["hold"], recall["fields"]["steps"]) == (0.25, 0.5, 50)
+    assert recall["fields"]["original"] == recall["sounds"]["original"]["id"]
+    assert recall["sounds"]["original"]["id"] != recall["sounds"]["reference"]["id"]
+    assert recall["model"]["fingerprint"] == "f" * 64
+    assert {"tertium", "python", "torch", "numpy"} <= recall["versions"].keys()
+
+
+def test_the_same_seed_gives_the_same_sound(client, clips):
+    made = []
+    for id in ("same-1", "same-2"):
+        client.send("fuse", id, original=clips[0], reference=clips[1], seed=9, steps=2)
+        made.append(client.events(id)[-1].fields)
+    assert made[0]["sound"] == made[1]["sound"]
+    assert made[0]["path"] != made[1]["path"]
+
+
+def test_a_repeated_request_is_the_same_job(client, daemon, clips):
+    request = {"original": clips[0], "reference": clips[1], "steps": 3}
+    client.send("fuse", 4711, **request)
+    client.send("fuse", 4711, **request)
+    first = client.events(4711)
+    with Osc(daemon.osc) as another:  # whoever repeats it
+        another.send("fuse", 4711, **request)
+        again = another.events(4711)
+    assert [answer.event for answer in again] == ["accepted", "done"]
+    assert again[-1].fields == first[-1].fields
+    jobs = [job for job in _items(client, "jobs") if job["job"] == first[0].fields["job"]]
+    assert len(jobs) == 1
+    client.send("fuse", 4711, **(request | {"steps": 4}))
+    refused = client.events(4711, last=("error",))[-1].fields
+    assert (refused["code"], refused["field"]) == ("conflict", "id")
+
+
+def test_ids_come_back_as_they_were_sent(client):
+    for id in (12, 1.5, "näme"):
+        client.send("status", id)
+        answer = client.receive()
+        assert (answer.id, type(answer.id)) == (id, type(id))
+
+
+def test_immediate_commands_do_not_wait_for_a_running_job(client):
+    client.send("generate", "long", prompt="step=0.05", steps=40, seconds=0.5)
+    client.events("long", last=("progress",))
+    began = time.monotonic()
+    status = client.ask("status")
+    assert time.monotonic() - began < 0.5
+    assert (status["state"], status["queued"]) == ("busy", 0)
+    client.ask("cancel", job=status["job"])
+    assert client.events("long")[-1].event == "cancelled"
+
+
+def test_a_running_job_stops_within_a_step(client):
+    client.send("generate", "stop me", prompt="step=0.1", steps=500, seconds=0.5)
+    job = client.events("stop me", last=("progress",))[0].fields["job"]
+    began = time.monotonic()
+    client.send("cancel", "c", job=job)
+    last = client.events("stop me")[-1]
+    assert last.event == "cancelled"
+    assert time.monotonic() - began < 1.0
+    assert client.ask("job", job=job)["state"] == "cancelled"
+    assert client.silent()
+
+
+def test_a_queued_job_is_cancelled_at_once_and_never_runs(client):
+    client.send("generate", "running", prompt="step=0.05", steps=20, seconds=0.5)
+    client.events("running", last=("progress",))
+    client.send("generate", "queued", prompt="x", seconds=0.5)
+    job = client.events("queued", last=("accepted",))[0].fields["job"]
+    assert client.ask("cancel", job=job)["state"] == "cancelled"
+    assert client.events("running")[-1].event == "done"
+    assert "result" not in client.ask("job", job=job)
+
+
+def test_the_newest_of_a_slot_wins(client):
+    client.send("generate", "before", prompt="step=0.05", steps=20, seconds=0.5)
+    client.events("before", last=("progress",))
+    for id in ("one", "two", "three"):
+        client.send("generate", id, prompt="x", steps=2, seconds=0.5, slot="deck A")
+    answers = []
+    while len([answer for answer in answers if answer.event in ("done", "cancelled")]) < 4:
+        answers.append(client.receive())
+    ends = {answer.id: answer for answer in answers if answer.event in ("done", "cancelled")}
+    assert {id: ends[id].event for id in ("one", "two", "three")} == {
+        "one": "cancelled",
+        "two": "cancelled",
+        "three": "done",
+    }
+    assert "slot deck A" in ends["one"].fields["reason"]
+
+
+def test_fusing_goes_before_generating(client, clips):
+    client.send("generate", "first", prompt="step=0.05", steps=20, seconds=0.5)
+    client.events("first", last=("progress",))
+    client.send("generate", "generated", prompt="x", steps=2, seconds=0.5)
+    client.events("generated", last=("accepted",))
+    client.send("fuse", "fused", original=clips[0], reference=clips[1], steps=2)
+    ends = []
+    while len(ends) < 3:
+        answer = client.receive()
+        ends += [answer.id] if answer.event == "done" else []
+    assert ends == ["first", "fused", "generated"]
+
+
+def test_a_deadline_chooses_the_steps_that_fit_or_is_refused(client):
+    client.send("generate", "learn the pace", prompt="step=0.02", guidance=1, steps=20, seconds=1)
+    client.events("learn the pace")
+    for id in ("again 1", "again 2", "again 3"):
+        client.send("generate", id, prompt="step=0.02", guidance=1, steps=20, seconds=1)
+        client.events(id)
+    client.send("generate", "in time", prompt="step=0.02", guidance=1, steps=500, seconds=1, deadline=3)
+    answers = client.events("in time")
+    done = answers[-1].fields
+    assert 4 <= done["steps"] < 500
+    assert answers[0].fields["steps"] == done["steps"]
+    assert "steps instead of 500" in done["notes"]
+    refused = client.refused("generate", prompt="step=0.02", steps=500, seconds=30, deadline=0.05)
+    assert (refused["code"], refused["field"]) == ("deadline", "deadline")
+    assert "takes at least" in refused["message"]
+
+
+def test_progress_comes_at_most_twenty_times_a_second(client):
+    client.send("generate", "often", prompt="step=0.002", steps=400, seconds=0.5)
+    began = time.monotonic()
+    answers = client.events("often")
+    seconds = time.monotonic() - began
+    assert len([answer for answer in answers if answer.event == "progress"]) <= 20 * seconds + 1
+
+
+def test_answers_go_to_the_port_that_hello_names(daemon):
+    with Osc(daemon.osc) as sender, Osc(daemon.osc) as listener:
+        sender.send("hello", "h", reply_port=listener.port, client="test")
+        hello = listener.receive()
+        assert (hello.id, hello.fields["pid"], hello.fields["osc"]) == (
+            "h",
+            daemon.process.pid,
+            "127.0.0.1:%d" % daemon.osc[1],
+        )
+        sender.send("status", "s")
+        assert listener.receive().id == "s"
+        assert sender.silent()
+
+
+def test_the_daemons_own_port_cannot_be_named(client, daemon):
+    assert client.refused("hello", reply_port=daemon.osc[1])["code"] == "conflict"
+    assert client.ask("status")["version"]
+
+
+def test_subscribers_hear_of_every_job_until_they_end_it(daemon, client):
+    with Osc(daemon.osc) as listener:
+        assert listener.ask("subscribe", seconds=60)["seconds"] == 60
+        client.send("generate", "for all", prompt="x", steps=2, seconds=0.5)
+        client.events("for all")
+        heard = listener.events("for all")
+        assert (heard[0].event, heard[-1].event) == ("accepted", "done")
+        listener.ask("subscribe", seconds=0)
+        client.send("generate", "for few", prompt="x", steps=2, seconds=0.5)
+        client.events("for few")
+        assert listener.silent()
+
+
+def test_a_bundle_of_requests_is_answered(client):
+    calls = [osc.encode_call("status", id, {}) for id in ("a", "b")]
+    bundle = b"#bundle\0" + (1).to_bytes(8, "big") + b"".join(len(call).to_bytes(4, "big") + call for call in calls)
+    client.socket.sendto(bundle, client.address)
+    assert {client.receive().id for _ in calls} == {"a", "b"}
+
+
+def test_a_sound_is_added_once_and_found_by_the_beginning_of_its_id(client, clips):
+    sound = client.ask("add_sound", path=clips[0])
+    assert sound == client.ask("add_sound", path=clips[0])
+    assert (sound["name"], sound["sample_rate"]) == ("original", 48000)
+    assert client.ask("sound", sound=sound["sound"][:12])["path"] == sound["path"]
+    assert sound["sound"] in [item["sound"] for item in _items(client, "sounds")]
+
+
+def test_the_commands_describe_themselves(client):
+    assert [item["name"] for item in _items(client, "commands")] == list(COMMANDS)
+    assert [item["name"] for item in _items(client, "models")] == ["fake", "gated"]
+    assert _items(client, "checkpoints") == []
+
+
+def _items(client, command):
+    client.send(command, "list", **({"limit": 500} if command in ("jobs", "sounds") else {}))
+    answers = client.events("list", last=("reply", "error"))
+    assert answers[-1].event == "reply", answers[-1]
+    return [answer.fields for answer in answers[:-1]]

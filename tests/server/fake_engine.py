@@ -1,0 +1,92 @@
+"""An engine without a model, for the worker: it takes its time, dies, runs out of things, as the prompt tells it to.
+
+A prompt is words such as ``step=0.05`` (seconds a step), ``die=3`` (killed at step 3), ``die-once=3`` (only the first time in this folder),
+``stuck=3`` (no report any more from step 3 on), ``memory``, ``device-memory``, ``disk``, ``nan``, ``mistake``. Without a prompt a step
+takes what TERTIUM_FAKE_STEP says.
+"""
+
+import errno
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tertium.errors import TertiumError
+from tertium.making import Made
+
+RATE = 44100
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as PyTorch names its own."""
+
+
+def known_models():
+    return [
+        {"name": "fake", "available": True},
+        {"name": "gated", "available": False, "message": "Accept its licence."},
+    ]
+
+
+def load(model, *, device, precision):
+    print("a library greets the world on standard output")
+    if model == "gated":
+        raise TertiumError(
+            "model_unavailable", "The model is gated.", field="model", value=model, remedy="Accept its licence."
+        )
+    if model == "dies":
+        os._exit(3)
+    if model == "slow":
+        time.sleep(2.0)
+    return FakeEngine(model)
+
+
+class FakeEngine:
+    def __init__(self, model):
+        self.about = {
+            "name": model, "device": "cpu", "precision": "fp32", "sample_rate": RATE, "channels": 2, "max_seconds": 47.5,
+            "default_guidance": 6.0, "fingerprint": "f" * 64,
+        }  # fmt: skip
+
+    def perform(self, command, *, sounds, fields, on_progress):
+        orders = dict(word.partition("=")[::2] for word in (fields.get("prompt") or "").split())
+        pause = float(orders.get("step", os.environ.get("TERTIUM_FAKE_STEP", "0")))
+        steps = fields["steps"]
+        for step in range(steps):
+            on_progress("sample", step / steps)
+            time.sleep(pause)
+            self._obey(orders, step)
+        on_progress("decode", 1.0)
+        frames = sounds["original"].shape[1] if "original" in sounds else round(fields["seconds"] * RATE)
+        rng = np.random.default_rng(fields["seed"])
+        samples = rng.uniform(-1, 1, (2, frames)).astype(np.float32)
+        if "reference" in sounds:
+            samples = samples * 0.01 + 0.5 * sounds["original"] + 0.5 * np.resize(sounds["reference"], (2, frames))
+        if "nan" in orders:
+            samples[0, 5] = np.nan
+        latents = {"latents": np.zeros((steps + 1, 4, 8), np.float32)} if command == "invert" else {}
+        facts = {"steps": steps, "intervention": fields.get("intervention"), "forwards": steps}
+        return Made(samples.astype(np.float32), facts, latents)
+
+    def relieve(self):
+        pass
+
+    def _obey(self, orders, step):
+        if int(orders.get("die", -1)) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        mark = Path(os.environ.get("TERTIUM_FAKE_FOLDER", ".")) / "died"
+        if int(orders.get("die-once", -1)) == step and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if int(orders.get("stuck", -1)) == step:
+            time.sleep(600)
+        if "memory" in orders:
+            raise MemoryError
+        if "device-memory" in orders:
+            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        if "disk" in orders:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if "mistake" in orders:
+            raise ZeroDivisionError("division by zero")
