@@ -143,9 +143,15 @@ class AsyncClient:
         daemon = self._reach()
         while True:
             with self._subscription(daemon) as socket:
-                while daemon.events == self.look_again().events:
-                    if await socket.poll(1000 * LOOK_AGAIN):
-                        yield frames.decode_event(await socket.recv_multipart())
+                while daemon.events == self._reach().events:
+                    if not await socket.poll(1000 * LOOK_AGAIN):
+                        self.look_again()
+                        continue
+                    try:
+                        event = frames.decode_event(await socket.recv_multipart())
+                    except ProtocolError:
+                        continue  # of a newer daemon
+                    yield event
             daemon = self._reach()
 
     def _subscription(self, daemon: Daemon) -> zmq.asyncio.Socket:
