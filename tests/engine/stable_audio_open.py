@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import tokenizers
-import transformers
+
+from tertium.engine import upstream
 
 OOBLECK = {"channels": 128, "c_mults": [1, 2, 4, 8, 16], "strides": [2, 4, 4, 8, 8], "use_snake": True}
 SECONDS = {"type": "number", "config": {"min_val": 0, "max_val": 512}}
@@ -62,6 +63,7 @@ def configuration(*, depth: int = 24) -> dict:
 
 def put_text_encoder(cache: Path, name: str = "t5-base") -> None:
     """A T5 of one narrow layer with random weights and a tokenizer of a few words, as the hub's client keeps them."""
+    transformers = upstream.load("transformers")
     repository, commit = cache / f"models--{name}", "0" * 40
     snapshot = repository / "snapshots" / commit
     snapshot.mkdir(parents=True)
