@@ -90,7 +90,7 @@ def fuse_over_osc(address: tuple[str, int], blend: float, watch: Watch) -> Done:
     assembler = Assembler()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
         end.settimeout(REPEAT_SECONDS)
-        for _ in range(int(PATIENCE_SECONDS / REPEAT_SECONDS)):
+        for _ in range(round(PATIENCE_SECONDS / REPEAT_SECONDS)):
             end.sendto(message.build().dgram, address)
             try:
                 for _ in itertools.count():

@@ -1,0 +1,32 @@
+"""``make demo``, after set-up: two fusions, four sounds, a picture, and nothing left running."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+from tertium import audio, child, demo
+
+
+def test_the_demo_makes_what_it_says(tmp_path):
+    out = tmp_path / "demo"
+    run = subprocess.run(
+        [sys.executable, "-m", "tertium.demo", "--out", out], capture_output=True, text=True, timeout=170, check=False,
+        env=child.environment() | {"TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+    over_osc, over_zeromq = f"osc_blend_{demo.OSC_BLEND}", f"zeromq_blend_{demo.ZEROMQ_BLEND}"
+    assert sorted(os.listdir(out)) == sorted(
+        [f"{name}.{kind}" for name in (over_osc, over_zeromq) for kind in ("wav", "json")]
+        + ["original.wav", "reference.wav", "spectrograms.png"]
+    )
+    original, first, second = (audio.read(out / f"{name}.wav") for name in ("original", over_osc, over_zeromq))
+    for made in (first, second):
+        assert made.samples.shape == original.samples.shape
+        assert audio.true_peak_dbtp(made.samples) <= -1
+    assert np.abs(first.samples - second.samples).max() > 1e-3
+    assert json.loads((out / f"{over_osc}.json").read_text())["recall"]
+    assert str(out) in run.stdout and "tertium fuse ORIGINAL.wav" in run.stdout
+    assert not list(tmp_path.glob("tertium-*")), "the daemon's home is gone with the daemon"
