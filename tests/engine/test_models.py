@@ -125,6 +125,20 @@ def test_a_checkpoint_of_tensors_loads_like_safetensors(tiny_folder, tiny_model,
         assert torch.equal(model.encode(audio), tiny_model.encode(audio))
 
 
+def test_upstreams_savings_of_memory_are_left_out(tiny_folder, tiny_model, tmp_path):
+    """Stable Audio Open Small asks for them: its autoencoder in half precision, and in chunks that sounds under 128 frames fail in."""
+    config = tiny.model_config()
+    config["model"]["pretransform"] |= {"model_half": True, "chunked": True}
+    folder = tmp_path / "saving"
+    folder.mkdir()
+    (folder / "model_config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "model.safetensors").symlink_to(tiny_folder / "model.safetensors")
+    saving, audio = load_model(str(folder), device="cpu"), tone(tiny_model, 0.1)
+    latents = saving.encode(audio)
+    assert torch.equal(latents, tiny_model.encode(audio))
+    assert torch.equal(saving.decode(latents, samples=800), tiny_model.decode(latents, samples=800))
+
+
 def test_loading_touches_nothing_global(tiny_folder):
     before = torch.get_rng_state()
     load_model(str(tiny_folder), device="cpu")
