@@ -21,6 +21,7 @@ from pocket.material import SECONDS
 FRAMES_A_SECOND = 44100 / 1024
 TOKENS_A_BATCH = 8 * 258  # eight crops of six seconds, or as much of other lengths
 NULL_CHANCE = 0.3
+FIRST_TIME = 0.15  # a little before that of sigma = 0.3, where schedules end
 _LENGTHS = (0.5, 1, 2, 3, 4, 6, 8, 12, 24, 47.5)
 _LENGTH_SHARES = (0.02, 0.04, 0.08, 0.12, 0.14, 0.34, 0.12, 0.10, 0.02, 0.02)
 _MOST_ROWS = 24
@@ -90,13 +91,14 @@ def batch(short: list[Item], long: list[Item], generator: torch.Generator) -> tu
 def loss(
     model, latents: torch.Tensor, about: list[dict], generator: torch.Generator, *, precision: torch.dtype
 ) -> torch.Tensor:
-    """Mean squared error of the velocity alpha * noise - sigma * latents at times spread evenly over 0 … 1.
+    """Mean squared error of the velocity alpha * noise - sigma * latents at times spread evenly up to 1.
 
     The time is that of the EDM scaling, sigma_edm = tan(t pi / 2). Rows lose their cross-attention (zeros, as guidance's null branch) by
     chance; the global embedding of the length stays.
     """
     device, rows = latents.device, latents.shape[0]
-    times = ((torch.arange(rows) + torch.rand((), generator=generator)) / rows).to(device)
+    spread = (torch.arange(rows) + torch.rand((), generator=generator)) / rows
+    times = (FIRST_TIME + (1 - FIRST_TIME) * spread).to(device)
     alpha, sigma = (times * math.pi / 2).cos()[:, None, None], (times * math.pi / 2).sin()[:, None, None]
     noise = torch.randn(latents.shape, generator=generator).to(device)
     inputs = model.get_conditioning_inputs(model.conditioner(about, device))

@@ -1,0 +1,101 @@
+"""The tools that make the embedded model: what is drawn is repeatable, and the projection is what it says."""
+
+import math
+
+import numpy
+import pytest
+import torch
+
+from pocket import config, effects, recordings, sounds, train
+from pocket.dataset import Item
+from pocket.train_codec import fit
+
+
+@pytest.mark.parametrize("maker", sounds.MAKERS, ids=lambda maker: maker.__name__)
+def test_a_sound_is_decided_by_its_seed(maker):
+    one, words = maker(numpy.random.default_rng(3), 22050)
+    again, _ = maker(numpy.random.default_rng(3), 22050)
+    other, _ = maker(numpy.random.default_rng(4), 22050)
+    assert one.shape == (22050,) and numpy.isfinite(one).all() and words
+    assert numpy.array_equal(one, again) and not numpy.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "effect", [effects.reverberate, effects.place, effects.colour], ids=lambda effect: effect.__name__
+)
+def test_effects_keep_the_length(effect):
+    for seed in range(6):
+        sound, words = effect(numpy.random.default_rng(seed), numpy.random.default_rng(0).standard_normal((2, 8000)))
+        assert sound.shape == (2, 8000) and numpy.isfinite(sound).all() and isinstance(words, list)
+
+
+def test_names_become_words():
+    assert recordings.words("drum_tom_hi_hard") == ["acoustic drum hit", "tom drum", "high", "hard"]
+    assert recordings.words("glitch_perc3") == ["glitch digital", "percussion"]
+
+
+def test_the_projection_whitens_and_keeps_silence():
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(4000, 20, generator=generator, dtype=torch.float64) * torch.linspace(10, 0.1, 20) + 5
+    silence = torch.full((20,), -90.0, dtype=torch.float64)
+    projection = fit(features.sum(0), features.T @ features, len(features), silence, size=6)
+    latents = (features.float() - projection["mean"]) @ projection["encoder"].T
+    torch.testing.assert_close(latents.T @ latents / len(latents), torch.eye(6), atol=2e-3, rtol=0)
+    back = projection["decoder"] @ (projection["encoder"] @ (silence.float() - projection["mean"])) + projection["mean"]
+    torch.testing.assert_close(back, silence.float(), atol=1e-2, rtol=0)
+
+
+def test_batches_hold_crops_of_one_length_with_their_captions():
+    short = [Item(torch.randn(128, 517), f"short {i}", "x") for i in range(3)]
+    long = [Item(torch.randn(128, 2046), "long", "x")]
+    generator = torch.Generator().manual_seed(0)
+    lengths = set()
+    for _ in range(60):
+        latents, about = train.batch(short, long, generator)
+        assert latents.shape[0] == len(about) and latents.shape[0] * latents.shape[2] <= max(train.TOKENS_A_BATCH, 2046)
+        assert latents.shape[2] == math.ceil(about[0]["seconds_total"] * train.FRAMES_A_SECOND)
+        assert about[0]["seconds_total"] <= 12 or all(entry["prompt"] == "long" for entry in about)
+        lengths.add(latents.shape[2])
+    assert len(lengths) > 4
+
+
+def test_a_checkpoint_goes_on_where_it_stopped(tmp_path):
+    def run():
+        model = torch.nn.Linear(2, 2)
+        return train.Run(
+            model,
+            {name: t.detach().clone() for name, t in model.state_dict().items()},
+            torch.optim.AdamW(model.parameters()),
+        )
+
+    first = run()
+    first.model(torch.ones(1, 2)).sum().backward()
+    first.optimiser.step()
+    first.step, first.seconds = 7, 60.0
+    first.follow()
+    first.save(tmp_path / "checkpoint.pt")
+    second = run()
+    second.restore(tmp_path / "checkpoint.pt")
+    assert (second.step, second.seconds) == (7, 60.0)
+    for ours, theirs in ((second.model.state_dict(), first.model.state_dict()), (second.average, first.average)):
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_the_learning_rate_rises_holds_and_falls_to_zero():
+    assert train.learning_rate(0, 0.0, peak=1.0) < 0.01
+    assert train.learning_rate(500, 0.5, peak=1.0) == 1.0
+    assert train.learning_rate(5000, 1.0, peak=1.0) == pytest.approx(0.0)
+
+
+def test_any_text_has_a_tokenization(tmp_path):
+    from transformers import AutoTokenizer
+
+    config.train_tokenizer(["drum loop fast", "bell metallic"], tmp_path / "tokenizer")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "tokenizer")
+    tokens = tokenizer(["Drum LOOP", "žvýkačka 日本"], padding="max_length", max_length=config.TOKENS, truncation=True)
+    assert all(len(row) == config.TOKENS for row in tokens["input_ids"])
+    assert (
+        tokens["input_ids"][0]
+        == tokenizer(["drum loop"], padding="max_length", max_length=config.TOKENS)["input_ids"][0]
+    )
+    assert sum(tokens["attention_mask"][1]) > 3
