@@ -6,11 +6,14 @@ stable-audio-tools needs none of them (it resamples, and k-diffusion resizes ima
 Everything that needs stable-audio-tools imports it through :func:`load`, so this is settled in one place.
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.util
+import io
 import sys
 import types
+import warnings
 
 import torch
 
@@ -50,7 +53,10 @@ def load(module: str = "stable_audio_tools") -> types.ModuleType:
         _torchaudio_without_native_parts()
         if importlib.util.find_spec("torchvision") is not None:
             _torchvision_schema()
+    # On import it prints which optional packages it does without, and its needs warn of ways that they will leave. Neither is news to a
+    # user, and standard output is for what was asked for.
     try:
-        return importlib.import_module(module)
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+            return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise MissingPackage(f"The package '{error.name}' is missing, which {module} needs. {REMEDY}") from error
