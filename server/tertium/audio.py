@@ -18,6 +18,7 @@ MAX_SECONDS = 600.0
 RATES = (4_000, 768_000)
 MAX_CHANNELS = 64
 FLAC_CHANNELS = 8
+MOST_SAMPLES = 2**28  # of all channels together: a gigabyte once read
 NO_LENGTH = 2**62  # what libsndfile says of a stream that does not tell its length
 SILENCE = 1e-5  # a peak of -100 dBFS
 OVERSAMPLING = 4
@@ -51,6 +52,13 @@ def read(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "pa
         SoundError: ``unknown_sound`` (no such file), ``path_refused`` (no regular file), or ``bad_sound``: empty, truncated, not
             audio, silent, with samples that are not numbers, too short or too long. ``field`` is named in the error.
     """
+    audio = load(path, max_seconds=max_seconds, field=field)
+    check(audio, max_seconds=max_seconds, field=field, value=str(path))
+    return audio
+
+
+def load(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "path") -> Audio:
+    """As ``read``, but the samples may be anything: silent, or not numbers."""
     value = str(path)
     with files.open_regular(path, field=field) as file:
         try:
@@ -63,7 +71,6 @@ def read(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "pa
         except (soundfile.LibsndfileError, OSError, ValueError) as error:
             raise _unreadable(file, value, field, error) from error
     _judge_promise(promised - audio.frames, "frames", value, field)
-    check(audio, max_seconds=max_seconds, field=field, value=value)
     return audio
 
 
@@ -102,6 +109,12 @@ def _judge_header(sound: soundfile.SoundFile, value: str, max_seconds: float, fi
         raise _bad(f"{name} does not say how long it is.", value, field, "Export it again as WAV or FLAC.")
     _judge_shape(name, sound.channels, sound.samplerate, value, field)
     _judge_length(name, sound.frames, sound.samplerate, max_seconds, value, field)
+    if sound.frames * sound.channels > MOST_SAMPLES:
+        millions = sound.frames * sound.channels / 1e6
+        raise _bad(
+            f"{name} holds {millions:.0f} million samples, which is too many.", value, field,
+            "Give it fewer channels or a lower sample rate, or cut it.",
+        )  # fmt: skip
 
 
 def _judge_shape(name: str, channels: int, sample_rate: int, value: object, field: str) -> None:

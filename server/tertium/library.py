@@ -156,7 +156,7 @@ class Library:
 
     def read(self, sound: Sound) -> Audio:
         """The samples of a sound of this library."""
-        return audio.read(sound.path, max_seconds=float("inf"), field="sound")
+        return audio.load(sound.path, max_seconds=float("inf"), field="sound")
 
     def store_result(
         self, samples: np.ndarray, sample_rate: int, *, name: str, format: str = "wav", recall: dict | None = None
@@ -178,6 +178,7 @@ class Library:
         samples, notes = audio.make_safe(samples, sample_rate)
         samples = audio.stored(samples, format=format)
         peak = audio.true_peak_dbtp(samples)
+        notes += () if np.isfinite(peak) else ("silent: nothing came of it",)
         about = {
             "id": sound_id(samples, sample_rate), "notes": notes, "peak_dbtp": float(peak) if np.isfinite(peak) else None,
             **_shape(samples, sample_rate),

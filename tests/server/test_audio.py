@@ -101,29 +101,22 @@ def test_the_too_short_and_the_too_long(tmp_path, wav):
     refused(audio.read, wav, max_seconds=0.55, text="lasts 0.6 s, which is too long")
 
 
-def test_three_hours_are_refused_by_their_header(tmp_path):
-    """A sparse file: 3 h of 16-bit mono that take no room, and would take 2 GB as floats."""
-    path, frames = tmp_path / "long.wav", 3 * 3600 * 48_000
-    data = struct.pack(
-        "<4sI4s4sIHHIIHH4sI",
-        b"RIFF",
-        36 + 2 * frames,
-        b"WAVE",
-        b"fmt ",
-        16,
-        1,
-        1,
-        48_000,
-        96_000,
-        2,
-        16,
-        b"data",
-        2 * frames,
-    )
-    path.write_bytes(data)
-    os.truncate(path, len(data) + 2 * frames)
+def sparse_wav(path, *, seconds: int, sample_rate: int, channels: int):
+    """A file of 16-bit silence that takes no room on the disk."""
+    size, block = 2 * channels * seconds * sample_rate, 2 * channels
+    form = struct.pack("<IHHIIHH", 16, 1, channels, sample_rate, block * sample_rate, block, 16)
+    head = struct.pack("<4sI8s", b"RIFF", 36 + size, b"WAVEfmt ") + form + struct.pack("<4sI", b"data", size)
+    path.write_bytes(head)
+    os.truncate(path, len(head) + size)
+
+
+def test_the_huge_are_refused_by_their_header(tmp_path):
+    """Both would take gigabytes as floats."""
     start = time.monotonic()
-    refused(audio.read, path, text="lasts 10800.0 s, which is too long")
+    sparse_wav(tmp_path / "long.wav", seconds=3 * 3600, sample_rate=48_000, channels=1)
+    refused(audio.read, tmp_path / "long.wav", text="lasts 10800.0 s, which is too long")
+    sparse_wav(tmp_path / "wide.wav", seconds=100, sample_rate=192_000, channels=32)
+    refused(audio.read, tmp_path / "wide.wav", text="holds 614 million samples, which is too many")
     assert time.monotonic() - start < 1
 
 

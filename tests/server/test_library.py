@@ -125,6 +125,8 @@ def test_results_are_safe(library):
     assert sound.notes == ("lowered by 7.0 dB to keep its true peak at -1 dBTP",)
     silent = library.store_result(np.zeros((2, 30_000)), 44_100, name="silent")
     assert silent.peak_dbtp is None and library.get(silent.id) == silent
+    assert silent.notes == ("silent: nothing came of it",), "silence is not passed off as success"
+    assert not library.read(silent).samples.any()
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "a\\b", ".hidden", "", "x" * 101, "nul\0", "new\nline"])
