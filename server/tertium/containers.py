@@ -19,9 +19,8 @@ def missing_bytes(file: BinaryIO) -> int:
     """
     size = os.fstat(file.fileno()).st_size
     file.seek(0)
-    magic, form = file.read(12)[:4], None
-    file.seek(8)
-    form = file.read(4)
+    head = file.read(12)
+    magic, form = head[:4], head[8:]
     try:
         if magic in (b"RIFF", b"RF64", b"BW64", b"RIFX") and form == b"WAVE":
             return _beyond(file, size, "<" if magic != b"RIFX" else ">", b"data")
