@@ -36,6 +36,8 @@ def run(settings: Settings) -> int:
     except TertiumError as error:
         logs.event("not started", level=logging.ERROR, reason=error.message, remedy=error.remedy)
         return EXIT_REFUSED
+    except KeyboardInterrupt:  # where the loop cannot catch signals itself; it has stopped all the same
+        return 0
     return 0
 
 
@@ -73,6 +75,7 @@ class Daemon:
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         """Each part is opened after those that it needs, and closed before them."""
         settings = self._settings
+        self._catch_signals(stack)
         home = Home(settings.home)
         home.open()
         stack.callback(home.close)
@@ -93,7 +96,6 @@ class Daemon:
         task = asyncio.ensure_future(worker.run())
         task.add_done_callback(self._worker_gone)
         stack.push_async_callback(_cancelled, task)
-        self._catch_signals(stack)
         self._announce(restored)
 
     async def _open_transports(self, stack: contextlib.AsyncExitStack) -> None:
@@ -146,7 +148,13 @@ class Daemon:
 
     def _catch_signals(self, stack: contextlib.AsyncExitStack) -> None:
         loop = asyncio.get_running_loop()
-        for one in (signal.SIGINT, signal.SIGTERM):
+        wanted = [signal.SIGINT, signal.SIGTERM]
+        hang_up = getattr(signal, "SIGHUP", None)
+        if (
+            hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN
+        ):  # under nohup it is ignored, and stays so
+            wanted.append(hang_up)
+        for one in wanted:
             try:
                 loop.add_signal_handler(one, self.stop, one.name)
             except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread

@@ -65,14 +65,15 @@ class Dispatcher:
         self.take(session, Call(call.command, call.id, call.fields, call.buffers, call.token))
 
     def take(self, session: Session, call: Call) -> None:
-        """Begin to answer a call."""
+        """Begin to answer a call. Deadlines count from here."""
+        context = Context(session, call.id, call.buffers)
         if len(self._tasks) >= MOST_AT_ONCE:
             busy = TertiumError(
                 "busy", f"{MOST_AT_ONCE} requests are being answered.", remedy="Send it again, and more slowly."
             )
             self._refuse(session, call, busy)
             return
-        task = asyncio.ensure_future(self._answer(session, call))
+        task = asyncio.ensure_future(self._answer(call, context))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -82,11 +83,11 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _answer(self, session: Session, call: Call) -> None:
+    async def _answer(self, call: Call, context: Context) -> None:
+        session = context.session
         try:
             self._authorise(session, call)
             request = parse_request(call.command, call.fields, transport=session.transport, buffers=len(call.buffers))
-            context = Context(session, call.id, call.buffers)
             handler = self._handlers[call.command]
             if COMMANDS[call.command].kind == "queued":
                 async with session.order:

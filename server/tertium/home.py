@@ -11,6 +11,7 @@ from typing import Any
 
 from tertium.config import LONGEST_SOCKET_PATH
 from tertium.errors import TertiumError
+from tertium.files import disk_errors
 
 FOLDERS = ("sounds", "results", "checkpoints", "cache")
 
@@ -63,12 +64,17 @@ class Home:
         self._lock = None
 
     def announce(self, facts: dict[str, Any]) -> None:
-        """Write ``daemon.json``, by which clients find the daemon: whole, and readable by this user alone (it holds the token)."""
-        part = self.folder / f".daemon.json.{os.getpid()}"
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(facts, file, indent=2)
-        os.replace(part, self.folder / "daemon.json")
+        """Write ``daemon.json``, by which clients find the daemon: whole, and readable by this user alone (it holds the token).
+
+        Raises:
+            TertiumError: disk_full or path_refused.
+        """
+        part = self.folder / ".daemon.json.part"
+        with disk_errors(self.folder / "daemon.json"):
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(facts, file, indent=2)
+            os.replace(part, self.folder / "daemon.json")
 
     def socket(self, name: str) -> str:
         """``ipc://`` endpoint of a socket in the home; in a folder of this user under the temporary one where the home's path is too long for it."""

@@ -5,10 +5,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
+from tertium import logs
 from tertium.errors import TertiumError
 from tertium_protocol import frames, osc_answers
 from tertium_protocol.buffers import AudioBuffer
 from tertium_protocol.commands import Transport
+from tertium_protocol.errors import ProtocolError
 from tertium_protocol.events import Answer
 
 MOST_SESSIONS = 1024
@@ -44,8 +46,11 @@ class Session:
         self._put = put
 
     def send(self, answer: Answer, buffers: Iterable[AudioBuffer] = ()) -> None:
-        """Send an answer; nobody waits for its arrival."""
-        self._put(answer, tuple(buffers))
+        """Send an answer; nobody waits for its arrival. One that cannot be encoded is a mistake of ours, and goes to the log."""
+        try:
+            self._put(answer, tuple(buffers))
+        except ProtocolError as problem:
+            logs.trouble("answer not sent", problem, peer=self.name, answer=answer.event, request=answer.id)
 
     def answer_at(self, port: int) -> None:
         """Send all answers to another port of the peer from now on.

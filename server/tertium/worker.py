@@ -6,6 +6,7 @@ the daemon dies, that input ends, and so does the child.
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from tertium import logs
@@ -15,6 +16,7 @@ from tertium.worker_process import Process
 
 ATTEMPTS = 2
 DEATHS_WHILE_LOADING = 3
+RESPITE = 5.0  # seconds before another process is started where starting them goes wrong
 
 
 class Worker:
@@ -44,7 +46,12 @@ class Worker:
         deaths = 0
         while True:
             self.state = "loading"
-            self._process = process = await Process.start()
+            try:
+                self._process = process = await Process.start()
+            except OSError as error:  # no memory or no room for another process just now
+                logs.event("worker not started", level=logging.ERROR, reason=str(error))
+                await asyncio.sleep(RESPITE)
+                continue
             try:
                 await process.say({"do": "load", **self._options})
                 if await self._loaded(process):
@@ -57,7 +64,7 @@ class Worker:
                 self._judge_deaths(deaths, process)
             if self.problem is not None:
                 await self._refuse_all(self.problem)
-            await asyncio.sleep(min(0.1 * 2**deaths, 5.0))
+            await asyncio.sleep(min(0.1 * 2**deaths, RESPITE))
 
     async def put_down(self) -> None:
         """After ``run`` was cancelled: what was running is queued again, for the next start of the daemon."""
@@ -126,6 +133,9 @@ class Worker:
         if job.cancelling:
             await self._jobs.cancelled(job, job.cancelling)
             return True
+        if job.ready_by is not None and time.time() > job.ready_by:
+            await self._jobs.failed(job, _too_late(job))
+            return True
         await process.say(
             {"do": "run", "job": job.id, "command": job.command, "fields": job.fields, "notes": job.notes}
         )
@@ -144,7 +154,7 @@ class Worker:
 
     async def _finish(self, job: Job, message: dict[str, Any]) -> None:
         if message["say"] == "done":
-            await self._jobs.done(job, message["result"])
+            await self._jobs.done(job, message["result"] | {"notes": [*message["result"]["notes"], *_lateness(job)]})
         elif message["say"] == "cancelled":
             await self._jobs.cancelled(job, job.cancelling or "Cancelled.")
         else:
@@ -179,3 +189,17 @@ class Worker:
                 process.kill()
 
         asyncio.get_running_loop().call_later(self._grace, insist)
+
+
+def _too_late(job: Job) -> dict[str, Any]:
+    return {
+        "code": "deadline",
+        "message": "The job's deadline had passed before it could begin.",
+        "field": "deadline",
+        "remedy": "Send it again, with more time or without a deadline.",
+    }
+
+
+def _lateness(job: Job) -> list[str]:
+    late = 0.0 if job.ready_by is None else time.time() - job.ready_by
+    return [f"done {late:.1f} s after its deadline"] if late > 0 else []

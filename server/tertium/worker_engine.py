@@ -46,7 +46,7 @@ class TorchEngine:
             "downsampling": model.downsampling,
             "completion_shares": _completion_shares(model),
             "default_guidance": model.default_guidance,
-            "device": str(model.device),
+            "device": model.device.type,
             "device_name": _device_name(model.device),
             "threads": torch.get_num_threads(),
             "precision": PRECISION_NAMES.get(model.dtype, str(model.dtype)),

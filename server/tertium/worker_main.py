@@ -54,7 +54,7 @@ class Inbox:
 
 
 class Report:
-    """Progress of one job, said at most fifty times a second; raises :class:`Stopped` once the job is cancelled.
+    """Progress of one job, said at every stage and at most fifty times a second within one; raises :class:`Stopped` once the job is cancelled.
 
     Args:
         say: sends a message to the daemon.
@@ -66,14 +66,14 @@ class Report:
     def __init__(self, say: Callable[..., None], inbox: Inbox, job: str, expected: float | None):
         self._say, self._inbox, self._job, self._expected = say, inbox, job, expected
         self._began = time.monotonic()
-        self._said = 0.0
+        self._said, self._stage = 0.0, ""
 
     def __call__(self, stage: str, fraction: float) -> None:
         if self._job in self._inbox.cancelled:
             raise Stopped
         now = time.monotonic()
-        if now - self._said >= SAY_INTERVAL:
-            self._said = now
+        if now - self._said >= SAY_INTERVAL or stage != self._stage:
+            self._said, self._stage = now, stage
             self._say("progress", job=self._job, stage=stage, fraction=fraction, seconds_left=self._left(fraction))
 
     def _left(self, fraction: float) -> float | None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -20,9 +21,15 @@ PATIENCE = 60.0
 
 
 class Daemon:
-    """A running daemon. ``facts`` is what it announced."""
+    """A running daemon. ``facts`` is what it announced.
 
-    def __init__(self, home, *, step=0.0, **options):
+    Args:
+        step: seconds that the fake engine takes a step.
+        file_limit: bytes that any of its files may have; a disk that fills up looks the same to it.
+        options: those of ``tertium.config.settings``.
+    """
+
+    def __init__(self, home, *, step=0.0, file_limit=resource.RLIM_INFINITY, **options):
         self.home = Path(home)
         given = {"home": str(home), "osc": "127.0.0.1:0", "engine": FAKE, "model": "fake", **options}
         environment = os.environ | {
@@ -36,6 +43,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.end_to_end.serve", json.dumps(given)],
                 cwd=ROOT, env=environment, stderr=log, stdout=log,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit)),
             )  # fmt: skip
 
     @property

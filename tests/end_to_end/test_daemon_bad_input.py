@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from tertium_protocol import osc
+from tests.end_to_end.daemons import Osc, running
 from tests.server.sounds import tone
 
 
@@ -147,3 +148,18 @@ def _await(client, id):
         datagram, _ = client.socket.recvfrom(65536)
         if id.encode() in datagram and b"/tertium/reply" in datagram:
             return
+
+
+def test_on_a_full_disk_jobs_fail_with_a_remedy_and_leave_nothing(tmp_path, clips):
+    with running(tmp_path, file_limit=150_000) as daemon, Osc(daemon.osc) as client:
+        assert (
+            client.refused("fuse", original=clips[1], prompt="x")["code"] == "disk_full"
+        )  # no room for a copy of 0.2 MB
+        client.send("generate", "too large", prompt="x", steps=2, seconds=0.5)
+        failed = client.events("too large")[-1]
+        assert (failed.event, failed.fields["code"]) == ("failed", "disk_full")
+        assert "Make room" in failed.fields["remedy"]
+        assert list((tmp_path / "results").iterdir()) == []
+        assert list((tmp_path / "sounds").iterdir()) == []
+        client.send("generate", "small", prompt="x", steps=2, seconds=0.5, sample_rate=8000)
+        assert client.events("small")[-1].event == "done"

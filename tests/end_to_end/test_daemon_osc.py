@@ -173,7 +173,7 @@ def test_answers_go_to_the_port_that_hello_names(daemon):
         assert (hello.id, hello.fields["pid"], hello.fields["osc"]) == (
             "h",
             daemon.process.pid,
-            "127.0.0.1:%d" % daemon.osc[1],
+            f"127.0.0.1:{daemon.osc[1]}",
         )
         sender.send("status", "s")
         assert listener.receive().id == "s"

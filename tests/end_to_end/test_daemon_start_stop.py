@@ -52,7 +52,7 @@ def test_a_second_daemon_on_one_folder_says_so_and_exits(daemon):
 
 
 def test_a_port_in_use_is_told_and_leaves_nothing_behind(tmp_path, daemon):
-    taken = Daemon(tmp_path, osc="127.0.0.1:%d" % daemon.osc[1])
+    taken = Daemon(tmp_path, osc=f"127.0.0.1:{daemon.osc[1]}")
     assert taken.process.wait(20) == 2
     assert f"UDP port {daemon.osc[1]} on 127.0.0.1 cannot be used" in taken.log
     assert "--osc" in taken.log
@@ -60,7 +60,7 @@ def test_a_port_in_use_is_told_and_leaves_nothing_behind(tmp_path, daemon):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        taken = Daemon(tmp_path, zmq="tcp://127.0.0.1:%d" % listener.getsockname()[1])
+        taken = Daemon(tmp_path, zmq=f"tcp://127.0.0.1:{listener.getsockname()[1]}")
         assert taken.process.wait(20) == 2
     assert "--zmq" in taken.log
 
@@ -86,7 +86,7 @@ def test_the_log_can_be_json(tmp_path):
     daemon = Daemon(tmp_path, log_json=True).up()
     daemon.stop()
     events = [json.loads(line) for line in daemon.log.splitlines()]
-    assert [event["event"] for event in events][0] == "serving"
+    assert events[0]["event"] == "serving"
     assert {"time", "level", "event", "osc", "zmq", "home"} <= events[0].keys()
     assert events[-1]["event"] == "stopped"
 

@@ -91,7 +91,7 @@ def test_events_are_published_with_sequence_numbers_that_have_no_gaps(daemon, py
             heard.append(frames.decode_event(subscriber.recv_multipart()))
     numbers = [sequence for _, sequence in heard]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    assert [answer.event for answer, _ in heard if answer.fields["job"] == job.id][0] == "accepted"
+    assert next(answer.event for answer, _ in heard if answer.fields["job"] == job.id) == "accepted"
 
 
 def test_a_req_socket_is_served_too(daemon):

@@ -39,7 +39,8 @@ async def queue(house: House, command: str, request: m.Making, context: Context,
             return
         _must_be_open(house)
         fields = await asyncio.to_thread(resolve, house, request)
-        notes = _choose(house, fields, request, PRIORITIES[command])
+        spent = time.monotonic() - context.arrived
+        notes = _choose(house, fields, request, PRIORITIES[command], spent)
         job = Job(
             request=key,
             fingerprint=print_,
@@ -47,7 +48,7 @@ async def queue(house: House, command: str, request: m.Making, context: Context,
             fields=fields,
             slot=request.slot,
             priority=PRIORITIES[command],
-            ready_by=None if request.deadline is None else time.time() + request.deadline,
+            ready_by=None if request.deadline is None else time.time() + request.deadline - spent,
             notes=notes,
         )
         house.sessions.follow(job.id, context.session)
@@ -105,7 +106,7 @@ def _must_be_open(house: House) -> None:
         )
 
 
-def _choose(house: House, fields: dict[str, Any], request: m.Making, priority: int) -> list[str]:
+def _choose(house: House, fields: dict[str, Any], request: m.Making, priority: int, spent: float) -> list[str]:
     """Settle the seed, and the steps that fit into the deadline. Returns what there is to say of it."""
     if fields["seed"] is None:
         fields["seed"] = secrets.randbelow(2**31)
@@ -119,7 +120,7 @@ def _choose(house: House, fields: dict[str, Any], request: m.Making, priority: i
             "deadline", "How long a job takes is not known yet: the model is still loading.", field="deadline",
             value=request.deadline, remedy="Send it without a deadline, or again when status says ready.",
         )  # fmt: skip
-    ahead = backlog(house, priority)
+    ahead = spent + backlog(house, priority)
     steps = pace.steps_within(house.worker.pace, fields, house.worker.model, request.deadline - ahead)
     if steps == 0:
         few = {**fields, "steps": min(pace.FEWEST_STEPS, fields["steps"])}

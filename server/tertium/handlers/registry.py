@@ -1,6 +1,7 @@
 """Which function answers which command, and what it has to work with."""
 
 import importlib
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,12 +49,14 @@ class Context:
         session: who asked.
         id: the request's id.
         buffers: audio that came with it.
+        arrived: when it came, by the monotonic clock.
         attached: audio to send with the reply.
     """
 
     session: Session
     id: RequestId
     buffers: Sequence[AudioBuffer] = ()
+    arrived: float = field(default_factory=time.monotonic)
     attached: list[AudioBuffer] = field(default_factory=list)
 
 

@@ -108,4 +108,7 @@ def _bind(socket: zmq.Socket, endpoint: str) -> str:
             "busy" if in_use else "path_refused", f"The ZeroMQ endpoint '{endpoint}' cannot be used: {error.strerror}.",
             field="zmq", value=endpoint, remedy="Choose another with --zmq; tcp://127.0.0.1:0 takes any port that is free.",
         ) from error  # fmt: skip
-    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
+    bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+    if bound.startswith("ipc://"):
+        os.chmod(bound.removeprefix("ipc://"), 0o600)
+    return bound

@@ -1,0 +1,100 @@
+"""The whole way with the embedded model: two recordings in over OSC and over ZeroMQ, a third sound out."""
+
+import itertools
+import json
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tertium_protocol.client import Client
+from tests.end_to_end.daemons import Osc, running
+
+SOUNDS = Path(str(resources.files("tertium") / "demo_sounds"))
+ORIGINAL, REFERENCE = str(SOUNDS / "safari_drums.flac"), str(SOUNDS / "haunted_hum.flac")
+
+
+@pytest.fixture(scope="module")
+def pocket(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("home"), engine="tertium.worker_engine", model="pocket") as daemon:
+        yield daemon
+
+
+def test_the_same_fusion_over_both_transports_gives_the_same_samples(pocket):
+    request = {"original": ORIGINAL, "reference": REFERENCE, "steps": 12, "seed": 3, "blend": 0.5}
+    with Osc(pocket.osc) as osc:
+        osc.send("fuse", "by osc", **request)
+        by_osc = osc.events("by osc")[-1].fields
+    with Client(pocket.home) as client:
+        by_zeromq = client.submit("fuse", **request).wait()
+        samples = client.download(by_zeromq.sound).to_array()
+    assert by_osc["sound"] == by_zeromq.sound
+    info = soundfile.info(ORIGINAL)
+    assert samples.shape == (2, info.frames)
+    assert np.isfinite(samples).all()
+    assert 0.01 < np.abs(samples).max() <= 10 ** (-1 / 20)
+    assert by_osc["peak_dbtp"] <= -1.0
+
+
+def test_blend_leads_from_the_reference_to_the_original(pocket):
+    spectra = {
+        name: _spectrum(soundfile.read(path)[0]) for name, path in (("original", ORIGINAL), ("reference", REFERENCE))
+    }
+    likeness = []
+    with Client(pocket.home) as client:
+        for blend in (0.0, 1.0):
+            result = client.submit("fuse", original=ORIGINAL, reference=REFERENCE, blend=blend, steps=16, seed=1).wait()
+            found = _spectrum(soundfile.read(result.path)[0])
+            likeness.append({name: np.corrcoef(found, spectrum)[0, 1] for name, spectrum in spectra.items()})
+    assert likeness[0]["reference"] > 0.9 > likeness[0]["original"]
+    assert likeness[1]["original"] > 0.9 > likeness[1]["reference"]
+
+
+def test_every_other_command_makes_its_sound(pocket):
+    with Client(pocket.home) as client:
+        made = client.submit("generate", prompt="a drum loop", seconds=1.5, steps=4).wait()
+        assert (made.frames, made.sample_rate) == (66150, 44100)
+        varied = client.submit(
+            "vary", original=ORIGINAL, prompt="bells", strength=0.4, steps=5, sample_rate=48000, format="flac"
+        ).wait()
+        info = soundfile.info(varied.path)
+        assert (info.format, info.samplerate, info.frames) == (
+            "FLAC",
+            48000,
+            round(soundfile.info(ORIGINAL).frames * 48000 / 44100),
+        )
+        inverted = client.submit("invert", original=ORIGINAL, steps=5, reconstruct_from=5).wait()
+        assert inverted.frames == soundfile.info(ORIGINAL).frames
+        recall = json.loads(Path(varied.recall).read_text())["recall"]
+        assert (
+            recall["fields"]["strength"],
+            recall["decided"]["start"],
+            len(recall["decided"]["schedule"]["sigmas"]),
+        ) == (0.4, 3, 6)
+        assert len(recall["model"]["fingerprint"]) == 64
+
+
+def test_a_running_fusion_stops_within_a_step(pocket):
+    with Osc(pocket.osc) as client:
+        client.send("generate", "long", prompt="x", seconds=30, steps=500)
+        job = client.events("long", last=("progress",))[0].fields["job"]
+        client.ask("cancel", job=job)
+        assert client.events("long")[-1].event == "cancelled"
+
+
+def test_a_deadline_is_promised_from_the_measured_pace(pocket):
+    with Client(pocket.home) as client:
+        result = client.submit("generate", prompt="x", seconds=6, steps=500, deadline=8).wait()
+        assert 4 <= result.steps < 500
+        assert client.ask("models").models[0].loaded
+
+
+def _spectrum(audio):
+    """Log energy in 24 bands, 86 times a second: enough to tell two sounds apart."""
+    frames = np.lib.stride_tricks.sliding_window_view(audio.mean(axis=-1), 2048)[::512]
+    power = np.abs(np.fft.rfft(frames * np.hanning(2048))) ** 2
+    edges = np.geomspace(3, 800, 25).astype(int)
+    bands = np.stack([power[:, a : b + 1].sum(1) for a, b in itertools.pairwise(edges)])
+    return np.log10(bands + 1e-4).ravel()

@@ -1,0 +1,128 @@
+"""The supervisor and its child process, without the daemon around them."""
+
+import asyncio
+import contextlib
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tertium.jobs import Job, Jobs
+from tertium.journal import Journal
+from tertium.making import versions
+from tertium.worker import Worker
+from tertium.worker_main import ran_out_of_memory
+from tertium.worker_process import Process
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def worker(tmp_path, monkeypatch):
+    """A supervisor at work, whose jobs are ``worker.jobs``."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.open()
+    jobs = Jobs(journal, limit=10)
+    options = {
+        "engine": "tests.server.fake_engine",
+        "home": str(tmp_path),
+        "model": "fake",
+        "device": "cpu",
+        "precision": "fp32",
+    }
+    worker = Worker(options, jobs, grace=0.3)
+    worker.jobs = jobs
+    task = asyncio.ensure_future(worker.run())
+    yield worker
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    journal.close()
+
+
+def a_job(prompt, **more):
+    fields = {"prompt": prompt, "seconds": 0.5, "steps": 5, "seed": 1, "format": "wav", "name": "made", "guidance": 1.0}
+    return Job(request=json.dumps(prompt), fingerprint="f", command="generate", fields=fields, **more)
+
+
+async def until(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+
+
+async def test_a_cancelled_job_that_does_not_stop_is_stopped_with_its_process(worker):
+    job, after = a_job("stuck=1"), a_job("x")
+    await worker.jobs.accept(job)
+    await until(lambda: job.state == "running" and job.stage == "sample")
+    first = worker._process.pid
+    await worker.jobs.cancel(job, "Cancelled by request.")
+    await worker.jobs.accept(after)
+    await until(lambda: after.state == "done")
+    assert (job.state, job.reason) == ("cancelled", "Cancelled by request.")
+    assert worker._process.pid != first
+
+
+async def test_a_job_that_could_not_begin_in_time_fails_and_one_that_is_late_says_so(worker):
+    missed, late = a_job("a", ready_by=time.time() - 1), a_job("step=0.05", ready_by=time.time() + 60)
+    await worker.jobs.accept(missed)
+    await worker.jobs.accept(late)
+    await until(lambda: late.state == "running")
+    late.ready_by = time.time()
+    await until(lambda: late.state == "done")
+    assert (missed.state, missed.error["code"]) == ("failed", "deadline")
+    assert any("after its deadline" in note for note in late.result["notes"])
+
+
+async def test_what_was_running_is_given_back_when_the_daemon_stops(worker):
+    job = a_job("step=0.1")
+    await worker.jobs.accept(job)
+    await until(lambda: job.state == "running")
+    await worker.put_down()
+    assert (job.state, worker.jobs.waiting) == ("queued", (job,))
+
+
+async def test_the_child_ends_with_the_input_that_it_hears(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    process = await Process.start()
+    process._process.stdin.close()  # as when the daemon is killed
+    await asyncio.wait_for(process.ended(), 20)
+    await process.end()
+
+
+async def test_a_child_that_cannot_be_understood_is_ended(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.setattr("tertium.worker_process._START", "print('no JSON', flush=True); import time; time.sleep(60)")
+    process = await Process.start()
+    assert await asyncio.wait_for(process.hear(), 20) is None
+    assert "SIGKILL" in process.reason()
+    await process.end()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (MemoryError(), True),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:114] DefaultCPUAllocator: can't allocate memory: you tried"),
+            True,
+        ),
+        (RuntimeError("MPS backend out of memory"), True),
+        (RuntimeError("shape mismatch"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_what_counts_as_a_want_of_memory(error, is_one):
+    assert ran_out_of_memory(error) is is_one
+
+
+def test_torchs_own_exception_counts_too():
+    torch = pytest.importorskip("torch")
+    assert ran_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+
+
+def test_versions_name_what_the_samples_depend_on():
+    assert {"tertium", "python", "torch", "numpy", "stable-audio-tools"} <= versions().keys()
