@@ -14,7 +14,7 @@ from tertium.session import Session
 from tertium_protocol import frames, osc
 from tertium_protocol.buffers import AudioBuffer
 from tertium_protocol.commands import COMMANDS, parse_request
-from tertium_protocol.errors import ProtocolError
+from tertium_protocol.errors import ERROR_CODES, ProtocolError
 from tertium_protocol.events import Answer, ErrorInfo, RequestId
 
 MOST_AT_ONCE = 512
@@ -129,7 +129,7 @@ class Dispatcher:
 
 def error_info(problem: Exception) -> ErrorInfo:
     """Any exception as the fields of an ``error``."""
-    if isinstance(problem, TertiumError):
+    if isinstance(problem, TertiumError) and problem.code in ERROR_CODES:
         problem = ProtocolError(problem.code, problem.message, problem.field, problem.value, problem.remedy)
     if isinstance(problem, ProtocolError):
         return ErrorInfo(**problem.fields())

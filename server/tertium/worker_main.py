@@ -5,12 +5,14 @@ has gone, and so does this process, at once. What it says are JSON lines on what
 """
 
 import contextlib
+import ctypes
 import faulthandler
 import gc
 import importlib
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -26,6 +28,7 @@ from tertium.making import Maker
 from tertium.pace import Pace, estimate, measured
 
 SAY_INTERVAL = 0.02  # seconds between two reports of progress
+PR_SET_PDEATHSIG = 1
 CALIBRATION_SECONDS = 2.0
 CALIBRATION_STEPS = (1, 3)
 
@@ -77,10 +80,14 @@ class Report:
             self._say("progress", job=self._job, stage=stage, fraction=fraction, seconds_left=self._left(fraction))
 
     def _left(self, fraction: float) -> float | None:
+        """Seconds left: what was expected counts at first, and how it really goes the more, the more is done."""
         elapsed = time.monotonic() - self._began
-        if fraction < 0.1 and self._expected is not None:
-            return max(self._expected - elapsed, 0.0)
-        return elapsed * (1 - fraction) / fraction if fraction > 0 else None
+        if fraction <= 0:
+            return self._expected
+        whole = elapsed / fraction
+        if self._expected is not None:
+            whole = self._expected ** (1 - fraction) * whole**fraction
+        return whole * (1 - fraction)
 
 
 class Child:
@@ -192,9 +199,17 @@ def ran_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def die_with_the_daemon() -> None:
+    """Have Linux end this process when the daemon dies, even in the middle of what lets no thread of ours see the end of the input."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> None:
     """Run the child on standard input and output. Whatever libraries print goes to standard error."""
     faulthandler.enable()
+    die_with_the_daemon()
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.stdout = sys.stderr

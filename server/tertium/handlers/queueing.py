@@ -12,7 +12,7 @@ from typing import Any
 from tertium import pace
 from tertium.errors import TertiumError
 from tertium.handlers.registry import Context, House
-from tertium.jobs import Job
+from tertium.jobs import TERMINAL, Job
 from tertium_protocol import messages as m
 from tertium_protocol.events import Answer, Payload
 
@@ -33,7 +33,8 @@ async def queue(house: House, command: str, request: m.Making, context: Context,
     async with house.jobs.claim(key):
         known = house.jobs.known(key, print_)
         if known is not None:
-            house.sessions.follow(known.id, context.session)
+            if known.state not in TERMINAL:
+                house.sessions.follow(known.id, context.session)
             for event in repeated_events(known):
                 context.session.send(Answer.of(payload(house, known, event), id=context.id, command=command))
             return

@@ -40,6 +40,12 @@ class House:
     started: float
     endpoints: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def state(self) -> str:
+        """loading, ready, busy, failed or stopping; busy from the moment in which a job is accepted."""
+        at_work = self.jobs.running is not None or self.jobs.waiting
+        return "busy" if self.worker.state == "ready" and at_work else self.worker.state
+
 
 @dataclass
 class Context:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from tertium import __version__
 from tertium.errors import TertiumError
@@ -22,7 +22,7 @@ async def hello(house: House, request: m.Hello, context: Context) -> m.HelloRepl
         pid=os.getpid(),
         home=str(house.home.folder),
         model=house.settings.model,
-        state=house.worker.state,
+        state=house.state,
         **house.endpoints,
     )
 
@@ -32,7 +32,7 @@ async def status(house: House, request: m.Status, context: Context) -> m.StatusR
     worker, running = house.worker, house.jobs.running
     about = {name: worker.model.get(name) for name in ("device", "precision", "sample_rate", "channels", "max_seconds")}
     return m.StatusReply(
-        state=worker.state,
+        state=house.state,
         model=house.settings.model,
         message=explained(worker.problem),
         job=running.id if running else None,
@@ -127,4 +127,4 @@ def explained(problem: dict | None) -> str | None:
 
 
 def _iso(moment: float | None) -> str | None:
-    return None if moment is None else datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds")
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
