@@ -7,6 +7,7 @@ the daemon dies, that input ends, and so does the child.
 import asyncio
 import logging
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 from tertium import logs
@@ -26,12 +27,14 @@ class Worker:
         options: what the child is told at its start; see :func:`tertium.worker_main.main`.
         jobs: where jobs come from.
         grace: seconds that a cancelled job may take to stop before its process is killed.
+        retry_after: seconds after which a model that could not be had may be tried again.
     """
 
-    def __init__(self, options: dict[str, Any], jobs: Jobs, *, grace: float = 30.0):
+    def __init__(self, options: dict[str, Any], jobs: Jobs, *, grace: float = 30.0, retry_after: float = 5.0):
         self._options = options
         self._jobs = jobs
-        self._grace = grace
+        self._grace, self._retry_after = grace, retry_after
+        self._asked = asyncio.Event()
         self._process: Process | None = None
         self._sayings: set[asyncio.Task] = set()
         self.state = "loading"
@@ -64,6 +67,7 @@ class Worker:
                 self._judge_deaths(deaths, process)
             if self.problem is not None:
                 await self._refuse_all(self.problem)
+                deaths, self.problem = 0, None
             await asyncio.sleep(min(0.1 * 2**deaths, RESPITE))
 
     async def put_down(self) -> None:
@@ -89,6 +93,10 @@ class Worker:
                 return False
         return False
 
+    def ask_again(self) -> None:
+        """Somebody wanted the model that could not be had: try to load it again, unless that was tried a moment ago."""
+        self._asked.set()
+
     def _judge_deaths(self, deaths: int, process: Process) -> None:
         reason = process.reason()
         logs.event("worker died while loading", level=logging.ERROR, reason=reason, times=deaths)
@@ -96,15 +104,21 @@ class Worker:
             self.problem = {
                 "code": "model_unavailable",
                 "message": f"The model could not be loaded: its process {reason}, {deaths} times.",
-                "remedy": "See the daemon's log, and tertium doctor; then start the daemon again.",
+                "remedy": "See the daemon's log, and tertium doctor; it is tried again when the next request comes.",
             }
 
     async def _refuse_all(self, problem: dict[str, Any]) -> None:
+        """Fail what waits for a model that cannot be had, until somebody asks again, who may have followed the remedy."""
         self.state = "failed"
         logs.event("model unavailable", level=logging.ERROR, message=problem["message"], remedy=problem.get("remedy"))
-        while True:
-            await self._jobs.arrival()
-            await self._jobs.failed(await self._jobs.start(), problem)
+        rested = time.monotonic() + self._retry_after
+        while not self._asked.is_set() or time.monotonic() < rested:
+            self._asked.clear()
+            await _first(self._jobs.arrival(), self._asked.wait())
+            while self._jobs.waiting:
+                await self._jobs.failed(await self._jobs.start(), problem)
+        self._asked.clear()
+        logs.event("model tried again")
 
     async def _serve(self, process: Process) -> None:
         """Do jobs until the process ends."""
@@ -119,14 +133,8 @@ class Worker:
 
     async def _next_job(self, process: Process) -> bool:
         """Wait for a job (True) or for the end of the idle process (False)."""
-        arrival = asyncio.ensure_future(self._jobs.arrival())
-        ended = asyncio.ensure_future(process.ended())
-        try:
-            await asyncio.wait({arrival, ended}, return_when=asyncio.FIRST_COMPLETED)
-            return not ended.done()
-        finally:
-            arrival.cancel()
-            ended.cancel()
+        await _first(self._jobs.arrival(), process.ended())
+        return process.lives
 
     async def _perform(self, process: Process, job: Job) -> bool:
         """Have one job done. False when the process ended under it."""
@@ -189,6 +197,16 @@ class Worker:
                 process.kill()
 
         asyncio.get_running_loop().call_later(self._grace, insist)
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Return when the first of several waits is over; the others are given up."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _too_late(job: Job) -> dict[str, Any]:

@@ -45,6 +45,11 @@ class Process:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def lives(self) -> bool:
+        """Whether the process is not known to have ended."""
+        return self._process.returncode is None
+
     async def say(self, message: dict[str, Any]) -> None:
         """Send a message; to a process that has ended, nothing."""
         with contextlib.suppress(ConnectionError, OSError):

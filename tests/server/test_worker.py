@@ -102,6 +102,29 @@ async def test_a_child_that_cannot_be_understood_is_ended(monkeypatch):
     await process.end()
 
 
+async def test_a_model_that_could_not_be_had_is_tried_again_when_somebody_asks(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.open()
+    jobs = Jobs(journal, limit=10)
+    options = {"engine": "tests.server.fake_engine", "home": str(tmp_path), "device": "cpu", "precision": "fp32"}
+    worker = Worker({**options, "model": "gated"}, jobs, retry_after=0.0)
+    waiting = a_job("x")
+    await jobs.accept(waiting)
+    task = asyncio.ensure_future(worker.run())
+    await until(lambda: waiting.state == "failed" and worker.state == "failed")
+    assert (waiting.error["code"], worker.problem["remedy"]) == ("model_unavailable", "Accept its licence.")
+    worker._options["model"] = "fake"  # as when the licence has been accepted
+    await asyncio.sleep(0.1)
+    assert worker.state == "failed"
+    worker.ask_again()
+    await until(lambda: worker.state == "ready")
+    assert worker.problem is None
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    journal.close()
+
+
 @pytest.mark.parametrize(
     ("error", "is_one"),
     [

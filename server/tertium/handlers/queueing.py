@@ -98,6 +98,7 @@ def _must_be_open(house: House) -> None:
         raise TertiumError("busy", "The daemon is stopping.", remedy="Send it again when it has been started anew.")
     if house.worker.problem is not None:
         problem = house.worker.problem
+        house.worker.ask_again()
         raise TertiumError(
             "model_unavailable",
             problem["message"],
