@@ -34,13 +34,22 @@ def test_names_become_words():
     assert recordings.words("glitch_perc3") == ["glitch digital", "percussion"]
 
 
-def test_the_projection_whitens_and_keeps_silence():
+def test_the_projection_decorrelates_and_keeps_silence():
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(4000, 20, generator=generator, dtype=torch.float64) * torch.linspace(10, 0.1, 20) + 5
     silence = torch.full((20,), -90.0, dtype=torch.float64)
     projection = fit(features.sum(0), features.T @ features, len(features), silence, size=6)
     latents = (features.float() - projection["mean"]) @ projection["encoder"].T
-    torch.testing.assert_close(latents.T @ latents / len(latents), torch.eye(6), atol=2e-3, rtol=0)
+    spread = latents.square().mean(0)
+    torch.testing.assert_close(latents.T @ latents / len(latents), torch.diag(spread), atol=2e-3, rtol=0)
+    assert spread.mean().item() == pytest.approx(1, abs=1e-3)
+    # an error in a latent costs as many decibels as that dimension is wide: lengths of the decoder's columns follow the spread
+    torch.testing.assert_close(
+        projection["decoder"].square().sum(0) / spread,
+        torch.full((6,), (projection["decoder"].square().sum(0) / spread).mean().item()),
+        rtol=1e-3,
+        atol=0,
+    )
     back = projection["decoder"] @ (projection["encoder"] @ (silence.float() - projection["mean"])) + projection["mean"]
     torch.testing.assert_close(back, silence.float(), atol=1e-2, rtol=0)
 

@@ -5,7 +5,8 @@ learned by descent. A latent frame describes 1,024 samples:
 
 - of each of two spectra, in each channel, the energy in 192 bands (one bin wide up to 1 kHz, an equal ratio above) in decibels;
 - how alike the two channels are, as the coherence in 12 groups of bands, smoothed over time;
-- mapped to 128 numbers by a projection on principal components, which has silence in its span, and whitened to unit variance.
+- mapped to 128 numbers by a projection on principal components, which has silence in its span. Their mean square is 1; the spread of
+  each is the square root of that of its component, so that the same small error costs about as much in every one.
 
 Decoding inverts the projection, spreads each band over its bins, and finds phases with the fast Griffin-Lim algorithm
 (Perraudin, Balazs and Søndergaard 2013, "A fast Griffin-Lim algorithm") from a start by phase-gradient integration along time
