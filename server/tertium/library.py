@@ -15,7 +15,7 @@ import re
 import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -231,7 +231,7 @@ class Library:
 
     def _describe(self, path: Path, about: dict, provenance: dict) -> Sound:
         sidecar = path.with_suffix(".json")
-        about = about | {"created": datetime.now(timezone.utc).isoformat(timespec="microseconds")}
+        about = about | {"created": datetime.now(UTC).isoformat(timespec="microseconds")}
         sound = Sound(path=str(path), sidecar=str(sidecar), **about)
         content = {"tertium": __version__, "schema": SCHEMA, **asdict(sound), "path": path.name, **provenance}
         del content["sidecar"]

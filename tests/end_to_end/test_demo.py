@@ -7,7 +7,21 @@ import sys
 
 import numpy as np
 
-from tertium import audio, child, demo
+from tertium import audio, child, demo, plots
+
+
+def decibels(sound: audio.Audio) -> np.ndarray:
+    return np.log10(plots.band_power(sound.samples, sound.sample_rate) + 1e-7)
+
+
+def course(one: audio.Audio, other: audio.Audio) -> float:
+    """How alike two sounds are in their loudness over time: a correlation."""
+    return np.corrcoef(decibels(one).mean(axis=0), decibels(other).mean(axis=0))[0, 1]
+
+
+def colour(one: audio.Audio, other: audio.Audio) -> float:
+    """How alike two sounds are in their loudness over frequency: a correlation."""
+    return np.corrcoef(decibels(one).mean(axis=1), decibels(other).mean(axis=1))[0, 1]
 
 
 def test_the_demo_makes_what_it_says(tmp_path):
@@ -22,10 +36,13 @@ def test_the_demo_makes_what_it_says(tmp_path):
         [f"{name}.{kind}" for name in (over_osc, over_zeromq) for kind in ("wav", "json")]
         + ["original.wav", "reference.wav", "spectrograms.png"]
     )
-    original, first, second = (audio.read(out / f"{name}.wav") for name in ("original", over_osc, over_zeromq))
+    names = ("original", "reference", over_osc, over_zeromq)
+    original, reference, first, second = (audio.read(out / f"{name}.wav") for name in names)
     for made in (first, second):
         assert made.samples.shape == original.samples.shape
         assert audio.true_peak_dbtp(made.samples) <= -1
+        assert course(made, original) > 0.6 > course(reference, original), "it moves as the drums do"
+        assert colour(made, reference) > 0.8 > colour(original, reference), "it is made of the hum"
     assert np.abs(first.samples - second.samples).max() > 1e-3
     assert json.loads((out / f"{over_osc}.json").read_text())["recall"]
     assert str(out) in run.stdout and "tertium fuse ORIGINAL.wav" in run.stdout
