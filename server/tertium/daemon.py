@@ -27,18 +27,22 @@ from tertium_protocol import frames
 EXIT_REFUSED = 2
 """Exit status when the daemon could not start: the folder or a port is in use, or cannot be used."""
 
+EXIT_BROKEN = 1
+"""Exit status after a mistake of ours that it could not go on with."""
+
 
 def run(settings: Settings) -> int:
-    """Serve until a signal or ``shutdown``. Returns the exit status: 0, or 2 when it could not start."""
+    """Serve until a signal or ``shutdown``. Returns the exit status: 0, 2 when it could not start, 1 when it broke down."""
     logs.set_up(as_json=settings.log_json)
+    daemon = Daemon(settings)
     try:
-        asyncio.run(Daemon(settings).serve())
+        asyncio.run(daemon.serve())
     except TertiumError as error:
         logs.event("not started", level=logging.ERROR, reason=error.message, remedy=error.remedy)
         return EXIT_REFUSED
     except KeyboardInterrupt:  # where the loop cannot catch signals itself; it has stopped all the same
         return 0
-    return 0
+    return EXIT_BROKEN if daemon.broken else 0
 
 
 class Daemon:
@@ -52,6 +56,7 @@ class Daemon:
         self._settings = settings
         self._token = secrets.token_urlsafe(24)
         self._sequence = 0
+        self.broken = False
 
     async def serve(self) -> None:
         """Start, serve until told to stop, and stop.
@@ -186,6 +191,7 @@ class Daemon:
         """The supervisor never ends by itself; if it does, that is a mistake of ours, and a daemon without it is of no use."""
         if not task.cancelled():
             logs.trouble("supervisor failed", task.exception())
+            self.broken = True
             self.stop("the supervisor failed")
 
 

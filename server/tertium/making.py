@@ -149,7 +149,7 @@ class Maker:
             "command": command,
             "fields": dict(fields),
             "sounds": {role: {name: getattr(sound, name) for name in shown} for role, sound in given.items()},
-            "model": dict(self._engine.about),
+            "model": {name: fact for name, fact in self._engine.about.items() if name != "completion_shares"},
             "decided": dict(made.facts),
             "notes": notes,
             "versions": versions(),

@@ -115,7 +115,7 @@ def test_the_front_answers_while_the_model_loads_and_jobs_wait_for_it(tmp_path):
             assert client.events("early", last=("accepted",))
             error = client.refused("generate", prompt="x", seconds=0.5, deadline=1)
             assert (error["code"], "still loading" in error["message"]) == ("deadline", True)
-            assert time.monotonic() - began < 1.5
+            assert time.monotonic() - began < 2.5
             assert client.events("early")[-1].event == "done"
     finally:
         daemon.stop()

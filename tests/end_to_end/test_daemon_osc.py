@@ -4,10 +4,12 @@ import json
 import time
 from pathlib import Path
 
+import pytest
 import soundfile
 
 from tertium_protocol import COMMANDS, osc
 from tests.end_to_end.daemons import Osc
+from tests.server.sounds import tone
 
 
 def test_a_fusion_is_accepted_makes_progress_and_is_done_once(client, clips):
@@ -30,6 +32,25 @@ def test_a_fusion_is_accepted_makes_progress_and_is_done_once(client, clips):
     info = soundfile.info(done["path"])
     assert (info.frames, info.samplerate) == (28800, 48000)
     assert client.silent()
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "told"),
+    [
+        (8000, 1, ("mono, given to both channels", "resampled from 8000 Hz to 44100 Hz")),
+        (192000, 2, ("resampled from 192000 Hz",)),
+        (44100, 8, ("8 channels, the odd averaged to the left",)),
+    ],
+)
+def test_unusual_originals_are_converted_and_it_is_said_so(client, clips, tmp_path, rate, channels, told):
+    frames = round(0.7 * rate) + 1
+    sound = tone(100, seconds=1, sample_rate=rate, channels=channels)[:, :frames]
+    soundfile.write(tmp_path / "unusual.wav", sound.T, rate, subtype="FLOAT")
+    id = f"unusual {rate} {channels}"
+    client.send("fuse", id, original=str(tmp_path / "unusual.wav"), reference=clips[1], steps=2)
+    done = client.events(id)[-1].fields
+    assert (done["frames"], done["sample_rate"]) == (frames, rate)
+    assert all(words in done["notes"] for words in told), done["notes"]
 
 
 def test_the_recall_sidecar_holds_what_is_needed_to_make_the_sound_again(client, clips):
@@ -83,7 +104,7 @@ def test_immediate_commands_do_not_wait_for_a_running_job(client):
     client.events("long", last=("progress",))
     began = time.monotonic()
     status = client.ask("status")
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.0
     assert (status["state"], status["queued"]) == ("busy", 0)
     client.ask("cancel", job=status["job"])
     assert client.events("long")[-1].event == "cancelled"
@@ -96,7 +117,7 @@ def test_a_running_job_stops_within_a_step(client):
     client.send("cancel", "c", job=job)
     last = client.events("stop me")[-1]
     assert last.event == "cancelled"
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 3.0
     assert client.ask("job", job=job)["state"] == "cancelled"
     assert client.silent()
 

@@ -39,7 +39,7 @@ def load(model, *, device, precision):
     if model == "dies":
         os._exit(3)
     if model == "slow":
-        time.sleep(2.0)
+        time.sleep(3.0)
     return FakeEngine(model)
 
 

@@ -1,0 +1,36 @@
+"""The composition root, in this process: what its exit status says, and that it leaves nothing open."""
+
+import logging
+import signal
+
+import pytest
+
+from tertium import config, daemon, home, logs
+
+
+@pytest.fixture
+def settings(tmp_path):
+    before = {name: logging.getLogger(name).handlers[:] for name in (logs.LOGGER, "asyncio")}
+    yield config.settings(home=tmp_path, osc="127.0.0.1:0", engine="tests.server.fake_engine", model="fake")
+    for name, handlers in before.items():
+        logging.getLogger(name).handlers[:] = handlers
+
+
+def test_a_mistake_in_the_supervisor_ends_the_daemon_with_a_status_and_a_traceback(settings, monkeypatch, capsys):
+    async def breaks_down(worker):
+        raise ZeroDivisionError("one of ours")
+
+    monkeypatch.setattr("tertium.worker.Worker.run", breaks_down)
+    caught = signal.getsignal(signal.SIGTERM)
+    assert daemon.run(settings) == daemon.EXIT_BROKEN
+    assert "ZeroDivisionError: one of ours" in capsys.readouterr().err
+    assert home.find(settings.home) is None
+    assert signal.getsignal(signal.SIGTERM) == caught
+
+
+def test_what_was_opened_before_a_failed_start_is_closed_again(settings, monkeypatch, capsys):
+    (settings.home / "requests.ipc").mkdir()  # where the socket should be
+    assert daemon.run(settings) == daemon.EXIT_REFUSED
+    assert "--zmq" in capsys.readouterr().err
+    assert not home.is_served(settings.home)
+    (settings.home / "journal.sqlite").unlink()  # closed, and so free to go
