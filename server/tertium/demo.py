@@ -12,6 +12,7 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 
 from tertium import audio, plots
 from tertium.audio import Audio
+from tertium.cli import ended_like_interrupted
 from tertium.cli.making import put
 from tertium.cli.output import KNOWN, Output, Watch
 from tertium.cli.running import Wanted, running_or_started
@@ -38,7 +39,7 @@ def main() -> int:
     output = Output(machine=False)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="tertium-demo-") as home:
+        with ended_like_interrupted(), tempfile.TemporaryDirectory(prefix="tertium-demo-") as home:
             demonstrate(out, home, output)
     except (*KNOWN, OSError) as error:
         return output.error(error)

@@ -28,11 +28,17 @@ class Process:
     @classmethod
     async def start(cls) -> "Process":
         """Start a child with this interpreter and its search path. Signals of the terminal do not reach it."""
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "PYTHONSAFEPATH": "1",
-            "PYTHONIOENCODING": "utf-8",
-        }
+        # Threads of the model that wait for each other must not spin meanwhile: where the host's audio (or anything else) wants the
+        # same cores, spinning makes a fusion of two seconds take a minute.
+        environment = (
+            {"OMP_WAIT_POLICY": "PASSIVE"}
+            | os.environ
+            | {
+                "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                "PYTHONSAFEPATH": "1",
+                "PYTHONIOENCODING": "utf-8",
+            }
+        )
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", _START,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

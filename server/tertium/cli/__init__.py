@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"Error: {name} cannot be imported ({error}). Run: tertium doctor", file=sys.stderr)
         return 1
     try:
-        with _ended_like_interrupted(besides=arguments[:1] == ["serve"]):
+        # The daemon sees to its signals itself.
+        with contextlib.nullcontext() if arguments[:1] == ["serve"] else ended_like_interrupted():
             return commands.run(arguments)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
@@ -36,11 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _ended_like_interrupted(*, besides: bool) -> Iterator[None]:
-    """A closed terminal or a SIGTERM ends a command as Ctrl-C does: its job cancelled, its daemon stopped. The daemon sees to itself."""
-    names = [] if besides else ["SIGTERM", "SIGHUP"]
+def ended_like_interrupted() -> Iterator[None]:
+    """A closed terminal or a SIGTERM ends a command as Ctrl-C does: its job cancelled, its daemon stopped."""
     before = {}
-    for name in names:
+    for name in ("SIGTERM", "SIGHUP"):
         with contextlib.suppress(AttributeError, ValueError):  # not on this system; not in the main thread
             before[name] = signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
