@@ -27,7 +27,7 @@ class Job:
 
     Args:
         request: the client's request id, as JSON text, so that 7 and "7" differ.
-        fingerprint: digest of what was asked; the same request id with another fingerprint is a conflict.
+        fingerprint: digest of what was asked; the same request id with another fingerprint is another request.
         command: what to do.
         fields: with what, everything chosen: sounds as ids, a seed, the steps.
         slot: latest wins among queued jobs of one slot.
@@ -124,16 +124,20 @@ class Jobs:
     def known(self, request: str, fingerprint: str) -> Job | None:
         """The job of a request id, if there is one.
 
+        An id that asked for something else is free again once that has ended: what repeats a request repeats all of it.
+
         Raises:
-            TertiumError: conflict when that id asked for something else.
+            TertiumError: conflict when that id asked for something else, which has not ended.
         """
         job = self._by_request.get(request)
-        if job is not None and job.fingerprint != fingerprint:
-            raise TertiumError(
-                "conflict", "This request id was used before, for another request.", field="id", value=request,
-                remedy="Give every new request an id of its own.",
-            )  # fmt: skip
-        return job
+        if job is None or job.fingerprint == fingerprint:
+            return job
+        if job.state in TERMINAL:
+            return None
+        raise TertiumError(
+            "conflict", "This request id belongs to another request, which has not ended.", field="id", value=request,
+            remedy="Give every new request an id of its own.",
+        )  # fmt: skip
 
     async def accept(self, job: Job) -> None:
         """Journal a new job, then queue it. Queued jobs of its slot give way.
@@ -248,7 +252,9 @@ class Jobs:
             oldest = next((one for one in self._jobs.values() if one.state in TERMINAL), None)
             if oldest is None:
                 return
-            del self._jobs[oldest.id], self._by_request[oldest.request]
+            del self._jobs[oldest.id]
+            if self._by_request[oldest.request] is oldest:
+                del self._by_request[oldest.request]
 
     async def _end(self, job: Job, state: str, **outcome: Any) -> None:
         if job.state in TERMINAL:

@@ -28,7 +28,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
-    request TEXT NOT NULL UNIQUE,
+    request TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     command TEXT NOT NULL,
     fields TEXT NOT NULL,

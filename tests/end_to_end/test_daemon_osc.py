@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from tertium_protocol import COMMANDS, osc
-from tests.end_to_end.daemons import Osc
+from tests.end_to_end.daemons import Osc, running
 from tests.server.sounds import tone
 
 
@@ -87,9 +87,24 @@ def test_a_repeated_request_is_the_same_job(client, daemon, clips):
     assert again[-1].fields == first[-1].fields
     jobs = [job for job in _items(client, "jobs") if job["job"] == first[0].fields["job"]]
     assert len(jobs) == 1
-    client.send("fuse", 4711, **(request | {"steps": 4}))
-    refused = client.events(4711, last=("error",))[-1].fields
-    assert (refused["code"], refused["field"]) == ("conflict", "id")
+    client.send(
+        "fuse", 4711, **(request | {"steps": 4})
+    )  # another request, as from a patch that counts from where it did yesterday
+    other = client.events(4711)
+    assert other[-1].event == "done"
+    assert other[-1].fields["job"] != first[-1].fields["job"]
+
+
+def test_an_id_whose_job_has_not_ended_is_not_free(tmp_path, clips):
+    request = {"original": clips[0], "reference": clips[1], "steps": 50}
+    with running(tmp_path / "home", step=0.2) as slow, Osc(slow.osc) as client:
+        client.send("fuse", 4712, **request)
+        job = client.events(4712, last=("accepted",))[-1].fields["job"]
+        client.send("fuse", 4712, **(request | {"steps": 4}))
+        refused = client.events(4712, last=("error",))[-1].fields
+        assert (refused["code"], refused["field"]) == ("conflict", "id")
+        assert "which has not ended" in refused["message"]
+        client.ask("cancel", job=job)
 
 
 def test_ids_come_back_as_they_were_sent(client):

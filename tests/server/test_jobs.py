@@ -124,7 +124,7 @@ async def test_a_full_queue_refuses_but_for_what_supersedes(jobs):
     assert len(jobs.waiting) == 3
 
 
-async def test_a_request_id_with_other_content_is_a_conflict(jobs):
+async def test_a_request_id_with_other_content_is_a_conflict_until_its_job_has_ended(jobs, journal):
     job = a_job()
     await jobs.accept(job)
     assert jobs.known(job.request, "f") is job
@@ -132,6 +132,15 @@ async def test_a_request_id_with_other_content_is_a_conflict(jobs):
     with pytest.raises(TertiumError) as refused:
         jobs.known(job.request, "g")
     assert refused.value.code == "conflict"
+    await jobs.cancelled(await jobs.start(), "why")
+    assert jobs.known(job.request, "g") is None
+    newer = a_job()
+    newer.fingerprint = "g"
+    await jobs.accept(newer)
+    after = Jobs(journal, limit=3)
+    after.restore(list(reopened(journal).values()))
+    for known in (jobs, after):
+        assert known.known(job.request, "g").id == newer.id
 
 
 async def test_a_repeated_request_waits_until_the_first_is_settled(jobs):
