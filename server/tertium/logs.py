@@ -11,6 +11,8 @@ from typing import Any, TextIO
 
 LOGGER = "tertium"
 LONGEST = 300
+MOST_WARNINGS = 20
+"""Lines a second of one warning; what clients send by the thousand must not fill the disk."""
 
 
 def event(name: str, /, *, level: int = logging.INFO, **facts: Any) -> None:
@@ -35,12 +37,34 @@ def set_up(*, as_json: bool, stream: TextIO | None = None) -> logging.Handler:
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(Structured() if as_json else Readable())
     handler.handleError = lambda record: None
+    handler.addFilter(Calm())
     for name, level in ((LOGGER, logging.INFO), ("asyncio", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.setLevel(level)
         logger.propagate = False
     return handler
+
+
+class Calm(logging.Filter):
+    """Lets so many lines of one warning through in a second. The next one that is let through says how many were left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seconds: dict[str, int] = {}
+        self._lines: dict[str, int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno != logging.WARNING or record.name != LOGGER:
+            return True
+        name, second = record.msg, int(record.created)
+        if self._seconds.get(name) != second:
+            left_out = self._lines.get(name, 0) - MOST_WARNINGS
+            self._seconds[name], self._lines[name] = second, 0
+            if left_out > 0:
+                record.facts = {**getattr(record, "facts", {}), "left_out_before": left_out}
+        self._lines[name] += 1
+        return self._lines[name] <= MOST_WARNINGS
 
 
 class Readable(logging.Formatter):

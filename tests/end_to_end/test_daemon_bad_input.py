@@ -114,6 +114,18 @@ def test_ten_thousand_mutated_datagrams_do_not_keep_the_next_from_its_answer(dae
     assert "Traceback" not in daemon.log[before:]
 
 
+def test_a_flood_at_full_speed_keeps_another_client_waiting_for_less_than_a_second(daemon, client):
+    rng, call = random.Random(7), osc.encode_call("fuse", 1, {"original": "/x.wav", "reference": "/y.wav", "steps": 20})
+    flood = [_mutated(rng, call) for _ in range(10_000)]
+    before = len(daemon.log)
+    with Osc(daemon.osc) as flooding:
+        for datagram in flood:
+            flooding.socket.sendto(datagram, flooding.address)
+        client.socket.settimeout(1)
+        assert client.ask("status")["state"]
+    assert len(daemon.log[before:].splitlines()) < 500
+
+
 def test_datagrams_that_are_answers_get_none(client):
     for event in ("error", "reply", "done", "item"):
         client.socket.sendto(osc.encode_message(f"/tertium/{event}", [1, "code", "x"]), client.address)

@@ -4,25 +4,37 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Callable
 
 from tertium import logs
 from tertium.errors import TertiumError
+from tertium.transports.inbox import Address, Inbox
 
-Address = tuple[str, int]
 Receive = Callable[[bytes, Address], None]
 RECEIVE_BUFFER = 1 << 20
+LARGEST = 65536
+MOST_AT_A_TIME = 2000
+TURN_SECONDS = 0.001
+"""How long datagrams are handled before the socket is emptied again: a system's usual buffer overflows after about two of these."""
 
 
 class OscTransport(asyncio.DatagramProtocol):
     """A bound UDP socket. Make it with :meth:`open`.
 
+    Whatever has come is taken from the system at once, and handled afterwards: where the system's buffer overflows, it drops the newest,
+    and what came last is most often what somebody waits for.
+
     Args:
         receive: called with each datagram and the address that it came from. What it raises is logged, and the socket goes on.
+        bound: the socket, which does not block.
     """
 
-    def __init__(self, receive: Receive):
+    def __init__(self, receive: Receive, bound: socket.socket):
         self._receive = receive
+        self._socket = bound
+        self._inbox = Inbox()
+        self._turn: asyncio.Handle | None = None
         self._transport: asyncio.DatagramTransport | None = None
         self.address: Address = ("", 0)
 
@@ -50,7 +62,7 @@ class OscTransport(asyncio.DatagramProtocol):
             ) from error  # fmt: skip
         bound.setblocking(False)
         loop = asyncio.get_running_loop()
-        _, transport = await loop.create_datagram_endpoint(lambda: cls(receive), sock=bound)
+        _, transport = await loop.create_datagram_endpoint(lambda: cls(receive, bound), sock=bound)
         return transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -58,12 +70,10 @@ class OscTransport(asyncio.DatagramProtocol):
         self.address = transport.get_extra_info("sockname")[:2]
 
     def datagram_received(self, data: bytes, addr: tuple) -> None:
-        if addr[:2] == self.address:  # our own answer, sent to ourselves by a client that named our port
-            return
-        try:
-            self._receive(data, (addr[0], addr[1]))
-        except Exception as problem:
-            logs.trouble("datagram not handled", problem, peer=f"{addr[0]}:{addr[1]}", bytes=len(data))
+        self._put(data, addr)
+        self._empty_socket()
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
     def error_received(self, exc: OSError) -> None:
         """A client's port was closed: it will ask again, or not."""
@@ -77,6 +87,35 @@ class OscTransport(asyncio.DatagramProtocol):
 
     async def close(self) -> None:
         """Close the socket."""
+        if self._turn is not None:
+            self._turn.cancel()
         if self._transport is not None:
             self._transport.close()
             await asyncio.sleep(0)
+
+    def _put(self, data: bytes, addr: tuple) -> None:
+        if addr[:2] == self.address:  # our own answer, sent to ourselves by a client that named our port
+            return
+        if not self._inbox.put(data, (addr[0], addr[1])):
+            logs.event("datagram dropped", level=logging.WARNING, reason="too many wait already")
+
+    def _empty_socket(self) -> None:
+        """The event loop reads one datagram a round, which is too slow for a flood."""
+        with contextlib.suppress(OSError):  # there is nothing more, or a client's port was closed
+            for _ in range(MOST_AT_A_TIME):
+                self._put(*self._socket.recvfrom(LARGEST))
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        end = time.monotonic() + TURN_SECONDS
+        while self._inbox and time.monotonic() < end:
+            self._handle(*self._inbox.take())
+        self._empty_socket()
+        if self._inbox:
+            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _handle(self, data: bytes, address: Address) -> None:
+        try:
+            self._receive(data, address)
+        except Exception as problem:
+            logs.trouble("datagram not handled", problem, peer=f"{address[0]}:{address[1]}", bytes=len(data))
