@@ -37,6 +37,7 @@ from tertium_protocol.replies import (
 from tertium_protocol.requests import (
     ANCHORS,
     DEFAULT_BLEND,
+    DEFAULT_HOLD,
     FORMATS,
     JOB_STATES,
     PROTOCOL_VERSION,
@@ -65,6 +66,7 @@ from tertium_protocol.requests import (
 __all__ = [
     "ANCHORS",
     "DEFAULT_BLEND",
+    "DEFAULT_HOLD",
     "ERROR_CODES",
     "EVENTS",
     "EVENT_NAMES",

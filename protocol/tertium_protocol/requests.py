@@ -20,6 +20,8 @@ ANCHORS = ("clean", "predicted", "forward", "stochastic")
 FORMATS = ("wav", "flac")
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 DEFAULT_BLEND = 0.5
+DEFAULT_HOLD = 0.2
+"""Of a sound that leads: nothing learned holds it. What was learned, or a prompt, needs no hold."""
 
 SOUND_REFERENCE = (
     "given as the id of a sound (64 hex digits, or its first 8 or more), or the absolute path of an audio file"
@@ -215,7 +217,15 @@ class Fuse(Making):
             absent="by blend",
         ),
     ] = None
-    hold: Annotated[float, Number("weight of the reference while the fusion is completed", 0, 1)] = 0.0
+    hold: Annotated[
+        float | None,
+        Number(
+            "weight of the reference while the fusion is completed",
+            0,
+            1,
+            absent=f"{DEFAULT_HOLD} where a sound leads, else 0",
+        ),
+    ] = None
     anchor: Annotated[str, Choice("what the original's inversion ends in at its least noisy step", ANCHORS)] = "clean"
     guidance: Annotated[float, Number(GUIDANCE, 0, 30)] = 1.0
 

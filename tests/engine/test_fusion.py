@@ -145,6 +145,21 @@ def test_blend_crosses_the_window_in_order(steps, make):
     assert points == sorted(points)
     assert 0 < points[0] <= points[-1] < steps
     assert points[-1] - points[0] >= steps // 6
+    assert steps - 2 not in points
+
+
+def test_blend_lies_where_its_calibration_says():
+    schedule = edm(200)
+    for blend, ratio in ((0.25, 2.5), (0.5, 1.0), (0.75, 0.55)):
+        assert schedule.noise_to_signal(blend_to_intervention(blend, schedule)) == pytest.approx(ratio, rel=0.02)
+    halfway = blend_to_intervention(0.5, schedule, calibration=((0.0, 4.0), (1.0, 1.0)))
+    assert schedule.noise_to_signal(halfway) == pytest.approx(2.0, rel=0.02)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("make", [edm, rectified_flow])
+def test_blend_of_a_few_steps_is_a_step(steps, make):
+    assert 0 <= blend_to_intervention(0.5, make(steps)) < steps
 
 
 @pytest.mark.parametrize("blend", [-0.1, 1.1, float("nan")])

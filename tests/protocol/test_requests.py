@@ -21,7 +21,7 @@ def refused(command, fields, **how):
 def test_a_fusion_has_the_documented_defaults():
     request = parse_request("fuse", FUSE)
     assert (request.steps, request.order, request.eta, request.anchor, request.guidance) == (50, 3, 1.0, "clean", 1.0)
-    assert (request.blend, request.intervention, request.hold, request.format) == (DEFAULT_BLEND, None, 0.0, "wav")
+    assert (request.blend, request.intervention, request.hold, request.format) == (DEFAULT_BLEND, None, None, "wav")
 
 
 def test_blend_gives_way_to_intervention():

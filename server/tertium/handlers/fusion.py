@@ -92,10 +92,17 @@ def fuse_fields(house: House, request: m.Fuse) -> dict[str, Any]:
         else request.prompt,  # a sound leads by itself: nothing was taught to answer to a prompt
         "blend": request.blend,
         "intervention": request.intervention,
-        "hold": request.hold,
+        "hold": _hold(request),
         "anchor": request.anchor,
         "guidance": 1.0 if reference else request.guidance,
     }
+
+
+def _hold(request: m.Fuse) -> float:
+    """A sound that leads was never learned: unless something holds it, the completion lets go of it."""
+    if request.hold is not None:
+        return request.hold
+    return m.DEFAULT_HOLD if request.reference is not None else 0.0
 
 
 def longest_sound(house: House) -> float:
