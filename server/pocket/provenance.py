@@ -26,7 +26,7 @@ def page(*, steps: int, minutes: float) -> str:
     ]
     return "\n".join(
         [
-            "# Where these weights come from",
+            "# Where the weights in `model.safetensors` come from",
             "",
             "Trained from nothing by `server/pocket/` (see its MODEL_CARD.md) on sounds synthesised there and on recordings that their authors",
             "placed in the public domain (Creative Commons CC0 1.0, https://creativecommons.org/publicdomain/zero/1.0/), as Debian ships them in",

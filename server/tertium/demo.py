@@ -24,7 +24,6 @@ from tertium_protocol.osc_answers import Assembler
 SOUNDS = Path(__file__).parent / "demo_sounds"
 ORIGINAL, REFERENCE = SOUNDS / "safari_drums.flac", SOUNDS / "haunted_hum.flac"
 OSC_BLEND, ZEROMQ_BLEND = 0.5, 0.8
-HOLD = 0.1  # so much of the hum stays: pocket has not learned it, and would go back to the drums alone
 SEED = 1
 REPEAT_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0
@@ -95,8 +94,6 @@ def fuse_over_osc(address: tuple[str, int], blend: float, watch: Watch) -> Done:
         str(REFERENCE),
         "blend",
         blend,
-        "hold",
-        HOLD,
         "seed",
         SEED,
     ):
@@ -134,7 +131,7 @@ def _refused(event: str, fields: dict) -> TertiumError:
 def fuse_over_zeromq(client: Client, blend: float, watch: Watch) -> Done:
     """The same through the Python client, which speaks ZeroMQ; raises as ``Job.wait``."""
     job = client.submit(
-        "fuse", original=str(ORIGINAL), reference=str(REFERENCE), blend=blend, hold=HOLD, seed=SEED,
+        "fuse", original=str(ORIGINAL), reference=str(REFERENCE), blend=blend, seed=SEED,
         on_progress=lambda event: watch(event.stage, event.fraction, event.seconds_left),
     )  # fmt: skip
     return job.wait(PATIENCE_SECONDS)
@@ -156,7 +153,7 @@ def _tell(out: Path, made: dict[str, Done], seconds: float) -> None:
         )
     print("  spectrograms.png        all four side by side")
     print(f"That took {seconds:.0f} s. Listen; then try your own sounds, nearer to the one or to the other:")
-    print("  tertium fuse ORIGINAL.wav REFERENCE.wav --blend 0.6 --hold 0.1 -o third.wav --plot third.png")
+    print("  tertium fuse ORIGINAL.wav REFERENCE.wav --blend 0.3 -o third.wav --plot third.png")
     print("  tertium serve        and speak to it from Live, SuperCollider or Python: see protocol/PROTOCOL.md")
     print("  tertium doctor       says what a GPU and Stable Audio Open would need")
     print("In a checkout, tertium is: PYTHONPATH=server:protocol .venv/bin/python -m tertium")

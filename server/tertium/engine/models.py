@@ -31,7 +31,8 @@ class LoadedModel:
         max_seconds: the longest sound that the model was made for.
         objective: see :data:`tertium.engine.denoiser.OBJECTIVES`.
         device, dtype: where and in what precision the diffusion network runs.
-        default_guidance: the guidance that suits generating from a prompt.
+        default_guidance: the guidance that suits generating from a prompt: by ``tertium.guidance`` in the configuration, which
+            stable-audio-tools passes over, else by the objective.
     """
 
     def __init__(self, model: torch.nn.Module, config: dict, files: weights.ModelFiles):
@@ -45,7 +46,7 @@ class LoadedModel:
         self.objective: str = model.diffusion_objective
         weight = next(model.model.parameters())
         self.device, self.dtype = weight.device, weight.dtype
-        self.default_guidance = _GUIDANCE[self.objective]
+        self.default_guidance: float = config.get("tertium", {}).get("guidance", _GUIDANCE[self.objective])
 
     @property
     def parameters(self) -> int:
