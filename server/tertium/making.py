@@ -23,6 +23,8 @@ OnProgress = Callable[[str, float], None]
 PACKAGES = ("torch", "numpy", "stable-audio-tools", "k-diffusion", "soxr", "scipy")
 READ, WRITE = 0.02, 0.95  # fractions at which the computing begins and ends
 SOUND_FIELDS = ("original", "reference")
+SAME_LENGTH = 0.01
+"""Seconds by which a reference may be shorter or longer than the original before it is worth a word."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +145,13 @@ class Maker:
     def _recall(
         self, command: str, fields: Mapping[str, Any], given: Mapping[str, Sound], made: Made, notes: list[str]
     ) -> dict[str, Any]:
-        """Everything needed to make the sound again."""
+        """Everything needed to make the sound again: the command with these fields is a request that does."""
         shown = ("id", "name", "path", "frames", "channels", "sample_rate")
         return {
             "command": command,
-            "fields": dict(fields),
+            "fields": {
+                name: value for name, value in fields.items() if value is not None and (name != "seconds" or not given)
+            },
             "sounds": {role: {name: getattr(sound, name) for name in shown} for role, sound in given.items()},
             "model": {name: fact for name, fact in self._engine.about.items() if name != "completion_shares"},
             "decided": dict(made.facts),
@@ -199,7 +203,15 @@ def _as_asked(made: Audio, *, sample_rate: int, frames: int) -> Audio:
 
 
 def _told(sounds: Mapping[str, Audio]) -> list[str]:
-    return [f"{role}: {note}" for role, sound in sounds.items() for note in sound.notes]
+    said = [f"{role}: {note}" for role, sound in sounds.items() for note in sound.notes]
+    if len(sounds) < len(SOUND_FIELDS):
+        return said
+    original, reference = (sounds[role] for role in SOUND_FIELDS)
+    longer = (reference.frames - original.frames) / original.sample_rate
+    if abs(longer) <= SAME_LENGTH:
+        return said
+    done = "longer than the original, cut" if longer > 0 else "shorter than the original, repeated from its start"
+    return [*said, f"reference: {done}"]
 
 
 def _keep_latents(beside: Path, latents: Mapping[str, np.ndarray]) -> Path:

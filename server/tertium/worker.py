@@ -220,4 +220,4 @@ def _too_late(job: Job) -> dict[str, Any]:
 
 def _lateness(job: Job) -> list[str]:
     late = 0.0 if job.ready_by is None else time.time() - job.ready_by
-    return [f"done {late:.1f} s after its deadline"] if late > 0 else []
+    return [f"done {late:.1f} s after its deadline"] if late >= 0.05 else []

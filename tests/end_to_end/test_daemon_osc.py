@@ -64,6 +64,19 @@ def test_the_recall_sidecar_holds_what_is_needed_to_make_the_sound_again(client,
     assert recall["sounds"]["original"]["id"] != recall["sounds"]["reference"]["id"]
     assert recall["model"]["fingerprint"] == "f" * 64
     assert {"tertium", "python", "torch", "numpy"} <= recall["versions"].keys()
+    client.send(recall["command"], "recalled", **recall["fields"])
+    assert client.events("recalled")[-1].fields["sound"] == done["sound"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.8, "shorter than the original, repeated from its start"), (0.5, "longer than the original, cut")],
+)
+def test_what_was_done_to_a_reference_of_another_length_is_told(client, clips, tmp_path, seconds, told):
+    path = str(tmp_path / "another.wav")
+    soundfile.write(path, tone(100, seconds=seconds).T, 44100)
+    client.send("fuse", f"fit {seconds}", original=path, reference=clips[1], steps=1)
+    assert f"reference: {told}" in client.events(f"fit {seconds}")[-1].fields["notes"]
 
 
 def test_the_same_seed_gives_the_same_sound(client, clips):
