@@ -26,6 +26,8 @@ from tertium.errors import SoundError
 
 SHORTEST_PREFIX = 8
 LONGEST_NAME = 100
+LONGEST_STEM = 180
+"""Bytes in UTF-8: file systems take 255, and a number, an extension and the mark of an unfinished file come to it."""
 RACES = 3  # how often to look again when another process writes the same sound
 SCHEMA = 1  # of the sidecars
 
@@ -163,7 +165,8 @@ class Library:
     ) -> Sound:
         """Keep what a job made, made safe (true peak at most -1 dBTP), as ``results/<name>.<format>`` with its recall sidecar.
 
-        A name that is taken becomes name-2, name-3 …; the file name is never one that exists.
+        A name that is taken becomes name-2, name-3 …; the file name is never one that exists. One of more bytes than file systems take
+        is cut at its end.
 
         Args:
             samples: float32, (channels, frames).
@@ -281,7 +284,7 @@ def _plain_name(name: str) -> str:
             "out_of_range", f"{name!r} cannot be the name of a file.", field="name", value=name,
             remedy="Choose a plain name without folder and extension.",
         )  # fmt: skip
-    return name
+    return name.encode("utf-8", "replace")[:LONGEST_STEM].decode("utf-8", "ignore").rstrip(". ") or "result"
 
 
 def _names(stem: str) -> Iterable[str]:
@@ -289,7 +292,7 @@ def _names(stem: str) -> Iterable[str]:
 
 
 def _taken(folder: Path, stem: str) -> bool:
-    return any((folder / f"{stem}.{suffix}").exists() for suffix in ("json", *audio.FORMATS))
+    return any((folder / f"{stem}.{suffix}").exists() for suffix in ("json", "safetensors", *audio.FORMATS))
 
 
 def _unknown(value: str, message: str, remedy: str) -> SoundError:

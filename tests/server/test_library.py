@@ -137,6 +137,16 @@ def test_a_name_is_no_path(library, name):
     assert os.listdir(library.results_folder) == []
 
 
+def test_a_name_of_more_bytes_than_file_systems_take_is_cut(library):
+    first, second = (library.store_result(tone(), 44_100, name="🥁" * 100) for _ in range(2))
+    assert (first.name, second.name) == ("🥁" * 45, "🥁" * 45 + "-2")
+
+
+def test_a_name_whose_latents_are_still_there_is_taken(library):
+    (library.results_folder / "drums.safetensors").write_bytes(b"")
+    assert library.store_result(tone(), 44_100, name="drums").name == "drums-2"
+
+
 def test_the_library_is_read_again_at_the_next_start(library, tmp_path):
     given = library.add_samples(tone(100), 44_100, name="given")
     made = library.store_result(tone(200, peak=2), 44_100, name="made", recall={"seed": 1})
