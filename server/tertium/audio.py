@@ -1,6 +1,7 @@
 """Sound files read with suspicion, brought to a model's rate and channels, made safe for ears, and written whole."""
 
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ FLAC_CHANNELS = 8
 MOST_SAMPLES = 2**28  # of all channels together: a gigabyte once read
 NO_LENGTH = 2**62  # what libsndfile says of a stream that does not tell its length
 SILENCE = 1e-5  # a peak of -100 dBFS
+LOUDEST = 1e6  # a peak of +120 dBFS; the squares and sums of what is louder overflow
 OVERSAMPLING = 4
 
 
@@ -78,7 +80,7 @@ def check(audio: Audio, *, max_seconds: float = MAX_SECONDS, field: str = "sampl
     """Refuse samples that nothing can be made of.
 
     Raises:
-        SoundError: ``bad_sound``: too short, too long, silent, not numbers, or an impossible rate or number of channels.
+        SoundError: ``bad_sound``: too short, too long, silent, impossibly loud, not numbers, or an impossible rate or number of channels.
     """
     name = f"The sound '{value}'" if value else "The sound"
     _judge_shape(name, audio.channels, audio.sample_rate, value, field)
@@ -89,8 +91,14 @@ def check(audio: Audio, *, max_seconds: float = MAX_SECONDS, field: str = "sampl
             f"{name} holds values that are not numbers (NaN or infinity), the first at frame {int(wrong.argmax())}.",
             value, field, "Export it again from the program that made it.",
         )  # fmt: skip
-    if np.abs(audio.samples).max() < SILENCE:
+    peak = float(np.abs(audio.samples).max())
+    if peak < SILENCE:
         raise _bad(f"{name} is silent.", value, field, "Give a sound whose peak is above -100 dBFS.")
+    if peak > LOUDEST:
+        raise _bad(
+            f"{name} peaks at {20 * math.log10(peak):+.0f} dBFS: its numbers are no samples.", value, field,
+            "Export it again, with samples between -1 and 1.",
+        )  # fmt: skip
 
 
 def _judge_promise(missing: int, what: str, value: str, field: str) -> None:

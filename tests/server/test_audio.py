@@ -84,6 +84,12 @@ def test_a_streamed_wav_without_a_length_is_read_to_its_end(wav):
     assert audio.read(wav).seconds == pytest.approx(0.6)
 
 
+def test_numbers_that_are_no_samples_are_refused(tmp_path):
+    path = tmp_path / "huge.wav"
+    soundfile.write(path, tone(peak=1e19).T, 44_100, subtype="FLOAT")
+    refused(audio.read, path, text="peaks at +380 dBFS")
+
+
 def test_the_silent_and_what_is_not_a_number(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, np.full((44_100, 2), 1e-6), 44_100, subtype="FLOAT")
