@@ -18,6 +18,8 @@ import warnings
 
 import torch
 
+_NETWORKS = "stable_audio_tools.models.diffusion"  # imported by its factory only when a model is built, which is too late to be quiet
+
 REMEDY = "Install it with `pip install tertium`, or run `make setup` in a checkout."
 
 
@@ -90,6 +92,8 @@ def load(module: str = "stable_audio_tools") -> types.ModuleType:
         sys.modules["k_diffusion"] = _Later("k_diffusion")
     try:
         with quiet[0], quiet[1], _without_compiler() if own else contextlib.nullcontext():
+            if own:
+                importlib.import_module(_NETWORKS)
             return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise MissingPackage(f"The package '{error.name}' is missing, which {module} needs. {REMEDY}") from error
