@@ -180,12 +180,16 @@ class Invert(Making):
     original: Annotated[str, Text("the sound to invert, " + SOUND_REFERENCE, longest=LONGEST_PATH)]
     anchor: Annotated[str, Choice("what the inversion ends in at its least noisy step", ANCHORS)] = "clean"
     reconstruct_from: Annotated[
-        int, Integer("step to reconstruct the sound from, 0 the noisiest, at most steps", 0, 500)
-    ] = 0
+        int | None,
+        Integer(
+            "step to reconstruct the sound from, 0 the noisiest, at most steps", 0, 500, absent="nine tenths of steps"
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _within_steps(self) -> Invert:
-        within_steps("reconstruct_from", self.reconstruct_from, self)
+        if self.reconstruct_from is not None:
+            within_steps("reconstruct_from", self.reconstruct_from, self)
         return self
 
 

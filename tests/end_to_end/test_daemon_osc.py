@@ -273,3 +273,24 @@ def _items(client, command):
     answers = client.events("list", last=("reply", "error"))
     assert answers[-1].event == "reply", answers[-1]
     return [answer.fields for answer in answers[:-1]]
+
+
+@pytest.mark.parametrize(
+    ("command", "request_", "field", "expected"),
+    [
+        ("fuse", {"reference": 1}, "hold", 0.2),  # nothing learned holds a sound that leads
+        ("fuse", {"prompt": "hum"}, "hold", 0.0),
+        ("fuse", {"reference": 1, "hold": 0.0}, "hold", 0.0),
+        ("invert", {"steps": 20}, "reconstruct_from", 18),
+        ("invert", {"reconstruct_from": 0}, "reconstruct_from", 0),
+    ],
+)
+def test_defaults_that_depend_on_the_request_are_written_down(client, clips, command, request_, field, expected):
+    sounds = {
+        name: clips[index] for name, index in (("original", 0), ("reference", 1)) if name in {"original", *request_}
+    }
+    id = f"defaults-{command}-{sorted(request_.items())}"[:64]
+    client.send(command, id, **(request_ | sounds))
+    done = client.events(id)[-1]
+    assert done.event == "done", done
+    assert json.loads(Path(done.fields["recall"]).read_text())["recall"]["fields"][field] == expected

@@ -269,3 +269,8 @@ def test_a_full_home_is_noted(tmp_path, monkeypatch):
     assert doctor._folder(tmp_path / "new").state == "note"
     (tmp_path / "file").touch()
     assert doctor._folder(tmp_path / "file" / "home").state == "fault"
+
+
+def test_a_device_that_there_is_none_of_is_refused(capsys):
+    assert main(["fuse", "a.wav", "b.wav", "--device", "gpu"]) == 2
+    assert "must be auto, cpu, cuda, cuda:1 or mps; got gpu" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The arguments, made from the protocol's own table of commands: their ranges, defaults and help are written there alone."""
 
 import argparse
+import re
 from typing import NoReturn
 
 from tertium import __version__
@@ -114,8 +115,14 @@ def _common_options(parser: Parser, *, starts_daemon: bool) -> None:
 
 def _engine_options(parser) -> None:
     parser.add_argument("--model", help="name or folder of the model; default pocket")
-    parser.add_argument("--device", choices=DEVICES, help="default auto")
+    parser.add_argument("--device", type=_device, metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps; default auto")
     parser.add_argument("--precision", choices=PRECISIONS, help="default auto")
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(DEVICES, text):
+        raise argparse.ArgumentTypeError(f"must be auto, cpu, cuda, cuda:1 or mps; got {text}")
+    return text
 
 
 def _serve(commands: argparse._SubParsersAction) -> None:
