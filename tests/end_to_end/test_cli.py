@@ -121,6 +121,13 @@ def test_generate_and_vary(ask, folder, tmp_path):
     assert done["frames"] == 44_100 and (tmp_path / "v.png").exists()
 
 
+def test_a_copy_that_cannot_be_made_loses_no_sound(call, folder, tmp_path):
+    os.symlink(tmp_path / "nowhere" / "x.wav", tmp_path / "link.wav")
+    code, out, err = call("vary", folder / "low.wav", "-o", tmp_path / "link.wav", "--steps", "1", "--name", "kept")
+    assert (code, out) == (2, "")
+    assert f"copy it from '{folder / 'home' / 'results' / 'kept.wav'}'" in err
+
+
 def test_sounds_are_named_by_id_too(ask, folder):
     done = ask("fuse", folder / "low.wav", folder / "high.wav", *QUICK)
     assert ask("vary", done["sound"][:12], *QUICK)["frames"] == done["frames"]

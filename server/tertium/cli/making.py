@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,11 +140,22 @@ def make(command: str, fields: dict[str, Any], wanted: Wanted, copies: Copies, o
     """
     with running_or_started(wanted, output) as client:
         done = _await(client, command, fields, output)
-        kept = _keep(done, copies)
-        if copies.plot:
-            _plot(client, fields, done, copies)
-            kept["plot"] = str(copies.plot)
+        with _nothing_lost(done):
+            kept = _keep(done, copies)
+            if copies.plot:
+                _plot(client, fields, done, copies)
+                kept["plot"] = str(copies.plot)
         output.result(done.wire() | kept, _lines(command, fields, done, kept))
+
+
+@contextlib.contextmanager
+def _nothing_lost(done: Done) -> Iterator[None]:
+    """What goes wrong with a copy says where the sound itself is."""
+    try:
+        yield
+    except TertiumError as error:
+        remedy = f"The sound itself is kept: copy it from '{done.path}'."
+        raise TertiumError(error.code, error.message, field=error.field, value=error.value, remedy=remedy) from error
 
 
 def _await(client: Client, command: str, fields: dict[str, Any], output: Output) -> Done:
