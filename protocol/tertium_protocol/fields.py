@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from tertium_protocol.errors import shown
 
 INT32 = (-(2**31), 2**31 - 1)
 LONGEST_PATH = 4096
+NOT_IN_FILE_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]')
+"""What some system cannot have in a file's name, and what would make one look like another: controls and turns of direction."""
 LONGEST_PROMPT = 2000
 
 
@@ -139,7 +142,7 @@ class Text:
             raise _refuse("out_of_range", problem, value, wanted)
         if not storable(value):
             raise _refuse("bad_type", "must be Unicode text without NUL characters.", value, wanted)
-        if self.file_stem and (value[0] in ". " or any(c in '/\\:*?"<>|' or ord(c) < 32 for c in value)):
+        if self.file_stem and (value[0] in ". " or NOT_IN_FILE_NAMES.search(value)):
             problem = (
                 'must be usable as a file name: no / \\ : * ? " < > |, nothing invisible, no dot or space in front.'
             )

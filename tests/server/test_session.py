@@ -10,6 +10,7 @@ from tertium.handlers import registry
 from tertium.handlers.fusion import file_stem
 from tertium.session import OscSession, Session, Sessions
 from tertium_protocol import COMMANDS
+from tertium_protocol import messages as m
 from tertium_protocol.events import Answer
 
 
@@ -94,7 +95,19 @@ def test_every_command_has_one_handler(monkeypatch):
 
 @pytest.mark.parametrize(
     ("text", "stem"),
-    [("a/b:c", "a b c"), ("..hidden", "hidden"), ("///", "result"), ("x" * 200, "x" * 80), ("tab\there", "tab here")],
+    [
+        ("a/b:c", "a b c"),
+        ("..hidden", "hidden"),
+        ("///", "result"),
+        ("x" * 200, "x" * 80),
+        ("tab\there", "tab here"),
+        (". .hidden", "hidden"),
+        ("\u202evaw.exe", "vaw.exe"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+    ],
 )
 def test_a_file_is_named_after_its_request(text, stem):
     assert file_stem(text) == stem
+    assert m.Generate(prompt="x", name=file_stem(text)).name == stem, "what it records can be asked for"
+    with pytest.raises(ValueError, match="nothing invisible"):
+        m.Generate(prompt="x", name="\u202evaw.exe")

@@ -12,7 +12,7 @@ from tertium.handlers.registry import Context, House, handles
 from tertium.handlers.sounds import resolve
 from tertium.library import Sound
 from tertium_protocol import messages as m
-from tertium_protocol.fields import nearest
+from tertium_protocol.fields import NOT_IN_FILE_NAMES, nearest
 
 OUTPUT = ("steps", "order", "eta", "format", "sample_rate")
 ID = re.compile(r"[0-9a-fA-F]{8,64}\Z")
@@ -117,8 +117,7 @@ def longest_sound(house: House) -> float:
 
 def file_stem(text: str) -> str:
     """Text made fit to be the name of a file on any system."""
-    plain = re.sub(r'[/\\:*?"<>|\x00-\x1f\x7f]+', " ", text)
-    plain = " ".join(plain.split()).lstrip(".")
+    plain = " ".join(NOT_IN_FILE_NAMES.sub(" ", text).split()).lstrip(". ")
     return plain[:LONGEST_STEM].strip() or "result"
 
 
