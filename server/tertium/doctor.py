@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
             print(_line(finding), flush=True)
     healthy = all(finding.state != FAULT for finding in found)
     if parsed.json:
-        print(json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in found]}, ensure_ascii=False))
+        print(json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in found]}))
     return 0 if healthy else 1
 
 

@@ -1,6 +1,7 @@
 """The command line without a daemon: arguments made from the protocol's table, refusals in one sentence, and the doctor."""
 
 import argparse
+import io
 import json
 import os
 import socket
@@ -274,3 +275,12 @@ def test_a_full_home_is_noted(tmp_path, monkeypatch):
 def test_a_device_that_there_is_none_of_is_refused(capsys):
     assert main(["fuse", "a.wav", "b.wav", "--device", "gpu"]) == 2
     assert "must be auto, cpu, cuda, cuda:1 or mps; got gpu" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("machine", [False, True])
+def test_a_terminal_without_the_letters_of_a_name_gets_them_all_the_same(machine, monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1", write_through=True))
+    output.Output(machine=machine).result({"path": "/ü/🥁.wav"}, ["/ü/🥁.wav"])
+    text = written.getvalue().decode("latin-1")
+    assert json.loads(text) == {"path": "/ü/🥁.wav"} if machine else text == "/ü/\\U0001f941.wav\n"

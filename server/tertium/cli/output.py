@@ -34,10 +34,11 @@ class Output:
     def result(self, fields: dict[str, Any], lines: list[str]) -> None:
         """A result, as an object or as lines."""
         if self.machine:
-            print(json.dumps(fields, ensure_ascii=False))
+            print(json.dumps(fields))
         else:
-            for line in lines:
-                print(line)
+            encoding = sys.stdout.encoding or "utf-8"
+            for line in lines:  # a terminal that lacks a letter of a sound's name shows its number instead
+                print(line.encode(encoding, "backslashreplace").decode(encoding))
 
     def note(self, text: str) -> None:
         """Something to know on the way."""
@@ -48,7 +49,7 @@ class Output:
         """Say what is wrong and what to do about it; returns the exit status."""
         said = describe_error(error)
         if self.machine:
-            print(json.dumps({"error": said}, ensure_ascii=False, default=str))
+            print(json.dumps({"error": said}, default=str))
         else:
             print(" ".join(filter(None, (f"Error: {said['message']}", said.get("remedy")))), file=sys.stderr)
         return exit_status(said["code"])
