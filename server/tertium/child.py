@@ -2,14 +2,24 @@
 
 import importlib.util
 import os
+import sys
+import sysconfig
 from pathlib import Path
 
 PACKAGES = ("tertium", "tertium_protocol")
 
 
 def environment() -> dict[str, str]:
-    """Our environment, in which Python finds the packages that we run from."""
+    """Our environment, in which Python finds the packages that we run from.
+
+    Where they are installed it finds them by itself. A folder of installed packages must not be named again: it would come before
+    the standard library, and some packages bring old copies of modules of it.
+    """
     found = [importlib.util.find_spec(name) for name in PACKAGES]
     own = [str(Path(spec.origin).parents[1]) for spec in found if spec and spec.origin]
+    standard = (
+        sys.path.index(sysconfig.get_path("stdlib")) if sysconfig.get_path("stdlib") in sys.path else len(sys.path)
+    )
+    added = [folder for folder in own if folder not in sys.path[standard:]]
     theirs = os.environ.get("PYTHONPATH")
-    return os.environ | {"PYTHONPATH": os.pathsep.join([*own, theirs] if theirs else own)}
+    return os.environ | {"PYTHONPATH": os.pathsep.join([*added, theirs] if theirs else added)}

@@ -14,6 +14,19 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status. Nothing is imported that the command does not need: ``doctor`` helps where all else is broken."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        # The daemon sees to its signals itself.
+        with contextlib.nullcontext() if arguments[:1] == ["serve"] else ended_like_interrupted():
+            return _run(arguments)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # as in `tertium jobs | head`
+        sys.stderr.close()
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["doctor"]:
         from tertium.doctor import main as doctor
 
@@ -24,16 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         name = error.name or "a package"
         print(f"Error: {name} cannot be imported ({error}). Run: tertium doctor", file=sys.stderr)
         return 1
-    try:
-        # The daemon sees to its signals itself.
-        with contextlib.nullcontext() if arguments[:1] == ["serve"] else ended_like_interrupted():
-            return commands.run(arguments)
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:  # as in `tertium jobs | head`
-        sys.stderr.close()
-        return 1
+    return commands.run(arguments)
 
 
 @contextlib.contextmanager
