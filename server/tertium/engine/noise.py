@@ -40,5 +40,5 @@ class StepNoise:
 
     def _draw(self, kind: int, step: int) -> torch.Tensor:
         state = numpy.random.SeedSequence([self.seed, self.stream, kind, step]).generate_state(1, numpy.uint64)
-        generator = torch.Generator().manual_seed(int(state[0] >> 1))
+        generator = torch.Generator().manual_seed(int(state[0]) >> 1)
         return torch.randn(self.shape, generator=generator, dtype=self.dtype).to(self.device)

@@ -1,7 +1,7 @@
 """The one door to stable-audio-tools.
 
 ``torchaudio`` and ``torchvision`` ship native parts that are built for one build of PyTorch. From the
-package index they come built for CUDA; beside a PyTorch without CUDA those parts do not load, although
+package index they come built for CUDA; beside a PyTorch without CUDA, or with another CUDA, those parts do not load, although
 stable-audio-tools needs none of them (it resamples, and k-diffusion resizes images that nobody here has).
 Besides, importing it the plain way takes nine seconds, of which two are PyTorch's and the rest are a compiler's and an image
 library's that go unused. Everything that needs stable-audio-tools imports it through :func:`load`, so this is settled in one place.
@@ -79,10 +79,9 @@ def load(module: str = "stable_audio_tools") -> types.ModuleType:
     Raises:
         MissingPackage: it, or something that it imports, is not installed.
     """
-    if torch.version.cuda is None and torch.version.hip is None:
-        _torchaudio_without_native_parts()
-        if importlib.util.find_spec("torchvision") is not None:
-            _torchvision_schema()
+    _torchaudio_without_native_parts()
+    if torch.version.cuda is None and torch.version.hip is None and importlib.util.find_spec("torchvision") is not None:
+        _torchvision_schema()
     # On import it prints which optional packages it does without, and its needs warn of ways that they will leave. Neither is news to a
     # user, and standard output is for what was asked for.
     quiet = contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore")
