@@ -12,11 +12,13 @@ from tertium.engine import hub, operations, upstream
 from tertium.engine.fusion import blend_to_intervention
 from tertium.engine.models import NAMES, LoadedModel, load_model
 from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, VarySettings
+from tertium.engine.trajectory import Memory
 from tertium.engine.weights import CONFIG, POCKET, WEIGHTS
 from tertium.making import Made, OnProgress
 
 PRECISION_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 SAMPLING = ("steps", "order", "eta", "seed")
+REMEMBERED = 256 << 20  # bytes of encoded sounds and reference phases that are kept for the next fusion
 
 
 def known_models() -> list[dict[str, Any]]:
@@ -34,6 +36,7 @@ class TorchEngine:
 
     def __init__(self, model: LoadedModel):
         self._model = model
+        self._memory = Memory(REMEMBERED)
         self.about: dict[str, Any] = {
             "name": model.name,
             "fingerprint": model.fingerprint,
@@ -57,16 +60,19 @@ class TorchEngine:
     ) -> Made:
         """See :class:`tertium.making.Engine`."""
         tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
-        return _COMMANDS[command](self._model, tensors, fields, on_progress)
+        return _COMMANDS[command](self._model, self._memory, tensors, fields, on_progress)
 
     def relieve(self) -> None:
-        """Give cached memory back to the device."""
+        """Forget what was kept for later, and give cached memory back to the device."""
+        self._memory.clear()
         gc.collect()
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def _generate(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress) -> Made:
+def _generate(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
     settings = GenerateSettings(
         **_sampling(fields), prompt=fields["prompt"], seconds=fields["seconds"], guidance=fields.get("guidance")
     )
@@ -76,7 +82,9 @@ def _generate(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on
     return Made(audio.numpy(), {**_schedule(model, settings.steps), "guidance": guidance, "forwards": forwards})
 
 
-def _vary(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress) -> Made:
+def _vary(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
     settings = VarySettings(
         **_sampling(fields), strength=fields["strength"], prompt=fields["prompt"] or "", guidance=fields.get("guidance")
     )
@@ -87,7 +95,9 @@ def _vary(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_pro
     return Made(audio.numpy(), {**_schedule(model, settings.steps), **decided})
 
 
-def _invert(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress) -> Made:
+def _invert(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
     settings = InvertSettings(**_sampling(fields), anchor=fields["anchor"], reconstruct_from=fields["reconstruct_from"])
     inverted = operations.invert(model, sounds["original"], settings, on_progress=on_progress)
     latents = {name: tensor.numpy() for name, tensor in inverted.latents.items()}
@@ -95,10 +105,14 @@ def _invert(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_p
     return Made(inverted.reconstruction.numpy(), {**_schedule(model, settings.steps), **decided}, latents)
 
 
-def _fuse(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress) -> Made:
+def _fuse(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
     named = ("blend", "intervention", "hold", "anchor", "prompt", "guidance")
     settings = FuseSettings(**_sampling(fields), **{name: fields[name] for name in named})
-    audio = operations.fuse(model, sounds["original"], sounds.get("reference"), settings, on_progress=on_progress)
+    audio = operations.fuse(
+        model, sounds["original"], sounds.get("reference"), settings, memory=memory, on_progress=on_progress
+    )
     step = settings.intervention_on(model.schedule(settings.steps))
     leading = settings.steps if step is None else min(step + 1, settings.steps)
     led = 0 if "reference" in sounds else _rows(settings.guidance)
@@ -108,7 +122,7 @@ def _fuse(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_pro
     return Made(audio.numpy(), {**_schedule(model, settings.steps), **decided})
 
 
-_Perform = Callable[[LoadedModel, Mapping, Mapping[str, Any], OnProgress], Made]
+_Perform = Callable[[LoadedModel, Memory, Mapping, Mapping[str, Any], OnProgress], Made]
 _COMMANDS: dict[str, _Perform] = {"generate": _generate, "vary": _vary, "invert": _invert, "fuse": _fuse}
 
 

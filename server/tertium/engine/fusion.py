@@ -15,6 +15,7 @@ import torch
 from tertium.engine import solver
 from tertium.engine.inversion import Inversion
 from tertium.engine.schedule import Schedule
+from tertium.engine.trajectory import InstantLead, Lead, Trajectory
 
 WINDOW = (3.4, 0.36)
 """Noise-to-signal ratios sigma / alpha between which an intervention moves the result from reference to original.
@@ -53,6 +54,21 @@ def held(null: solver.Predict, reference: solver.Predict, *, hold: float) -> sol
     return lambda x, step: torch.lerp(null(x, step), reference(x, step), hold)
 
 
+def lead_of(
+    reference: solver.Predict,
+    *,
+    initial: torch.Tensor,
+    schedule: Schedule,
+    noise: solver.Noise,
+    order: int = 3,
+    eta: float = 1.0,
+) -> Lead:
+    """The reference phase of a reference, nothing of it computed yet; an instant reference has nothing to compute."""
+    if isinstance(reference, InstantReference) and schedule.sigmas[-1] == 0.0:
+        return InstantLead(reference.z_r, schedule, order)
+    return Trajectory(reference, initial=initial, schedule=schedule, noise=noise, order=order, eta=eta)
+
+
 def fuse_latents(
     reference: solver.Predict,
     null: solver.Predict,
@@ -64,6 +80,7 @@ def fuse_latents(
     order: int = 3,
     eta: float = 1.0,
     hold: float = 0.0,
+    lead: Lead | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> torch.Tensor:
     """Fuse an inverted original with a reference: latents of the shape of ``initial``.
@@ -75,40 +92,40 @@ def fuse_latents(
         intervention: k, 0 … N, or None for none at all: the reference alone. At N the result is the original's own latents. At N - 1
             the update carries nothing on (its sigma is 0), so there the inverted latents go in before the last prediction.
         hold: see :func:`held`; 0 … 1.
+        lead: the reference phase, of the same reference, schedule, noise, order and eta, as far as it is known; see :func:`lead_of`. None computes it.
+            The result is the same to the last bit.
         on_step: called with each step before it is taken; what it raises stops the fusion.
 
     Raises:
         ValueError: intervention, hold, order or eta out of range.
     """
     schedule = inversion.schedule
+    solver.check(schedule, order, eta, 0)
+    check_intervention(intervention, schedule)
+    completion = held(null, reference, hold=hold)
+    if intervention == schedule.steps:
+        return inversion.latent(schedule.steps)
+    sampling = {"noise": noise, "order": order, "eta": eta}
+    if intervention == schedule.steps - 1:
+        x = inversion.latent(intervention)
+        return solver.sample(completion, x, schedule, start=intervention, on_step=on_step, **sampling)
+    lead = lead or lead_of(reference, initial=initial, schedule=schedule, **sampling)
+    if intervention is None:
+        return lead.end(on_step=on_step)
+    # The intervention: the inverted latents are carried on, the reference's prediction and its history stay.
+    known = lead.predictions(intervention, on_step=on_step)
+    x = solver.take(inversion.latent(intervention), known, schedule, intervention, **sampling)
+    return solver.sample(
+        completion, x, schedule, start=intervention + 1, history=known[: order - 1], on_step=on_step, **sampling
+    )
+
+
+def check_intervention(intervention: int | None, schedule: Schedule) -> None:
+    """Refuse a step that the schedule does not have. Raises ValueError."""
     if intervention is not None and not 0 <= intervention <= schedule.steps:
         raise ValueError(
             f"intervention must lie between 0 and the number of steps, {schedule.steps}; got {intervention}"
         )
-    if intervention == schedule.steps:
-        return inversion.latent(schedule.steps)
-    completion = held(null, reference, hold=hold)
-    if intervention == schedule.steps - 1:
-        return solver.sample(
-            completion,
-            inversion.latent(intervention),
-            schedule,
-            noise=noise,
-            order=order,
-            eta=eta,
-            start=intervention,
-            on_step=on_step,
-        )
-
-    def predict(x: torch.Tensor, step: int) -> torch.Tensor:
-        leads = intervention is None or step <= intervention
-        return reference(x, step) if leads else completion(x, step)
-
-    def carry(x: torch.Tensor, step: int) -> torch.Tensor:
-        return inversion.latent(step) if step == intervention else x
-
-    start = initial * schedule.sigmas[0]
-    return solver.sample(predict, start, schedule, noise=noise, order=order, eta=eta, carry=carry, on_step=on_step)
 
 
 def blend_to_intervention(blend: float, schedule: Schedule, *, window: tuple[float, float] = WINDOW) -> int | None:
