@@ -128,12 +128,12 @@ def check_intervention(intervention: int | None, schedule: Schedule) -> None:
         )
 
 
-def blend_to_intervention(blend: float, schedule: Schedule, *, window: tuple[float, float] = WINDOW) -> int | None:
+def blend_to_intervention(blend: float, schedule: Schedule, *, window: tuple[float, ...] = WINDOW) -> int | None:
     """The intervention of a blend: 0 is the reference (None), 1 the original (N), between them the window is crossed evenly in log sigma / alpha.
 
     Args:
         blend: 0 … 1.
-        window: noise-to-signal ratios of the window's two ends, the reference's first.
+        window: noise-to-signal ratios at evenly spaced blends, the reference's end of the window first; two or more.
     """
     if not 0.0 <= blend <= 1.0:
         raise ValueError(f"blend must lie between 0 (the reference) and 1 (the original); got {blend}")
@@ -141,6 +141,9 @@ def blend_to_intervention(blend: float, schedule: Schedule, *, window: tuple[flo
         return None
     if blend == 1.0:
         return schedule.steps
-    wanted = (1.0 - blend) * math.log(window[0]) + blend * math.log(window[1])
+    place = blend * (len(window) - 1)
+    before = min(int(place), len(window) - 2)
+    part = place - before
+    wanted = (1.0 - part) * math.log(window[before]) + part * math.log(window[before + 1])
     noisy = [point for point in range(schedule.last_noisy + 1) if math.isfinite(schedule.noise_to_signal(point))]
     return min(noisy, key=lambda point: abs(math.log(schedule.noise_to_signal(point)) - wanted))

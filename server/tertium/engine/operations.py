@@ -1,20 +1,31 @@
-"""The operations on a loaded model, audio in and audio out: generate, vary, invert and fuse.
+"""The operations on a loaded model, audio in and audio out: generate, vary, invert, fuse and morph.
 
 Audio is float32, (channels, samples), at the model's rate and with its channels, nominally within -1 … 1. Results lie on the CPU and are
 exactly as long as asked for, or as the original. Each operation reports its progress at every step; what the report raises stops it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
 from tertium.engine import pairs, solver
+from tertium.engine.fusion import blend_to_intervention
 from tertium.engine.models import MIN_SECONDS, LoadedModel
+from tertium.engine.morph import spread, steps_taken
 from tertium.engine.noise import StepNoise
 from tertium.engine.preparation import check_sound, inversion_of, latent_of, noise_of, null_of, prompted, seconds_of
 from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, unheard
 from tertium.engine.schedule import Schedule
-from tertium.engine.settings import FuseSettings, GenerateSettings, InvertSettings, Sampling, SettingError, VarySettings
+from tertium.engine.settings import (
+    FuseSettings,
+    GenerateSettings,
+    InvertSettings,
+    MorphSettings,
+    Sampling,
+    SettingError,
+    VarySettings,
+)
 from tertium.engine.trajectory import Memory
 
 __all__ = [
@@ -22,10 +33,13 @@ __all__ = [
     "GenerateSettings",
     "InvertSettings",
     "Inverted",
+    "MorphSettings",
+    "Take",
     "VarySettings",
     "fuse",
     "generate",
     "invert",
+    "morph",
     "vary",
 ]
 
@@ -162,6 +176,69 @@ def fuse(
         progress.at("reference")
     latents = pair.fused(step, on_step=on_step)
     return _decoded(model, latents, original.shape[1], progress)
+
+
+@dataclass(frozen=True)
+class Take:
+    """One fusion of a morph.
+
+    Args:
+        index: 1 (the reference's end) … the morph's count (the original's).
+        blend: 0 … 1.
+        intervention: the step at which the original came in; None for the reference alone.
+        audio: (channels, samples).
+    """
+
+    index: int
+    blend: float
+    intervention: int | None
+    audio: torch.Tensor
+
+
+@torch.no_grad()
+def morph(
+    model: LoadedModel,
+    original: torch.Tensor,
+    reference: torch.Tensor | None,
+    settings: MorphSettings,
+    *,
+    memory: Memory | None = None,
+    on_progress: OnProgress = unheard,
+) -> Iterator[Take]:
+    """Several fusions of a pair, evenly from the reference's end to the original's, each as long as the original. Stages: encode, completion, decode.
+
+    They come as they are ready: the two ends at once, which are the round trips of the reference (or what the prompt makes) and of the original; then
+    those in between, in order, whose completions share one batch. Takes that come in at the same step are the same.
+
+    Args:
+        original, reference, memory: as in :func:`fuse`.
+
+    Raises:
+        SoundError, SettingError: as :func:`fuse`.
+    """
+    schedule, blends = model.schedule(settings.steps), spread(settings.count)
+    steps = [blend_to_intervention(blend, schedule, window=settings.window) for blend in blends]
+    between = steps[1:-1]
+    forwards = sum(settings.steps - step for step in between) + settings.steps * (reference is None)
+    costs = {"encode": (1 + (reference is not None)) * ENCODE, "completion": forwards, "decode": DECODE * len(steps)}
+    progress = Progress(on_progress, costs)
+    pair = pairs.prepare(
+        model, original, reference, settings, memory=memory, on_encode=lambda part: progress.at("encode", part)
+    )
+    progress.at("completion")
+
+    def take(index: int, latents: torch.Tensor) -> Take:
+        audio = model.decode(latents, samples=original.shape[1])[0]
+        return Take(index + 1, blends[index], steps[index], audio)
+
+    on_step = progress.counted("completion", steps_taken(steps, settings.steps, led=reference is None))
+    yield take(0, pair.fused(steps[0], on_step=on_step))
+    yield take(len(steps) - 1, pair.fused(steps[-1]))
+    made = pair.morphed(between, on_step=on_step)
+    for index, step in enumerate(between, start=1):
+        progress.at("decode", index / len(steps))
+        yield take(index, made[step])
+    progress.at("decode", 1.0)
 
 
 def _fusion_costs(settings: FuseSettings, step: int | None, *, instant: bool) -> dict[str, float]:

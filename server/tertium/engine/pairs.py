@@ -1,8 +1,9 @@
 """An original and what leads it, encoded and inverted: ready to be fused at any step, once or many times."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -10,6 +11,7 @@ from tertium.engine import solver
 from tertium.engine.fusion import InstantReference, fuse_latents, lead_of
 from tertium.engine.inversion import Inversion
 from tertium.engine.models import LoadedModel
+from tertium.engine.morph import Intervention, morph_latents
 from tertium.engine.noise import StepNoise
 from tertium.engine.preparation import (
     check_sound,
@@ -21,7 +23,7 @@ from tertium.engine.preparation import (
     null_of,
     seconds_of,
 )
-from tertium.engine.settings import FuseSettings, SettingError
+from tertium.engine.settings import PairSettings, SettingError
 from tertium.engine.trajectory import Lead, Memory, TrajectoryKey
 
 
@@ -37,7 +39,7 @@ class Pair:
         lead: the reference phase.
     """
 
-    settings: FuseSettings
+    settings: PairSettings
     reference: solver.Predict
     null: solver.Predict
     z_r: torch.Tensor | None
@@ -46,31 +48,43 @@ class Pair:
     lead: Lead
     memory: Memory | None
 
-    def fused(self, intervention: int | None, *, on_step: Callable[[int], None] | None = None) -> torch.Tensor:
+    def fused(self, intervention: Intervention, *, on_step: Callable[[int], None] | None = None) -> torch.Tensor:
         """Latents of the fusion at a step; see :func:`tertium.engine.fusion.fuse_latents`.
 
         Raises:
             SettingError: the anchor has no finite latents there.
         """
-        if intervention is not None:
-            latent_of(self.inversion, intervention, self.settings)
+        self._check((intervention,))
         latents = fuse_latents(
-            self.reference,
-            self.null,
-            self.inversion,
-            noise=self.noise,
-            initial=self.noise.initial(),
-            intervention=intervention,
-            order=self.settings.order,
-            eta=self.settings.eta,
-            hold=self.settings.hold,
-            lead=self.lead,
-            on_step=on_step,
+            self.reference, self.null, self.inversion, intervention=intervention, on_step=on_step, **self._shared()
         )
-        self.remembered()
+        self._trim()
         return latents
 
-    def remembered(self) -> None:
+    def morphed(
+        self, interventions: Sequence[Intervention], *, on_step: Callable[[int], None] | None = None
+    ) -> dict[Intervention, torch.Tensor]:
+        """Latents of the fusions at several steps; see :func:`tertium.engine.morph.morph_latents`. Raises as :meth:`fused`."""
+        self._check(interventions)
+        latents = morph_latents(
+            self.reference, self.null, self.inversion, interventions=interventions, on_step=on_step, **self._shared()
+        )
+        self._trim()
+        return latents
+
+    def _check(self, interventions: Sequence[Intervention]) -> None:
+        for intervention in interventions:
+            if intervention is not None:
+                latent_of(self.inversion, intervention, self.settings)
+
+    def _shared(self) -> dict[str, Any]:
+        settings = self.settings
+        return {
+            "noise": self.noise, "initial": self.noise.initial(), "lead": self.lead,
+            "order": settings.order, "eta": settings.eta, "hold": settings.hold,
+        }  # fmt: skip
+
+    def _trim(self) -> None:
         """Let the memory see what has grown in it."""
         if self.memory is not None:
             self.memory.trim()
@@ -80,7 +94,7 @@ def prepare(
     model: LoadedModel,
     original: torch.Tensor,
     reference: torch.Tensor | None,
-    settings: FuseSettings,
+    settings: PairSettings,
     *,
     memory: Memory | None = None,
     on_encode: Callable[[float], None] = lambda part: None,

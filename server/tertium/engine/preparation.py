@@ -9,7 +9,7 @@ from tertium.engine.inversion import Inversion
 from tertium.engine.models import MIN_SECONDS, LoadedModel
 from tertium.engine.noise import StepNoise
 from tertium.engine.schedule import Schedule
-from tertium.engine.settings import FuseSettings, InvertSettings, Sampling, SettingError
+from tertium.engine.settings import InvertSettings, PairSettings, Sampling, SettingError
 from tertium.errors import SoundError
 
 ROUNDING = 0.001  # seconds that a length may lose or gain in a conversion of its rate
@@ -86,7 +86,7 @@ def inversion_of(
     model: LoadedModel,
     z_o: torch.Tensor,
     schedule: Schedule,
-    settings: FuseSettings | InvertSettings,
+    settings: PairSettings | InvertSettings,
     *,
     null: solver.Predict,
 ) -> Inversion:
@@ -95,7 +95,7 @@ def inversion_of(
     return inverting.invert(z_o, schedule, eta=settings.eta, anchor=settings.anchor, null=null, noise=noise)
 
 
-def latent_of(inversion: Inversion, point: int, settings: FuseSettings | InvertSettings) -> torch.Tensor:
+def latent_of(inversion: Inversion, point: int, settings: PairSettings | InvertSettings) -> torch.Tensor:
     """Inverted latents at a point. Raises SettingError where the anchor has none."""
     try:
         return inversion.latent(point)
