@@ -15,6 +15,10 @@ from tertium_protocol.events import (
     Progress,
     RequestId,
     Result,
+    Take,
+    TakeInfo,
+    WindowInfo,
+    WindowPoint,
 )
 from tertium_protocol.replies import (
     CancelReply,
@@ -52,6 +56,7 @@ from tertium_protocol.requests import (
     Jobs,
     Making,
     Models,
+    Morph,
     Request,
     Shutdown,
     Sound,
@@ -60,6 +65,7 @@ from tertium_protocol.requests import (
     Status,
     Subscribe,
     Vary,
+    Window,
 )
 
 __all__ = [
@@ -100,6 +106,7 @@ __all__ = [
     "ModelInfo",
     "Models",
     "ModelsReply",
+    "Morph",
     "Parameter",
     "Payload",
     "Progress",
@@ -118,5 +125,10 @@ __all__ = [
     "StatusReply",
     "Subscribe",
     "SubscribeReply",
+    "Take",
+    "TakeInfo",
     "Vary",
+    "Window",
+    "WindowInfo",
+    "WindowPoint",
 ]

@@ -2,16 +2,19 @@
 
 import gc
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
 from tertium.engine import hub, operations, upstream
+from tertium.engine import window as windows
 from tertium.engine.fusion import blend_to_intervention
 from tertium.engine.models import NAMES, LoadedModel, load_model
-from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, VarySettings
+from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, MorphSettings, VarySettings
+from tertium.engine.settings import WindowSettings
 from tertium.engine.trajectory import Memory
 from tertium.engine.weights import CONFIG, POCKET, WEIGHTS
 from tertium.making import Made, OnProgress
@@ -62,6 +65,20 @@ class TorchEngine:
         tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
         return _COMMANDS[command](self._model, self._memory, tensors, fields, on_progress)
 
+    def takes(
+        self, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
+    ) -> Iterator[Made]:
+        """See :class:`tertium.making.Engine`."""
+        tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
+        settings = MorphSettings(**_sampling(fields), **_pair(fields), count=fields["count"])
+        morph = operations.morph(
+            self._model, tensors["original"], tensors.get("reference"), settings, memory=self._memory, on_progress=on_progress
+        )  # fmt: skip
+        shared = {**_schedule(self._model, settings.steps), "reference": _leads(sounds)}
+        for take in morph:
+            decided = {"index": take.index, "blend": take.blend, "intervention": take.intervention}
+            yield Made(take.audio.numpy(), {**shared, **decided})
+
     def relieve(self) -> None:
         """Forget what was kept for later, and give cached memory back to the device."""
         self._memory.clear()
@@ -108,8 +125,9 @@ def _invert(
 def _fuse(
     model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
 ) -> Made:
-    named = ("blend", "intervention", "hold", "anchor", "prompt", "guidance")
-    settings = FuseSettings(**_sampling(fields), **{name: fields[name] for name in named})
+    settings = FuseSettings(
+        **_sampling(fields), **_pair(fields), blend=fields["blend"], intervention=fields["intervention"]
+    )
     audio = operations.fuse(
         model, sounds["original"], sounds.get("reference"), settings, memory=memory, on_progress=on_progress
     )
@@ -117,13 +135,51 @@ def _fuse(
     leading = settings.steps if step is None else min(step + 1, settings.steps)
     led = 0 if "reference" in sounds else _rows(settings.guidance)
     forwards = leading * led + (settings.steps - leading) * (1 + (led if settings.hold else 0))
-    reference = "none: the prompt leads" if "reference" not in sounds else "instant"
-    decided = {"intervention": step, "reference": reference, "forwards": forwards}
+    decided = {"intervention": step, "reference": _leads(sounds), "forwards": forwards}
     return Made(audio.numpy(), {**_schedule(model, settings.steps), **decided})
 
 
+def _window(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
+    """Measure, unless that was done before; then fuse at the equilibrium."""
+    measured, shared = fields.get("measured"), {**_sampling(fields), **_pair(fields)}
+    given = (model, sounds["original"], sounds.get("reference"))
+    share = 0.1 if measured is None else 1.0  # of the sound in the time
+    if measured is None:
+        settings = WindowSettings(**shared, points=fields["points"])
+        found = windows.measure(
+            *given, settings, memory=memory,
+            on_progress=lambda stage, fraction: on_progress(stage, fraction * (1 - share)),
+        )  # fmt: skip
+        measured = asdict(found)
+    step = min(max(round(measured["equilibrium"]), 0), fields["steps"])
+    audio = operations.fuse(
+        *given, FuseSettings(**shared, intervention=step), memory=memory,
+        on_progress=lambda stage, fraction: on_progress(stage, 1 - share + fraction * share),
+    )  # fmt: skip
+    decided = {"intervention": step, "reference": _leads(sounds), "window": measured}
+    return Made(audio.numpy(), {**_schedule(model, fields["steps"]), **decided})
+
+
+def _pair(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What the fusions of a pair have in common; blend goes by the pair's own window where that was measured."""
+    shared = {name: fields[name] for name in ("hold", "anchor", "prompt", "guidance")}
+    return shared | ({"window": tuple(fields["ratios"])} if fields.get("ratios") else {})
+
+
+def _leads(sounds: Mapping) -> str:
+    return "none: the prompt leads" if "reference" not in sounds else "instant"
+
+
 _Perform = Callable[[LoadedModel, Memory, Mapping, Mapping[str, Any], OnProgress], Made]
-_COMMANDS: dict[str, _Perform] = {"generate": _generate, "vary": _vary, "invert": _invert, "fuse": _fuse}
+_COMMANDS: dict[str, _Perform] = {
+    "generate": _generate,
+    "vary": _vary,
+    "invert": _invert,
+    "fuse": _fuse,
+    "window": _window,
+}
 
 
 def _sampling(fields: Mapping[str, Any]) -> dict[str, Any]:
