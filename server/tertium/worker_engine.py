@@ -159,7 +159,16 @@ def _window(
         on_progress=lambda stage, fraction: on_progress(stage, 1 - share + fraction * share),
     )  # fmt: skip
     decided = {"intervention": step, "reference": _leads(sounds), "window": measured}
-    return Made(audio.numpy(), {**_schedule(model, fields["steps"]), **decided})
+    return Made(audio.numpy(), {**_schedule(model, fields["steps"]), **decided}, notes=_abrupt(measured))
+
+
+def _abrupt(measured: Mapping[str, Any]) -> tuple[str, ...]:
+    """A word on a window that has no way from the reference into its middle."""
+    if measured["points"][1]["position"] <= 0.5:
+        return ()
+    return (
+        "the result leaves the reference all at once, whatever the step: more hold, such as 0.2, would lead over gradually",
+    )
 
 
 def _pair(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tertium.engine.pairs import prepare
 from tertium.engine.schedule import edm, rectified_flow
 from tertium.engine.settings import SettingError, WindowSettings
 from tertium.engine.trajectory import Memory
-from tertium.engine.window import Point, calibration, interventions, measure, positions, window_of
+from tertium.engine.window import Point, between, calibration, interventions, measure, positions, window_of
 from tests.engine.test_operations import round_trip, sound
 
 
@@ -47,6 +47,15 @@ def test_equal_turns_are_equal_steps_of_similarity():
     assert spread[0] < spread[1]
 
 
+def test_the_knob_has_no_dead_ends():
+    """Where the first intervention is some way from the reference already, the knob spreads the rest of the way."""
+    schedule = edm(200)
+    window = window_of(points_of(schedule, lambda k: 0.3 + 0.5 * steep(k / 4), range(80, 200)), schedule)
+    reached = [steep(blend_to_intervention(b / 10, schedule, window=window.ratios) / 4) for b in range(1, 10)]
+    assert reached == pytest.approx([b / 10 for b in range(1, 10)], abs=0.04)
+    assert (window.begin, window.end) == pytest.approx((4 * 39.1, 199 + 0.05), abs=1.0)
+
+
 def test_one_calibration_serves_every_number_of_steps():
     ratios = window_of(points_of(edm(50), steep), edm(50)).ratios
     for steps in (20, 50, 200):
@@ -77,20 +86,28 @@ def test_what_is_tried_lies_in_order_within_the_schedule(steps, make):
     assert tried[-1] == steps - 1
 
 
+def test_more_is_tried_where_the_move_is():
+    assert between([10, 20, 30, 40], [0.1, 0.1, 0.9, 1.0], 3) == [22, 25, 27]
+    assert between([3, 6, 7], [0.8, 0.9, 1.0], 9) == [4, 5]
+    assert between([0, 1], [0.0, 1.0], 2) == []
+
+
 def test_a_window_is_measured_against_the_round_trips(tiny_model):
     settings = WindowSettings(steps=12, points=5, hold=0.8)
     stages = []
     window = measure(
         tiny_model, sound(1), sound(2), settings, memory=Memory(1 << 20), on_progress=lambda *said: stages.append(said)
     )
-    first, *between, last = window.points
-    assert (first.intervention, last.intervention, len(between)) == (None, 12, 5)
+    first, *inner, last = window.points
+    assert (first.intervention, last.intervention, len(inner)) == (None, 12, 5)
+    assert [point.intervention for point in inner] == sorted({point.intervention for point in inner})
     assert (first.reference, last.original) == (pytest.approx(1.0), pytest.approx(1.0))
     assert (first.latent_reference, last.latent_original) == (pytest.approx(1.0), pytest.approx(1.0))
     assert (first.unexplained, last.unexplained) == (pytest.approx(0.0, abs=1e-6),) * 2
     assert 0 <= window.begin <= window.end <= 12
     assert all(ratio > 0 for ratio in window.ratios)
-    assert list(dict.fromkeys(stage for stage, _ in stages)) == ["encode", "completion", "decode"]
+    told = list(dict.fromkeys(stage for stage, _ in stages))
+    assert told == ["encode", "completion", "decode", "completion of more", "decode of more"]
     assert [f for _, f in stages] == sorted(f for _, f in stages)
     assert measure(tiny_model, sound(1), sound(2), settings) == window
 

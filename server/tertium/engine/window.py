@@ -3,8 +3,9 @@
 All is measured against the round trips of the two sounds (or, where a prompt leads, what the prompt alone makes), which are the ends of the knob.
 """
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,14 +13,14 @@ import torch
 from tertium.engine import pairs
 from tertium.engine.fusion import WINDOW
 from tertium.engine.models import LoadedModel
-from tertium.engine.morph import steps_taken
+from tertium.engine.morph import Intervention, steps_taken
 from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, unheard
 from tertium.engine.schedule import Schedule
 from tertium.engine.settings import WindowSettings
 from tertium.engine.similarity import correlation, log_mel, log_mel_correlation, mel_power, unexplained
 from tertium.engine.trajectory import Memory
 
-NOISIEST = 10.0  # noise-to-signal ratio at which measuring begins: before it the result is the reference
+NOISIEST = 100.0  # noise-to-signal ratio at which measuring begins
 BEGIN, END = 0.1, 0.9
 KNOTS = 21  # of the calibration: one for each twentieth of the knob
 
@@ -54,7 +55,7 @@ class Window:
     Args:
         steps: N.
         points: from the reference alone to the original alone.
-        begin, end: the interventions, with fractions, at which a tenth and nine tenths of the way are done.
+        begin, end: the interventions, with fractions, at which a tenth and nine tenths of the way are done, from the first intervention tried to the original.
         equilibrium: the intervention, with a fraction, at which the result is equally like both.
         ratios: noise-to-signal ratios at evenly spaced blends: the calibration of ``blend``, by which equal turns are equal steps of similarity.
     """
@@ -77,7 +78,7 @@ def measure(
     memory: Memory | None = None,
     on_progress: OnProgress = unheard,
 ) -> Window:
-    """Measure the window of a pair. Stages: encode, completion, decode.
+    """Measure the window of a pair: at half of the points evenly, then at the others where the move is. Stages: encode, completion, decode; of more.
 
     Args:
         original, reference, memory: as in :func:`tertium.engine.operations.fuse`.
@@ -86,47 +87,109 @@ def measure(
         SoundError, SettingError: as :func:`tertium.engine.operations.fuse`.
     """
     schedule = model.schedule(settings.steps)
-    tried = interventions(schedule, settings.points)
-    forwards = sum(settings.steps - k for k in tried) + settings.steps * (reference is None)
-    progress = Progress(
-        on_progress, {"encode": 2 * ENCODE, "completion": forwards, "decode": DECODE * (len(tried) + 2)}
-    )
+    coarse = interventions(schedule, (settings.points + 1) // 2)
+    progress = Progress(on_progress, _costs(settings, coarse, led=reference is None))
     pair = pairs.prepare(
         model, original, reference, settings, memory=memory, on_encode=lambda part: progress.at("encode", part)
     )
-    every = [None, *tried, settings.steps]
-    taken = steps_taken(every, settings.steps, led=reference is None)
-    made = pair.morphed(every, on_step=progress.counted("completion", taken))
+    first = [None, *coarse, settings.steps]
+    taken = steps_taken(first, settings.steps, led=reference is None)
+    made = pair.morphed(first, on_step=progress.counted("completion", taken))
     powers = {}
-    for index, k in enumerate(every):
-        progress.at("decode", index / len(every))
-        powers[k] = mel_power(model.decode(made[k], samples=original.shape[1])[0], model.sample_rate)
-    progress.at("decode", 1.0)
-    logs = {k: log_mel(power) for k, power in powers.items()}
-    to_original = [log_mel_correlation(logs[k], logs[settings.steps]) for k in every]
-    to_reference = [log_mel_correlation(logs[k], logs[None]) for k in every]
+
+    def listen(stage: str, steps: Sequence[Intervention]) -> None:
+        for index, k in enumerate(steps):
+            progress.at(stage, index / len(steps))
+            powers[k] = mel_power(model.decode(made[k], samples=original.shape[1])[0], model.sample_rate)
+
+    listen("decode", first)
+    along = positions(*_likeness(first, powers))
+    more = between(first[1:-1], along[1:-1], settings.points - len(coarse))
+    if more:
+        count = progress.counted("completion of more", steps_taken(more, settings.steps, led=False))
+        made |= pair.morphed(more, on_step=count)
+        listen("decode of more", more)
+    progress.at("decode of more", 1.0)
+    every = [None, *sorted({*coarse, *more}), settings.steps]
+    return window_of(_points(every, made, powers, schedule), schedule)
+
+
+def _costs(settings: WindowSettings, coarse: Sequence[int], *, led: bool) -> dict[str, float]:
+    more = settings.points - len(coarse)
+    mean = sum(settings.steps - k for k in coarse) / len(coarse)
+    return {
+        "encode": 2 * ENCODE,
+        "completion": mean * len(coarse) + settings.steps * led,
+        "decode": DECODE * (len(coarse) + 2),
+        "completion of more": mean * more,
+        "decode of more": DECODE * more,
+    }
+
+
+def _likeness(
+    every: Sequence[Intervention], powers: Mapping[Intervention, torch.Tensor]
+) -> tuple[list[float], list[float]]:
+    """Log-mel correlations of each sound with the last of them, the original, and with the first, the reference."""
+    logs = {k: log_mel(powers[k]) for k in every}
+    original, reference = logs[every[-1]], logs[every[0]]
+    return [log_mel_correlation(logs[k], original) for k in every], [
+        log_mel_correlation(logs[k], reference) for k in every
+    ]
+
+
+def _points(
+    every: Sequence[Intervention],
+    made: Mapping[Intervention, torch.Tensor],
+    powers: Mapping[Intervention, torch.Tensor],
+    schedule: Schedule,
+) -> list[Point]:
+    first, last = every[0], every[-1]
+    to_original, to_reference = _likeness(every, powers)
     along = positions(to_original, to_reference)
-    points = [
+    return [
         Point(
             intervention=k,
-            noise_to_signal=schedule.noise_to_signal(k) if k in tried else None,
+            noise_to_signal=None if k in (first, last) else schedule.noise_to_signal(k),
             original=to_original[i],
             reference=to_reference[i],
-            latent_original=correlation(made[k], made[settings.steps]),
-            latent_reference=correlation(made[k], made[None]),
-            unexplained=unexplained(powers[k], powers[settings.steps], powers[None]),
+            latent_original=correlation(made[k], made[last]),
+            latent_reference=correlation(made[k], made[first]),
+            unexplained=unexplained(powers[k], powers[last], powers[first]),
             position=along[i],
         )
         for i, k in enumerate(every)
     ]
-    return window_of(points, schedule)
 
 
 def interventions(schedule: Schedule, count: int) -> list[int]:
-    """At most ``count`` steps to try, evenly from where the signal is first heard through the noise to the last but one of the points, in order."""
+    """At most ``count`` steps to try, evenly from where the noise is a hundredfold to the last but one of the points, in order."""
     last = schedule.steps - 1
     first = next((k for k in range(last) if schedule.noise_to_signal(k) <= NOISIEST), last)
     return sorted({round(first + (last - first) * i / (count - 1)) for i in range(count)})
+
+
+def between(tried: Sequence[int], along: Sequence[float], count: int) -> list[int]:
+    """At most ``count`` further steps to try, where the position moves most: each halves the widest move that has a step left within it.
+
+    Args:
+        tried: steps, in order.
+        along: their positions.
+    """
+    known = list(zip(tried, along, strict=True))
+    more: list[int] = []
+    while len(more) < count:
+        gaps = [
+            (later - earlier, -right + left, i)
+            for i, ((left, earlier), (right, later)) in enumerate(itertools.pairwise(known))
+            if right - left > 1
+        ]
+        if not gaps:
+            break
+        place = max(gaps)[2]
+        (left, earlier), (right, later) = known[place], known[place + 1]
+        known.insert(place + 1, ((left + right) // 2, (earlier + later) / 2))
+        more.append((left + right) // 2)
+    return sorted(more)
 
 
 def positions(to_original: Sequence[float], to_reference: Sequence[float]) -> list[float]:
@@ -156,8 +219,8 @@ def window_of(points: Sequence[Point], schedule: Schedule) -> Window:
     return Window(
         steps=schedule.steps,
         points=tuple(points),
-        begin=_crossing(places, along, BEGIN),
-        end=_crossing(places, along, END),
+        begin=_crossing(places[1:], along[1:], along[1] + BEGIN * (1.0 - along[1])),
+        end=_crossing(places[1:], along[1:], along[1] + END * (1.0 - along[1])),
         equilibrium=_crossing(places, balance, 0.0),
         ratios=calibration(points),
     )
@@ -166,14 +229,15 @@ def window_of(points: Sequence[Point], schedule: Schedule) -> Window:
 def calibration(points: Sequence[Point]) -> tuple[float, ...]:
     """Noise-to-signal ratios at ``KNOTS`` evenly spaced blends, so that equal turns of the knob are equal steps of position.
 
-    Beyond the first and the last intervention that were tried the ratio stays theirs. Where the position does not move at all, :data:`WINDOW`.
+    They run from the position of the first intervention that was tried to that of the last: what lies beyond, no intervention reaches. Where the position does not move at all, :data:`WINDOW`.
     """
     tried = [p for p in points if p.noise_to_signal]
     if not tried or tried[-1].position <= tried[0].position:
         return WINDOW
     ratios = [math.log(p.noise_to_signal) for p in tried]
     along = [p.position for p in tried]
-    return tuple(math.exp(_inverse(ratios, along, knot / (KNOTS - 1))) for knot in range(KNOTS))
+    wanted = (along[0] + knot / (KNOTS - 1) * (along[-1] - along[0]) for knot in range(KNOTS))
+    return tuple(math.exp(_inverse(ratios, along, position)) for position in wanted)
 
 
 def _never_falling(values: Sequence[float]) -> list[float]:
