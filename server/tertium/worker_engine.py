@@ -135,7 +135,9 @@ def _fuse(
     leading = settings.steps if step is None else min(step + 1, settings.steps)
     led = 0 if "reference" in sounds else _rows(settings.guidance)
     forwards = leading * led + (settings.steps - leading) * (1 + (led if settings.hold else 0))
-    decided = {"intervention": step, "reference": _leads(sounds), "forwards": forwards}
+    # A reference phase may have come from the memory: then this took fewer, and says nothing of the pace.
+    counted = "forwards_at_most" if led else "forwards"
+    decided = {"intervention": step, "reference": _leads(sounds), counted: forwards}
     return Made(audio.numpy(), {**_schedule(model, settings.steps), **decided})
 
 
