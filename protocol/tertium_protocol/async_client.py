@@ -18,7 +18,7 @@ import zmq
 import zmq.asyncio
 
 from tertium_protocol import frames
-from tertium_protocol.async_job import AsyncJob, Watcher
+from tertium_protocol.async_job import AsyncJob, TakeWatcher, Watcher
 from tertium_protocol.buffers import AudioBuffer
 from tertium_protocol.commands import COMMANDS
 from tertium_protocol.errors import ProtocolError
@@ -96,13 +96,20 @@ class AsyncClient:
         return COMMANDS[command].reply.model_validate(answer.fields)
 
     async def submit(
-        self, command: str, *, on_progress: Watcher | None = None, timeout: float | None = None, **fields: Any
+        self,
+        command: str,
+        *,
+        on_progress: Watcher | None = None,
+        on_take: TakeWatcher | None = None,
+        timeout: float | None = None,
+        **fields: Any,
     ) -> AsyncJob:
         """Put a job into the queue; returns once it is accepted, that is, once it would survive a crash.
 
         Args:
-            command: generate, vary, invert or fuse.
+            command: a queued one: generate, vary, invert, fuse, morph or window.
             on_progress: called with each progress event, while :meth:`AsyncJob.wait` waits.
+            on_take: called likewise with each take of a morph, once for each; one whose event was lost is in the result alone.
             timeout: seconds to wait for the acceptance.
             fields: the command's fields.
 
@@ -117,7 +124,7 @@ class AsyncClient:
         except BaseException:
             del self._waiting[id]
             raise
-        return AsyncJob(self, id, answer, queue, on_progress)
+        return AsyncJob(self, id, answer, queue, on_progress, on_take)
 
     def forget(self, id: str) -> None:
         """Take no more answers to a request."""

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 import zmq
 
 from tertium_protocol.buffers import AudioBuffer
-from tertium_protocol.events import TERMINAL_EVENTS, Accepted, Answer, Cancelled, Done, ErrorInfo, Failed, Progress
+from tertium_protocol.events import (
+    TERMINAL_EVENTS,
+    Accepted,
+    Answer,
+    Cancelled,
+    Done,
+    ErrorInfo,
+    Failed,
+    Progress,
+    Take,
+)
 from tertium_protocol.failures import JobCancelled, NoAnswer, RemoteError
 from tertium_protocol.home import NoDaemon
 from tertium_protocol.replies import JobInfo
@@ -25,12 +35,13 @@ PATIENCE = 30.0
 """Seconds without any sign of the daemon after which waiting for a job ends."""
 
 Watcher = Callable[[Progress], None]
+TakeWatcher = Callable[[Take], None]
 
 
 class AsyncJob:
     """A job that was accepted.
 
-    An exception that ``on_progress`` raises ends the wait, not the job.
+    An exception that ``on_progress`` or ``on_take`` raises ends the wait, not the job.
 
     Attributes:
         id: the job's id.
@@ -46,6 +57,7 @@ class AsyncJob:
         accepted: Answer,
         queue: asyncio.Queue[tuple[Answer, tuple[AudioBuffer, ...]]],
         on_progress: Watcher | None,
+        on_take: TakeWatcher | None = None,
     ):
         self.accepted = Accepted.model_validate(accepted.fields)
         self.id = self.accepted.job
@@ -53,7 +65,8 @@ class AsyncJob:
         self.progress: Progress | None = None
         self._client = client
         self._queue = queue
-        self._on_progress = on_progress
+        self._on_progress, self._on_take = on_progress, on_take
+        self._takes: set[int] = set()
         self._end: Answer | None = None
         self._heard = asyncio.get_running_loop().time()
 
@@ -96,6 +109,11 @@ class AsyncJob:
             self.progress = Progress.model_validate(answer.fields)
             if self._on_progress is not None:
                 self._on_progress(self.progress)
+        elif answer.event == "take":
+            take = Take.model_validate(answer.fields)
+            if self._on_take is not None and take.index not in self._takes:
+                self._takes.add(take.index)
+                self._on_take(take)
         elif answer.event in TERMINAL_EVENTS:
             self._end = answer
             self._client.forget(self.request_id)

@@ -18,9 +18,9 @@ from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tertium_protocol.async_client import AsyncClient
-from tertium_protocol.async_job import AsyncJob, Watcher
+from tertium_protocol.async_job import AsyncJob, TakeWatcher, Watcher
 from tertium_protocol.buffers import AudioBuffer
-from tertium_protocol.events import Accepted, Answer, Done, Progress
+from tertium_protocol.events import Accepted, Answer, Done, Progress, Take
 from tertium_protocol.failures import JobCancelled, NoAnswer, RemoteError
 from tertium_protocol.home import Daemon, NoDaemon, default_home, find_daemon
 from tertium_protocol.replies import SoundInfo
@@ -100,12 +100,19 @@ class Client:
         return self._run(self._client.ask(command, timeout=timeout, **fields))
 
     def submit(
-        self, command: str, *, on_progress: Watcher | None = None, timeout: float | None = None, **fields: Any
+        self,
+        command: str,
+        *,
+        on_progress: Watcher | None = None,
+        on_take: TakeWatcher | None = None,
+        timeout: float | None = None,
+        **fields: Any,
     ) -> Job:
-        """Put a job into the queue; as :meth:`AsyncClient.submit`. ``on_progress`` is called by the thread that waits, and may use the client."""
-        news: queue.Queue[Progress | concurrent.futures.Future[Done]] = queue.Queue()
-        job = self._run(self._client.submit(command, on_progress=news.put, timeout=timeout, **fields))
-        return Job(self, job, news, on_progress)
+        """Put a job into the queue; as :meth:`AsyncClient.submit`. ``on_progress`` and ``on_take`` are called by the thread
+        that waits, and may use the client."""
+        news: queue.Queue[Progress | Take | concurrent.futures.Future[Done]] = queue.Queue()
+        job = self._run(self._client.submit(command, on_progress=news.put, on_take=news.put, timeout=timeout, **fields))
+        return Job(self, job, news, on_progress, on_take)
 
     def upload(
         self, samples: numpy.ndarray, sample_rate: int, *, name: str | None = None, timeout: float = 60.0
@@ -177,13 +184,14 @@ class Job:
         self,
         client: Client,
         job: AsyncJob,
-        news: queue.Queue[Progress | concurrent.futures.Future[Done]],
+        news: queue.Queue[Progress | Take | concurrent.futures.Future[Done]],
         on_progress: Watcher | None,
+        on_take: TakeWatcher | None = None,
     ):
         self._client = client
         self._job = job
         self._news = news
-        self._on_progress = on_progress
+        self._on_progress, self._on_take = on_progress, on_take
 
     @property
     def id(self) -> str:
@@ -213,6 +221,8 @@ class Job:
             while (news := self._news.get()) is not future:
                 if isinstance(news, Progress) and self._on_progress is not None:
                     self._on_progress(news)
+                if isinstance(news, Take) and self._on_take is not None:
+                    self._on_take(news)
             return future.result()
         except BaseException:
             future.cancel()

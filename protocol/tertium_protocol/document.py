@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 
 from tertium_protocol import async_job, buffers, commands, fields, frames, osc, osc_answers
 from tertium_protocol.errors import ERROR_CODES, LONGEST_VALUE
-from tertium_protocol.events import EVENTS, Payload, Result
+from tertium_protocol.events import EVENTS, Payload, Result, TakeInfo, WindowInfo, WindowPoint
 from tertium_protocol.requests import PROTOCOL_VERSION, Making, Request
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "PROTOCOL.md"
@@ -85,7 +85,8 @@ def _command(row: commands.Command) -> str:
         lines.append(
             "And the [fields of every command that makes a sound](#fields-of-every-command-that-makes-a-sound)."
         )
-        lines.append("Answers: `accepted`, `progress`, then one of `done`, `failed`, `cancelled`.")
+        takes = "`take` for each take, " if row.name == "morph" else ""
+        lines.append(f"Answers: `accepted`, `progress`, {takes}then one of `done`, `failed`, `cancelled`.")
     else:
         buffer = " With it comes one audio buffer." if row.name == "sound_audio" else ""
         lines += [f"Reply:{buffer}", _payload(row.reply)]
@@ -158,14 +159,24 @@ def _events() -> str:
     parts = []
     for name, payload in EVENTS.items():
         doc = "" if payload.__doc__ is None or payload.__doc__ == Payload.__doc__ else payload.__doc__.split("\n")[0]
-        shared = set(Result.model_fields) if name == "done" else set()
+        shared = set(Result.model_fields) if issubclass(payload, Result) else set()
         tail = "And the fields of a [result](#result)." if shared else ""
         parts.append("\n\n".join(filter(None, (f"### `{name}`", doc, _payload(payload, without=shared), tail))))
     return "\n\n".join(parts)
 
 
 def _result() -> str:
-    return _payload(Result)
+    return "\n\n".join(
+        (
+            _payload(Result),
+            "Each of `takes`:",
+            _payload(TakeInfo),
+            "A `window`:",
+            _payload(WindowInfo),
+            "Each of its `points`:",
+            _payload(WindowPoint),
+        )
+    )
 
 
 def _errors() -> str:

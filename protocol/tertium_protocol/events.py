@@ -44,7 +44,7 @@ class Answer(BaseModel):
 
     Args:
         id: the request's id, unchanged; None when a refused message's id could not be read.
-        event: accepted, progress, done, failed, cancelled, reply or error.
+        event: accepted, progress, take, done, failed, cancelled, reply or error.
         command: the command that is answered; None when it could not be read.
         fields: the fields of the payload, without those that are None.
     """
@@ -80,6 +80,45 @@ class Progress(Payload):
     seconds_left: Annotated[float | None, about("estimate of the time that is left", "s")] = None
 
 
+class TakeInfo(Payload):
+    """One take of a morph, in short."""
+
+    index: Annotated[int, about("number of the take: 1 is the reference's end, the count of the morph the original's")]
+    blend: Annotated[float, about("0 is the reference, 1 the original")]
+    intervention: Annotated[int | None, about("step at which the original entered; absent for none")] = None
+    sound: Annotated[str, about("id of the sound")]
+    path: Annotated[str, about("absolute path of the file, complete")]
+
+
+class WindowPoint(Payload):
+    """One fusion of a measured window, compared with the round trips of the two sounds."""
+
+    intervention: Annotated[int | None, about("step at which the original entered; absent for the reference alone")] = (
+        None
+    )
+    noise_to_signal: Annotated[float | None, about("sigma / alpha at that step; absent at the two ends")] = None
+    position: Annotated[float, about("how far from reference (0) to original (1), never falling")]
+    original: Annotated[float, about("log-mel correlation with the original, -1 … 1")]
+    reference: Annotated[float, about("log-mel correlation with the reference, -1 … 1")]
+    latent_original: Annotated[float, about("correlation of latents with the original's, -1 … 1")]
+    latent_reference: Annotated[float, about("correlation of latents with the reference's, -1 … 1")]
+    unexplained: Annotated[float, about("part that no mix of the two sounds explains, 0 … 1")]
+
+
+class WindowInfo(Payload):
+    """The measured window of a pair: from which intervention to which the result moves from one sound to the other."""
+
+    steps: Annotated[int, about("steps that it was measured with")]
+    begin: Annotated[float, about("intervention at which a tenth of the way is done, with a fraction")]
+    equilibrium: Annotated[float, about("intervention at which the result is equally like both, with a fraction")]
+    end: Annotated[float, about("intervention at which nine tenths of the way are done, with a fraction")]
+    points: Annotated[tuple[WindowPoint, ...], about("the curve, from the reference alone to the original alone")]
+    ratios: Annotated[
+        tuple[float, ...], about("sigma / alpha at evenly spaced blends from 0 to 1: what blend goes by from now on")
+    ]
+    path: Annotated[str, about("absolute path of the curve, JSON")]
+
+
 class Result(Payload):
     """A sound that a job made, and what is needed to make it again."""
 
@@ -95,9 +134,25 @@ class Result(Payload):
     intervention: Annotated[int | None, about("step at which the original entered; absent for none")] = None
     model: Annotated[str | None, about("model used")] = None
     latents: Annotated[str | None, about("invert: path of the latents, safetensors")] = None
+    takes: Annotated[
+        tuple[TakeInfo, ...] | None, about("morph: all takes, in order; the sound is the take in the middle")
+    ] = None
+    window: Annotated[
+        WindowInfo | None, about("window: the measured curve; the sound is the fusion at the equilibrium")
+    ] = None
     recall: Annotated[str | None, about("path of the JSON file with all that is needed to make the sound again")] = None
     elapsed: Annotated[float | None, about("time the job ran", "s")] = None
     notes: Annotated[tuple[str, ...], about("what was converted or limited, sentences")] = ()
+
+
+class Take(Result):
+    """One take of a morph is ready. The next are still being made."""
+
+    event: ClassVar[str] = "take"
+    job: Annotated[str, about("the job's id")]
+    index: Annotated[int, about("number of the take: 1 is the reference's end, count the original's")]
+    count: Annotated[int, about("how many takes there will be")]
+    blend: Annotated[float, about("0 is the reference, 1 the original")]
 
 
 class Done(Result):
@@ -128,9 +183,9 @@ class Cancelled(Payload):
 
 
 EVENTS: dict[str, type[Payload]] = {
-    kind.event: kind for kind in (Accepted, Progress, Done, Failed, Cancelled, ErrorInfo)
+    kind.event: kind for kind in (Accepted, Progress, Take, Done, Failed, Cancelled, ErrorInfo)
 }
 """Event name to payload, but for ``reply``, whose payload depends on the command."""
 
 TERMINAL_EVENTS = frozenset({"done", "failed", "cancelled"})
-EVENT_NAMES = ("accepted", "progress", "done", "failed", "cancelled", "reply", "error")
+EVENT_NAMES = ("accepted", "progress", "take", "done", "failed", "cancelled", "reply", "error")

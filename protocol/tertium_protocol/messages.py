@@ -15,6 +15,10 @@ from tertium_protocol.events import (
     Progress,
     RequestId,
     Result,
+    Take,
+    TakeInfo,
+    WindowInfo,
+    WindowPoint,
 )
 from tertium_protocol.replies import (
     CancelReply,
@@ -53,6 +57,7 @@ from tertium_protocol.requests import (
     Jobs,
     Making,
     Models,
+    Morph,
     Request,
     Shutdown,
     Sound,
@@ -61,6 +66,7 @@ from tertium_protocol.requests import (
     Status,
     Subscribe,
     Vary,
+    Window,
 )
 
 __all__ = [
@@ -102,6 +108,7 @@ __all__ = [
     "ModelInfo",
     "Models",
     "ModelsReply",
+    "Morph",
     "Parameter",
     "Payload",
     "Progress",
@@ -120,5 +127,10 @@ __all__ = [
     "StatusReply",
     "Subscribe",
     "SubscribeReply",
+    "Take",
+    "TakeInfo",
     "Vary",
+    "Window",
+    "WindowInfo",
+    "WindowPoint",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from tertium_protocol.events import ErrorInfo, Payload, Result
+from tertium_protocol.events import ErrorInfo, Payload, Result, TakeInfo
 from tertium_protocol.fields import about
 
 
@@ -123,6 +123,7 @@ class JobInfo(Payload):
     created: Annotated[str | None, about("when it was accepted, ISO 8601, UTC")] = None
     finished: Annotated[str | None, about("when it ended, ISO 8601, UTC")] = None
     reason: Annotated[str | None, about("why it was cancelled")] = None
+    takes: Annotated[tuple[TakeInfo, ...] | None, about("morph: the takes that are ready, while it runs")] = None
     result: Annotated[Result | None, about("of a job that is done")] = None
     error: Annotated[ErrorInfo | None, about("of a job that failed")] = None
 

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from tertium_protocol.fields import INT32, LONGEST_PATH, LONGEST_PROMPT, Choice, Integer, Number, Text
 
-PROTOCOL_VERSION = "1.0"
+PROTOCOL_VERSION = "1.1"
 """Major.minor. A minor step only adds; messages of another major version are refused."""
 
 ANCHORS = ("clean", "predicted", "forward", "stochastic")
@@ -193,21 +193,34 @@ class Invert(Making):
         return self
 
 
+Original = Annotated[str, Text("the sound to keep the shape of, " + SOUND_REFERENCE, longest=LONGEST_PATH)]
+Reference = Annotated[
+    str | None,
+    Text(
+        "the sound to fuse it with, " + SOUND_REFERENCE + ", or a checkpoint's name",
+        longest=LONGEST_PATH,
+        absent="the prompt alone",
+    ),
+]
+Prompt = Annotated[str | None, Text("text that the reference answers to", longest=LONGEST_PROMPT, absent="none")]
+Hold = Annotated[
+    float | None,
+    Number(
+        "weight of the reference while the fusion is completed",
+        0,
+        1,
+        absent=f"{DEFAULT_HOLD} where a sound leads, else 0",
+    ),
+]
+Anchor = Annotated[str, Choice("what the original's inversion ends in at its least noisy step", ANCHORS)]
+
+
 class Fuse(Making):
     """``blend`` or ``intervention`` is set, never both: blend 0.5 when the request gives neither."""
 
-    original: Annotated[str, Text("the sound to keep the shape of, " + SOUND_REFERENCE, longest=LONGEST_PATH)]
-    reference: Annotated[
-        str | None,
-        Text(
-            "the sound to fuse it with, " + SOUND_REFERENCE + ", or a checkpoint's name",
-            longest=LONGEST_PATH,
-            absent="the prompt alone",
-        ),
-    ] = None
-    prompt: Annotated[str | None, Text("text that the reference answers to", longest=LONGEST_PROMPT, absent="none")] = (
-        None
-    )
+    original: Original
+    reference: Reference = None
+    prompt: Prompt = None
     blend: Annotated[
         float | None, Number("0 is the reference, 1 the original; excludes intervention", 0, 1, absent=DEFAULT_BLEND)
     ] = None
@@ -221,16 +234,8 @@ class Fuse(Making):
             absent="by blend",
         ),
     ] = None
-    hold: Annotated[
-        float | None,
-        Number(
-            "weight of the reference while the fusion is completed",
-            0,
-            1,
-            absent=f"{DEFAULT_HOLD} where a sound leads, else 0",
-        ),
-    ] = None
-    anchor: Annotated[str, Choice("what the original's inversion ends in at its least noisy step", ANCHORS)] = "clean"
+    hold: Hold = None
+    anchor: Anchor = "clean"
     guidance: Annotated[float, Number(GUIDANCE, 0, 30)] = 1.0
 
     @model_validator(mode="before")
@@ -248,12 +253,51 @@ class Fuse(Making):
         if self.intervention is not None and self.deadline is not None:
             problem = "counts steps, and a deadline lets the daemon choose how many there are; got both."
             raise refuse("conflict", "intervention", problem, "With a deadline send blend instead.", self.intervention)
-        if self.reference is None and self.prompt is None:
-            problem = "is missing, and so is prompt: a fusion needs one of them."
-            raise refuse("missing_field", "reference", problem, f"Send reference, {SOUND_REFERENCE}; or send prompt.")
+        must_be_led(self.reference, self.prompt)
         if self.intervention is not None:
             within_steps("intervention", self.intervention, self)
         return self
+
+
+class Morph(Making):
+    """The takes of ``count`` evenly spaced blends, the two ends among them."""
+
+    original: Original
+    reference: Reference = None
+    prompt: Prompt = None
+    count: Annotated[int, Integer("how many takes, from the reference's end to the original's", 2, 32)] = 5
+    hold: Hold = None
+    anchor: Anchor = "clean"
+    guidance: Annotated[float, Number(GUIDANCE, 0, 30)] = 1.0
+
+    @model_validator(mode="after")
+    def _is_led(self) -> Morph:
+        must_be_led(self.reference, self.prompt)
+        return self
+
+
+class Window(Making):
+    """Measured on a few interventions, and kept for the pair."""
+
+    original: Original
+    reference: Reference = None
+    prompt: Prompt = None
+    points: Annotated[int, Integer("how many interventions are tried at most", 4, 64)] = 12
+    hold: Hold = None
+    anchor: Anchor = "clean"
+    guidance: Annotated[float, Number(GUIDANCE, 0, 30)] = 1.0
+
+    @model_validator(mode="after")
+    def _is_led(self) -> Window:
+        must_be_led(self.reference, self.prompt)
+        return self
+
+
+def must_be_led(reference: str | None, prompt: str | None) -> None:
+    """Refuse a fusion without a reference and without a prompt."""
+    if reference is None and prompt is None:
+        problem = "is missing, and so is prompt: a fusion needs one of them."
+        raise refuse("missing_field", "reference", problem, f"Send reference, {SOUND_REFERENCE}; or send prompt.")
 
 
 def within_steps(field: str, value: int, request: Making) -> None:

@@ -57,6 +57,7 @@ class Job:
     finished: float | None = None
     attempts: int = 0
     cancelling: str | None = None
+    takes: list[dict[str, Any]] = field(default_factory=list)
     told: float = field(default=0.0, repr=False)
 
     def row(self) -> dict[str, Any]:
@@ -89,7 +90,7 @@ class Jobs:
         self.counts = {"done": 0, "failed": 0, "cancelled": 0}
 
     def on_event(self, listener: Listener) -> None:
-        """Call ``listener(job, event)`` at accepted, progress, done, failed and cancelled."""
+        """Call ``listener(job, event)`` at accepted, progress, take, done, failed and cancelled."""
         self._listeners.append(listener)
 
     def on_cancel(self, stop: Callable[[Job], None]) -> None:
@@ -194,6 +195,13 @@ class Jobs:
         if now - job.told >= PROGRESS_INTERVAL:
             job.told = now
             self._tell(job, "progress")
+
+    def take(self, job: Job, take: dict[str, Any]) -> None:
+        """Note a take of a running morph, and tell of it. One that comes again after a restart of the worker is told again."""
+        if job.state != "running":
+            return
+        job.takes = [*(one for one in job.takes if one["index"] != take["index"]), take]
+        self._tell(job, "take")
 
     async def done(self, job: Job, result: dict[str, Any]) -> None:
         """End a job with its result."""

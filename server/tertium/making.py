@@ -5,9 +5,10 @@ needed to make them again.
 """
 
 import importlib.metadata
+import itertools
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,8 +19,11 @@ from tertium import __version__, audio, files
 from tertium.audio import Audio
 from tertium.errors import TertiumError
 from tertium.library import Library, Sound
+from tertium.windows import Windows
 
 OnProgress = Callable[[str, float], None]
+OnTake = Callable[[dict[str, Any]], None]
+LONGEST_NAME = 90  # of a take, before its number
 PACKAGES = ("torch", "numpy", "stable-audio-tools", "k-diffusion", "soxr", "scipy")
 READ, WRITE = 0.02, 0.95  # fractions at which the computing begins and ends
 SOUND_FIELDS = ("original", "reference")
@@ -55,14 +59,21 @@ class Engine(Protocol):
     def perform(
         self, command: str, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
     ) -> Made:
-        """Carry out generate, vary, invert or fuse.
+        """Carry out generate, vary, invert, fuse or window.
 
         Args:
             command: which of them.
             sounds: ``original`` and ``reference``, as far as there are any: float32, (channels, frames), at the engine's rate.
-            fields: the job's resolved fields.
+            fields: the job's resolved fields. ``ratios``, where there are any, are the pair's calibration of blend; ``measured`` is
+                its window as it was measured before: then ``window`` makes its sound alone. The facts of ``window`` hold the curve as ``window``.
             on_progress: called with a stage and the fraction done (0 … 1), at least once a step; what it raises stops the work.
         """
+        ...
+
+    def takes(
+        self, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
+    ) -> Iterator[Made]:
+        """Carry out morph: its takes as they are ready, each with ``index`` and ``blend`` among its facts. Arguments as for ``perform``."""
         ...
 
     def relieve(self) -> None:
@@ -76,22 +87,30 @@ class Maker:
     Args:
         engine: what computes.
         library: where sounds come from and go to.
+        windows: where measured windows are kept.
     """
 
-    def __init__(self, engine: Engine, library: Library):
+    def __init__(self, engine: Engine, library: Library, windows: Windows):
         self._engine = engine
         self._library = library
+        self._windows = windows
 
     def make(
-        self, command: str, fields: Mapping[str, Any], notes: tuple[str, ...], on_progress: OnProgress
+        self,
+        command: str,
+        fields: Mapping[str, Any],
+        notes: tuple[str, ...],
+        on_progress: OnProgress,
+        on_take: OnTake = lambda take: None,
     ) -> tuple[dict[str, Any], Mapping[str, Any]]:
         """Carry out a job.
 
         Args:
-            command: generate, vary, invert or fuse.
+            command: generate, vary, invert, fuse, morph or window.
             fields: resolved: ``original`` and ``reference`` are ids of sounds, ``seed`` and ``name`` are given.
             notes: what was said of the job before.
             on_progress: see :class:`Engine`; what it raises stops the work.
+            on_take: called with the fields of the protocol's take, as each take of a morph is in the library.
 
         Returns:
             The fields of the protocol's result, and the engine's facts.
@@ -108,16 +127,70 @@ class Maker:
         def computing(stage: str, fraction: float) -> None:
             on_progress(stage, READ + fraction * (WRITE - READ))
 
-        made = self._engine.perform(command, sounds=samples, fields=fields, on_progress=computing)
+        known, more = self._calibrated(command, fields)
+        task = _Task(command, {**fields, **known}, given, [*said, *more], began)
+        if command == "morph":
+            return self._morph(task, samples, computing, on_take)
+        made = self._engine.perform(command, sounds=samples, fields=task.fields, on_progress=computing)
         on_progress("writing", WRITE)
-        rate, frames = self._shape(fields, given)
+        result = self._stored(task, made, name=fields["name"])
+        if command == "window":
+            result["window"] = self._kept(task, made.facts["window"])
+        return result, made.facts
+
+    def _calibrated(self, command: str, fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """What the pair's measured window adds to the fields, and what there is to say of it."""
+        turned = command == "morph" or (command == "fuse" and 0 < (fields.get("blend") or 0) < 1)
+        if not turned and command != "window":
+            return {}, []
+        found = self._windows.find(fields, self._engine.about["fingerprint"])
+        if found is None:
+            return {}, []
+        if turned:
+            return {"ratios": found["ratios"]}, ["blend goes by the measured window of this pair"]
+        if (found["steps"], found.get("asked")) != (fields["steps"], fields["points"]):
+            return {}, []
+        return {"measured": found}, ["the window was measured before"]
+
+    def _morph(
+        self, task: "_Task", samples: Mapping[str, np.ndarray], on_progress: OnProgress, on_take: OnTake
+    ) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """Store the takes as they come. The result is the take in the middle, with all of them listed."""
+        count = task.fields["count"]
+        results, facts = {}, {}
+        for made in self._engine.takes(sounds=samples, fields=task.fields, on_progress=on_progress):
+            index = made.facts["index"]
+            name = f"{task.fields['name'][:LONGEST_NAME]} {index}"
+            result = self._stored(task, made, name=name) | {"index": index, "blend": made.facts["blend"]}
+            results[index], facts[index] = result, made.facts
+            on_take({**result, "count": count})
+        middle = (count + 1) // 2
+        shown = ("index", "blend", "intervention", "sound", "path")
+        takes = [{name: results[index][name] for name in shown} for index in sorted(results)]
+        elapsed = time.monotonic() - task.began
+        return {
+            **results[middle],
+            "takes": takes,
+            "elapsed": elapsed,
+            "notes": [*results[middle]["notes"], *_alike(takes)],
+        }, facts[middle]
+
+    def _kept(self, task: "_Task", window: Mapping[str, Any]) -> dict[str, Any]:
+        if "measured" in task.fields:
+            return dict(window)
+        window = {**window, "asked": task.fields["points"]}
+        return {**window, "path": self._windows.keep(task.fields, self._engine.about["fingerprint"], window)}
+
+    def _stored(self, task: "_Task", made: Made, *, name: str) -> dict[str, Any]:
+        """Put what was made into the library; returns the fields of the protocol's result."""
+        rate, frames = self._shape(task.fields, task.given)
         result = _as_asked(Audio(made.samples, self._engine.about["sample_rate"]), sample_rate=rate, frames=frames)
-        said += [*made.notes, *result.notes]
+        notes = [*task.notes, *made.notes, *result.notes]
         sound = self._library.store_result(
-            result.samples, rate, name=fields["name"], format=fields["format"],
-            recall=self._recall(command, fields, given, made, said),
+            result.samples, rate, name=name, format=task.fields["format"],
+            recall=self._recall(task.command, task.fields, task.given, made, notes),
         )  # fmt: skip
-        return self._told_result(sound, fields, made, said, time.monotonic() - began), made.facts
+        return self._told_result(sound, task.fields, made, notes, time.monotonic() - task.began)
 
     def _must_fit(self, original: Sound) -> None:
         about = self._engine.about
@@ -181,6 +254,25 @@ class Maker:
         if made.latents:
             told["latents"] = str(_keep_latents(Path(sound.path), made.latents))
         return told
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What all sounds of one job have in common."""
+
+    command: str
+    fields: Mapping[str, Any]
+    given: Mapping[str, Sound]
+    notes: list[str]
+    began: float
+
+
+def _alike(takes: list[dict[str, Any]]) -> list[str]:
+    """A word on takes that came in at the same step."""
+    same = [
+        f"{a['index']} and {b['index']}" for a, b in itertools.pairwise(takes) if a["intervention"] == b["intervention"]
+    ]
+    return [f"takes {', '.join(same)} enter at the same step: more steps would tell them apart"] if same else []
 
 
 def versions() -> dict[str, str]:

@@ -57,19 +57,26 @@ def forwards_per_step(fields: Mapping[str, Any], about: Mapping[str, Any]) -> fl
     rows = 1 if fields.get("guidance") == 1 or fields.get("prompt") is None else 2
     if fields.get("reference") is None:
         return rows + (rows if fields.get("hold") else 0)
+    shares = about.get("completion_shares", (1.0,))
+    if fields.get("blend") is None and fields.get("intervention") is None:  # a morph or a window, in the mean
+        return max(sum(shares) / len(shares), 0.01)
     if fields.get("blend") is None:
         return 1 - fields["intervention"] / fields["steps"]
-    shares = about.get("completion_shares", (1.0,))
     return max(shares[math.floor(fields["blend"] * (len(shares) - 1))], 0.01)
 
 
 def estimate(pace: Pace, fields: Mapping[str, Any], about: Mapping[str, Any]) -> float:
     """Time for a job with these resolved fields (``seconds``, ``steps``, and what decides the calls of a step), at most."""
-    return pace.estimate(fields["seconds"], fields["steps"] * forwards_per_step(fields, about))
+    return sounds_made(fields) * pace.estimate(fields["seconds"], fields["steps"] * forwards_per_step(fields, about))
+
+
+def sounds_made(fields: Mapping[str, Any]) -> int:
+    """How many sounds a job computes: the takes of a morph, the points of a window and its ends."""
+    return fields["count"] if "count" in fields else fields["points"] + 2 if "points" in fields else 1
 
 
 def steps_within(pace: Pace, fields: Mapping[str, Any], about: Mapping[str, Any], seconds: float) -> int:
     """How many steps can be promised in so many seconds of time, at most those asked for; 0 if not even the fewest fit."""
-    calls = (seconds / MARGIN / max(fields["seconds"], SHORTEST) - pace.fixed) / pace.forward
+    calls = (seconds / sounds_made(fields) / MARGIN / max(fields["seconds"], SHORTEST) - pace.fixed) / pace.forward
     steps = min(math.floor(max(calls, 0.0) / forwards_per_step(fields, about)), fields["steps"])
     return steps if steps >= min(FEWEST_STEPS, fields["steps"]) else 0

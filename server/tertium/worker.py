@@ -155,6 +155,9 @@ class Worker:
             if message["say"] == "progress":
                 self._jobs.progress(job, message["stage"], message["fraction"], message["seconds_left"])
                 continue
+            if message["say"] == "take":
+                self._jobs.take(job, message["take"])
+                continue
             self.pace = Pace(**message["pace"]) if message.get("pace") else self.pace
             await self._finish(job, message)
             return True

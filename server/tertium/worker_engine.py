@@ -2,21 +2,26 @@
 
 import gc
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
 from tertium.engine import hub, operations, upstream
+from tertium.engine import window as windows
 from tertium.engine.fusion import blend_to_intervention
 from tertium.engine.models import NAMES, LoadedModel, load_model
-from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, VarySettings
+from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, MorphSettings, VarySettings
+from tertium.engine.settings import WindowSettings
+from tertium.engine.trajectory import Memory
 from tertium.engine.weights import CONFIG, POCKET, WEIGHTS
 from tertium.making import Made, OnProgress
 
 PRECISION_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 SAMPLING = ("steps", "order", "eta", "seed")
+REMEMBERED = 256 << 20  # bytes of encoded sounds and reference phases that are kept for the next fusion
 
 
 def known_models() -> list[dict[str, Any]]:
@@ -34,6 +39,7 @@ class TorchEngine:
 
     def __init__(self, model: LoadedModel):
         self._model = model
+        self._memory = Memory(REMEMBERED)
         self.about: dict[str, Any] = {
             "name": model.name,
             "fingerprint": model.fingerprint,
@@ -57,16 +63,33 @@ class TorchEngine:
     ) -> Made:
         """See :class:`tertium.making.Engine`."""
         tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
-        return _COMMANDS[command](self._model, tensors, fields, on_progress)
+        return _COMMANDS[command](self._model, self._memory, tensors, fields, on_progress)
+
+    def takes(
+        self, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
+    ) -> Iterator[Made]:
+        """See :class:`tertium.making.Engine`."""
+        tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
+        settings = MorphSettings(**_sampling(fields), **_pair(fields), count=fields["count"])
+        morph = operations.morph(
+            self._model, tensors["original"], tensors.get("reference"), settings, memory=self._memory, on_progress=on_progress
+        )  # fmt: skip
+        shared = {**_schedule(self._model, settings.steps), "reference": _leads(sounds)}
+        for take in morph:
+            decided = {"index": take.index, "blend": take.blend, "intervention": take.intervention}
+            yield Made(take.audio.numpy(), {**shared, **decided})
 
     def relieve(self) -> None:
-        """Give cached memory back to the device."""
+        """Forget what was kept for later, and give cached memory back to the device."""
+        self._memory.clear()
         gc.collect()
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def _generate(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress) -> Made:
+def _generate(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
     settings = GenerateSettings(
         **_sampling(fields), prompt=fields["prompt"], seconds=fields["seconds"], guidance=fields.get("guidance")
     )
@@ -76,7 +99,9 @@ def _generate(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on
     return Made(audio.numpy(), {**_schedule(model, settings.steps), "guidance": guidance, "forwards": forwards})
 
 
-def _vary(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress) -> Made:
+def _vary(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
     settings = VarySettings(
         **_sampling(fields), strength=fields["strength"], prompt=fields["prompt"] or "", guidance=fields.get("guidance")
     )
@@ -87,7 +112,9 @@ def _vary(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_pro
     return Made(audio.numpy(), {**_schedule(model, settings.steps), **decided})
 
 
-def _invert(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress) -> Made:
+def _invert(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
     settings = InvertSettings(**_sampling(fields), anchor=fields["anchor"], reconstruct_from=fields["reconstruct_from"])
     inverted = operations.invert(model, sounds["original"], settings, on_progress=on_progress)
     latents = {name: tensor.numpy() for name, tensor in inverted.latents.items()}
@@ -95,21 +122,75 @@ def _invert(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_p
     return Made(inverted.reconstruction.numpy(), {**_schedule(model, settings.steps), **decided}, latents)
 
 
-def _fuse(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress) -> Made:
-    named = ("blend", "intervention", "hold", "anchor", "prompt", "guidance")
-    settings = FuseSettings(**_sampling(fields), **{name: fields[name] for name in named})
-    audio = operations.fuse(model, sounds["original"], sounds.get("reference"), settings, on_progress=on_progress)
+def _fuse(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
+    settings = FuseSettings(
+        **_sampling(fields), **_pair(fields), blend=fields["blend"], intervention=fields["intervention"]
+    )
+    audio = operations.fuse(
+        model, sounds["original"], sounds.get("reference"), settings, memory=memory, on_progress=on_progress
+    )
     step = settings.intervention_on(model.schedule(settings.steps))
     leading = settings.steps if step is None else min(step + 1, settings.steps)
     led = 0 if "reference" in sounds else _rows(settings.guidance)
     forwards = leading * led + (settings.steps - leading) * (1 + (led if settings.hold else 0))
-    reference = "none: the prompt leads" if "reference" not in sounds else "instant"
-    decided = {"intervention": step, "reference": reference, "forwards": forwards}
+    # A reference phase may have come from the memory: then this took fewer, and says nothing of the pace.
+    counted = "forwards_at_most" if led else "forwards"
+    decided = {"intervention": step, "reference": _leads(sounds), counted: forwards}
     return Made(audio.numpy(), {**_schedule(model, settings.steps), **decided})
 
 
-_Perform = Callable[[LoadedModel, Mapping, Mapping[str, Any], OnProgress], Made]
-_COMMANDS: dict[str, _Perform] = {"generate": _generate, "vary": _vary, "invert": _invert, "fuse": _fuse}
+def _window(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
+    """Measure, unless that was done before; then fuse at the equilibrium."""
+    measured, shared = fields.get("measured"), {**_sampling(fields), **_pair(fields)}
+    given = (model, sounds["original"], sounds.get("reference"))
+    share = 0.1 if measured is None else 1.0  # of the sound in the time
+    if measured is None:
+        settings = WindowSettings(**shared, points=fields["points"])
+        found = windows.measure(
+            *given, settings, memory=memory,
+            on_progress=lambda stage, fraction: on_progress(stage, fraction * (1 - share)),
+        )  # fmt: skip
+        measured = asdict(found)
+    step = min(max(round(measured["equilibrium"]), 0), fields["steps"])
+    audio = operations.fuse(
+        *given, FuseSettings(**shared, intervention=step), memory=memory,
+        on_progress=lambda stage, fraction: on_progress(stage, 1 - share + fraction * share),
+    )  # fmt: skip
+    decided = {"intervention": step, "reference": _leads(sounds), "window": measured}
+    return Made(audio.numpy(), {**_schedule(model, fields["steps"]), **decided}, notes=_abrupt(measured))
+
+
+def _abrupt(measured: Mapping[str, Any]) -> tuple[str, ...]:
+    """A word on a window that has no way from the reference into its middle."""
+    if measured["points"][1]["position"] <= 0.5:
+        return ()
+    return (
+        "the result leaves the reference all at once, whatever the step: more hold, such as 0.2, would lead over gradually",
+    )
+
+
+def _pair(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What the fusions of a pair have in common; blend goes by the pair's own window where that was measured."""
+    shared = {name: fields[name] for name in ("hold", "anchor", "prompt", "guidance")}
+    return shared | ({"window": tuple(fields["ratios"])} if fields.get("ratios") else {})
+
+
+def _leads(sounds: Mapping) -> str:
+    return "none: the prompt leads" if "reference" not in sounds else "instant"
+
+
+_Perform = Callable[[LoadedModel, Memory, Mapping, Mapping[str, Any], OnProgress], Made]
+_COMMANDS: dict[str, _Perform] = {
+    "generate": _generate,
+    "vary": _vary,
+    "invert": _invert,
+    "fuse": _fuse,
+    "window": _window,
+}
 
 
 def _sampling(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TextIO
 
 from tertium.errors import TertiumError
@@ -26,6 +27,7 @@ from tertium.files import DISK_FULL
 from tertium.library import Library
 from tertium.making import Maker
 from tertium.pace import Pace, estimate, measured
+from tertium.windows import Windows
 
 SAY_INTERVAL = 0.02  # seconds between two reports of progress
 PR_SET_PDEATHSIG = 1
@@ -104,7 +106,7 @@ class Child:
         self._say("models", models=module.known_models())
         try:
             engine = module.load(options["model"], device=options["device"], precision=options["precision"])
-            self._maker = Maker(engine, Library(options["home"]))
+            self._maker = Maker(engine, Library(options["home"]), Windows(Path(options["home"]) / "cache"))
             self._engine = engine
             self._pace = calibrated(engine)
         except Exception as error:
@@ -119,7 +121,13 @@ class Child:
         expected = estimate(self._pace, fields, self._engine.about) if self._pace else None
         report = Report(self._say, self._inbox, job, expected)
         try:
-            result, facts = self._maker.make(message["command"], fields, tuple(message["notes"]), report)
+            result, facts = self._maker.make(
+                message["command"],
+                fields,
+                tuple(message["notes"]),
+                report,
+                lambda take: self._say("take", job=job, take=take),
+            )
         except Stopped:
             self._say("cancelled", job=job)
         except Exception as error:

@@ -196,3 +196,37 @@ def test_a_daemon_for_the_call_serves_those_who_come_and_is_gone_after(folder, t
     paths = {json.loads(out)["path"] for _, out, _ in ends}
     assert len(paths) == 2 and all(os.path.exists(path) for path in paths)
     assert home.find(tmp_path / "fresh") is None and not home.is_served(tmp_path / "fresh")
+
+
+def test_morph_copies_its_takes_into_a_folder(call, ask, folder, tmp_path):
+    command = ("morph", folder / "low.wav", folder / "high.wav", *QUICK, "--count", "3", "-o", tmp_path / "takes")
+    status, out, err = call(*command, "--seed", "2")
+    assert status == 0, err
+    names = ["take-01.wav", "take-02.wav", "take-03.wav"]
+    assert sorted(path.name for path in (tmp_path / "takes").iterdir()) == names
+    assert [line.split(": ")[0] for line in err.splitlines()] == ["take 1 of 3", "take 3 of 3", "take 2 of 3"]
+    assert [name in line for name, line in zip(names, out.splitlines(), strict=False)] == [True] * 3
+    status, _, err = call(*command)
+    assert status == 2 and "There are takes in" in err and "--force" in err
+    done = ask(*command, "--force", "--seed", "2")
+    assert [os.path.basename(path) for path in done["outputs"]] == names
+    ends = ask("fuse", folder / "low.wav", folder / "high.wav", *QUICK, "--blend", "1", "--seed", "2")
+    assert done["takes"][-1]["sound"] == ends["sound"]
+
+
+def test_a_window_is_told_drawn_and_used(call, folder, tmp_path):
+    command = ("window", folder / "low.wav", folder / "high.wav", *QUICK, "--points", "4", "--plot", tmp_path / "w.png")
+    status, out, err = call(*command)
+    assert (status, err) == (0, "")
+    assert out.startswith("the window: from step ") and "the fusion at the equilibrium: " in out
+    width, height = struct.unpack(">II", (tmp_path / "w.png").read_bytes()[16:24])
+    assert width > height
+    status, out, _ = call("fuse", folder / "low.wav", folder / "high.wav", *QUICK, "--blend", "0.5")
+    assert status == 0 and "blend goes by the measured window of this pair" in out
+
+
+def test_takes_are_not_copied_where_they_cannot_be(call, folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    for place, said in ((tmp_path / "file", "is a file"), (tmp_path / "no" / "takes", "There is no folder")):
+        status, _, err = call("morph", folder / "low.wav", folder / "high.wav", "-o", place)
+        assert status == 2 and said in err

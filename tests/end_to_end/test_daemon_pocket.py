@@ -98,3 +98,19 @@ def _spectrum(audio):
     edges = np.geomspace(3, 800, 25).astype(int)
     bands = np.stack([power[:, a : b + 1].sum(1) for a, b in itertools.pairwise(edges)])
     return np.log10(bands + 1e-4).ravel()
+
+
+def test_a_morph_and_a_window_with_the_embedded_model(pocket):
+    pair = {"original": ORIGINAL, "reference": REFERENCE, "hold": 0.2, "steps": 12, "seed": 1}
+    with Client(pocket.home) as client:
+        takes = []
+        morph = client.submit("morph", **pair, count=3, on_take=takes.append).wait()
+        end = client.submit("fuse", **pair, blend=1.0).wait()
+        window = client.submit("window", **pair, points=4).wait()
+    assert [take.index for take in takes] == [1, 3, 2]
+    assert morph.takes[-1].sound == end.sound
+    first, *_, last = window.window.points
+    assert first.reference == pytest.approx(1.0) and last.original == pytest.approx(1.0)
+    assert window.window.begin <= window.window.end
+    along = [point.position for point in window.window.points]
+    assert along == sorted(along) and (along[0], along[-1]) == (0.0, 1.0)

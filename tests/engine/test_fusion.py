@@ -152,7 +152,7 @@ def test_blend_lies_where_its_calibration_says():
     schedule = edm(200)
     for blend, ratio in ((0.25, 2.5), (0.5, 1.0), (0.75, 0.55)):
         assert schedule.noise_to_signal(blend_to_intervention(blend, schedule)) == pytest.approx(ratio, rel=0.02)
-    halfway = blend_to_intervention(0.5, schedule, calibration=((0.0, 4.0), (1.0, 1.0)))
+    halfway = blend_to_intervention(0.5, schedule, window=(4.0, 1.0))
     assert schedule.noise_to_signal(halfway) == pytest.approx(2.0, rel=0.02)
 
 

@@ -5,6 +5,7 @@ from tertium.engine import operations, solver
 from tertium.engine.noise import StepNoise
 from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, VarySettings
 from tertium.engine.settings import SettingError
+from tertium.engine.trajectory import Memory
 from tertium.errors import SoundError
 
 RATE = 8000
@@ -86,6 +87,43 @@ def test_how_often_a_fusion_asks_the_network(tiny_model, forwards):
     assert asked(blend=0.0) == asked(blend=1.0) == 0
 
 
+def test_a_memory_spares_the_reference_phase_and_changes_no_sample(prompted_model, monkeypatch):
+    rows, encoded = [], []
+    transformer, encode = prompted_model.model.model.model.transformer, prompted_model.encode
+    hook = transformer.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    monkeypatch.setattr(prompted_model, "encode", lambda audio: encoded.append(1) or encode(audio))
+    memory = Memory(1 << 20)
+
+    def fuse(memory=None, **changes):
+        rows.clear(), encoded.clear()
+        settings = FuseSettings(**{"intervention": 6, "steps": 10, "prompt": "drum", "guidance": 3.0} | changes)
+        return operations.fuse(prompted_model, sound(1), None, settings, memory=memory), sum(rows), len(encoded)
+
+    alone, *cost = fuse()
+    assert cost == [2 * 7 + 3, 1]
+    for expected in ([2 * 7 + 3, 1], [3, 0]):
+        result, *cost = fuse(memory)
+        assert torch.equal(result, alone)
+        assert cost == expected
+    assert fuse(memory, intervention=8)[1:] == (2 * 2 + 1, 0)  # goes on from where it was
+    for other in ({"seed": 1}, {"prompt": "hum"}, {"guidance": 2.0}, {"order": 2}, {"eta": 0.5}, {"steps": 11}):
+        assert fuse(memory, **other)[1] > 2 * 7, other
+    hook.remove()
+
+
+def test_a_memory_knows_sounds_by_their_samples(tiny_model, monkeypatch):
+    encoded, encode = [], tiny_model.encode
+    monkeypatch.setattr(tiny_model, "encode", lambda audio: encoded.append(1) or encode(audio))
+    memory, settings = Memory(1 << 20), FuseSettings(intervention=3, steps=4)
+    results = [
+        operations.fuse(tiny_model, sound(1), reference, settings, memory=memory)
+        for reference in (sound(2), sound(2).clone(), sound(3))
+    ]
+    assert len(encoded) == 3
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[2], operations.fuse(tiny_model, sound(1), sound(3), settings))
+
+
 def test_the_same_seed_gives_the_same_samples(tiny_model):
     def make(seed):
         return operations.fuse(tiny_model, sound(1), sound(2), FuseSettings(intervention=3, steps=6, seed=seed))
@@ -153,7 +191,7 @@ def test_progress_never_goes_back_and_ends_at_one(name, prompted_model):
     assert fractions[0] >= 0.0
     assert fractions[-1] == pytest.approx(1.0)
     assert list(dict.fromkeys(stage for stage, _ in reports)) == STAGES[name]
-    if name != "fuse at the end":
+    if name not in ("fuse at the end", "fuse never"):  # where nothing is to be sampled
         assert len(reports) >= 6
 
 

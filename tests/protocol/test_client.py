@@ -299,3 +299,20 @@ def test_closing_twice_and_while_events_are_read_is_harmless(tmp_path):
         client.close()
         assert client.connect().daemon is not None
         client.close()
+
+
+def a_morph(call):
+    yield event(call, "accepted", seed=7)
+    for index in (1, 3, 1, 2):  # the first comes again, as after a restart of the worker
+        yield event(call, "take", index=index, count=3, blend=(index - 1) / 2, **RESULT)
+    takes = [{"index": i, "blend": (i - 1) / 2, "sound": "ab" * 32, "path": "/r.wav"} for i in (1, 2, 3)]
+    yield event(call, "done", **RESULT, takes=takes)
+
+
+def test_each_take_is_told_once_as_it_comes(tmp_path):
+    with Peer(tmp_path, {"morph": a_morph}), Client(tmp_path) as client:
+        seen = []
+        job = client.submit("morph", original="/a", reference="/b", count=3, on_take=seen.append)
+        done = job.wait(timeout=5)
+    assert [(take.index, take.count, take.blend) for take in seen] == [(1, 3, 0.0), (3, 3, 1.0), (2, 3, 0.5)]
+    assert [take.index for take in done.takes] == [1, 2, 3]

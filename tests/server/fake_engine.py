@@ -43,6 +43,18 @@ def load(model, *, device, precision):
     return FakeEngine(model)
 
 
+def a_window(steps):
+    """A window as the engine gives it: three points."""
+    point = {"original": 0.5, "reference": 0.5, "latent_original": 0.4, "latent_reference": 0.6, "unexplained": 0.1}
+    points = [
+        {"intervention": None, "noise_to_signal": None, **point, "position": 0.0},
+        {"intervention": steps // 2, "noise_to_signal": 1.0, **point, "position": 0.5},
+        {"intervention": steps, "noise_to_signal": None, **point, "position": 1.0},
+    ]
+    ends = {"begin": 1.0, "equilibrium": 3.0, "end": 4.0}
+    return {"steps": steps, "points": points, "ratios": [2.0, 1.0, 0.5], **ends}
+
+
 class FakeEngine:
     def __init__(self, model):
         self.about = {
@@ -66,9 +78,27 @@ class FakeEngine:
             samples = samples * 0.01 + 0.5 * sounds["original"] + 0.5 * np.resize(sounds["reference"], (2, frames))
         if "nan" in orders:
             samples[0, 5] = np.nan
+        if command == "window":
+            curve = fields.get("measured") or a_window(steps)
+            return Made(
+                samples, {"steps": steps, "intervention": 3, "window": curve, "measured": "measured" not in fields}
+            )
         latents = {"latents": np.zeros((steps + 1, 4, 8), np.float32)} if command == "invert" else {}
         facts = {"steps": steps, "intervention": fields.get("intervention"), "forwards": steps}
         return Made(samples.astype(np.float32), facts, latents)
+
+    def takes(self, *, sounds, fields, on_progress):
+        orders = dict(word.partition("=")[::2] for word in (fields.get("prompt") or "").split())
+        count = fields["count"]
+        for index in (1, count, *range(2, count)):
+            on_progress("completion", index / count)
+            time.sleep(float(orders.get("step", os.environ.get("TERTIUM_FAKE_STEP", "0"))))
+            self._obey(orders, index)
+            blend = (index - 1) / (count - 1)
+            samples = (blend * sounds["original"] + 0.1 * (1 - blend)).astype(np.float32)
+            step = None if index == 1 else round(blend * fields["steps"])
+            facts = {"steps": fields["steps"], "index": index, "blend": blend, "intervention": step}
+            yield Made(samples, facts | ({"ratios": fields["ratios"]} if "ratios" in fields else {}))
 
     def relieve(self):
         pass

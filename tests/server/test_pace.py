@@ -67,3 +67,15 @@ def test_the_steps_that_are_promised_fit_and_one_more_would_not():
     assert pace.steps_within(speed, fields | {"steps": 5}, {}, 100.0) == 5
     assert pace.steps_within(speed, fields, {}, 0.3) == 0  # fewer than make music
     assert pace.steps_within(speed, fields | {"steps": 2}, {}, 0.35) == 2  # unless no more were asked for
+
+
+def test_a_morph_and_a_window_take_as_long_as_their_sounds():
+    speed, about = Pace(0.5, 0.01), {"completion_shares": [0.6, 0.4, 0.2]}
+    pair = {"seconds": 2.0, "steps": 50, "reference": "b", "guidance": 1.0, "hold": 0.0}
+    one = pace.estimate(speed, pair | {"count": 1}, about)
+    assert one == pytest.approx(2.0 * (0.5 + 0.01 * 50 * 0.4))
+    assert pace.estimate(speed, pair | {"count": 5}, about) == pytest.approx(5 * one)
+    assert pace.estimate(speed, pair | {"points": 8}, about) == pytest.approx(10 * one)
+    assert pace.steps_within(speed, pair | {"count": 5}, about, 8.0) < pace.steps_within(
+        speed, pair | {"count": 2}, about, 8.0
+    )

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from tertium.cli import making, parser, telling
+from tertium.cli import making, morphing, parser, telling
 from tertium.cli.output import KNOWN, Output
 from tertium.cli.running import Wanted
 
@@ -39,6 +39,12 @@ def _make(arguments: argparse.Namespace, output: Output) -> None:
     making.make(arguments.command, fields, _wanted(arguments, fields), copies, output)
 
 
+def _morph(arguments: argparse.Namespace, output: Output) -> None:
+    fields = making.checked_fields("morph", parser.request_fields(arguments), None)
+    folder = morphing.folder(arguments.output, force=arguments.force)
+    morphing.make(fields, _wanted(arguments, fields), folder, arguments.force, output)
+
+
 def _tell(tell: Callable) -> Callable:
     def told(arguments: argparse.Namespace, output: Output) -> None:
         tell(parser.request_fields(arguments), _wanted(arguments, {}), output)
@@ -54,6 +60,7 @@ def _wanted(arguments: argparse.Namespace, fields: dict) -> Wanted:
 COMMANDS: dict[str, Callable[[argparse.Namespace, Output], int | None]] = {
     "serve": _serve,
     **dict.fromkeys(parser.MAKING, _make),
+    "morph": _morph,
     "status": _tell(telling.status),
     "jobs": _tell(telling.jobs),
     "models": _tell(telling.models),

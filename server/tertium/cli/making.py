@@ -1,4 +1,4 @@
-"""``fuse``, ``invert``, ``generate`` and ``vary``: one job, its progress, its result, copies of it and a picture."""
+"""``fuse``, ``window``, ``invert``, ``generate`` and ``vary``: one job, its progress, its result, copies of it and a picture."""
 
 import argparse
 import contextlib
@@ -15,7 +15,7 @@ from tertium.cli.running import Wanted, running_or_started
 from tertium.errors import TertiumError
 from tertium_protocol.client import Client, Job, JobCancelled, NoAnswer, NoDaemon, RemoteError
 from tertium_protocol.commands import parse_request
-from tertium_protocol.messages import FORMATS, Done, Progress
+from tertium_protocol.messages import FORMATS, Done, Progress, WindowInfo
 
 SOUND_FIELDS = ("original", "reference")
 SOUND_ID = re.compile(r"[0-9a-fA-F]{8,64}")
@@ -143,7 +143,12 @@ def make(command: str, fields: dict[str, Any], wanted: Wanted, copies: Copies, o
         with _nothing_lost(done):
             kept = _keep(done, copies)
             if copies.plot:
-                _plot(client, fields, done, copies)
+                if command == "window":
+                    from tertium import window_plot
+
+                    put(window_plot.draw(done.window), copies.plot, replace=copies.force)
+                else:
+                    _plot(client, fields, done, copies)
                 kept["plot"] = str(copies.plot)
         output.result(done.wire() | kept, _lines(command, fields, done, kept))
 
@@ -168,11 +173,11 @@ def _await(client: Client, command: str, fields: dict[str, Any], output: Output)
         try:
             return job.wait()
         except KeyboardInterrupt:
-            _cancel(job)
+            cancel(job)
             raise
 
 
-def _cancel(job: Job) -> None:
+def cancel(job: Job) -> None:
     """End a job that nobody waits for any more; it may end otherwise in the same moment."""
     with contextlib.suppress(JobCancelled, RemoteError, NoAnswer, NoDaemon):
         job.cancel()
@@ -237,6 +242,18 @@ def _title(fields: dict[str, Any], done: Done) -> str:
     return "result"
 
 
+def window_lines(window: WindowInfo) -> list[str]:
+    """A measured window in words: where the move happens, and how like both sounds each of its fusions is."""
+    lines = [
+        f"the window: from step {window.begin:.1f} to {window.end:.1f} of {window.steps}, equilibrium at {window.equilibrium:.1f}",
+        "   step  original  reference  of neither",
+    ]
+    for point in window.points:
+        step = "-" if point.intervention is None else str(point.intervention)
+        lines.append(f"  {step:>5}  {point.original:8.2f}  {point.reference:9.2f}  {point.unexplained:10.2f}")
+    return lines
+
+
 def _lines(command: str, fields: dict[str, Any], done: Done, kept: dict[str, str]) -> list[str]:
     facts = [
         f"{done.seconds:.2f} s",
@@ -252,6 +269,8 @@ def _lines(command: str, fields: dict[str, Any], done: Done, kept: dict[str, str
     facts += [f"made with {done.model}"] if done.model else []
     facts += [f"in {done.elapsed:.1f} s"] if done.elapsed is not None else []
     lines = [kept.get("output", done.path), f"  {', '.join(facts)}", *(f"  {note}" for note in done.notes)]
+    if done.window is not None:
+        lines = [*window_lines(done.window), f"the fusion at the equilibrium: {lines[0]}", *lines[1:]]
     if done.latents:
         lines.append(f"  latents: {kept.get('latents_output', done.latents)}")
     if "plot" in kept:

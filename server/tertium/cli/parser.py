@@ -10,11 +10,11 @@ from tertium.errors import TertiumError
 from tertium_protocol.commands import COMMANDS, describe
 
 POSITIONAL = {
-    "fuse": ("original", "reference"), "vary": ("original",), "invert": ("original",), "generate": ("prompt",),
+    "fuse": ("original", "reference"), "morph": ("original", "reference"), "window": ("original", "reference"), "vary": ("original",), "invert": ("original",), "generate": ("prompt",),
     "jobs": (), "status": (), "models": (),
 }  # fmt: skip
-OPTIONAL_POSITIONAL = {("fuse", "reference")}
-MAKING = ("fuse", "invert", "generate", "vary")
+OPTIONAL_POSITIONAL = {(command, "reference") for command in ("fuse", "morph", "window")}
+MAKING = ("fuse", "morph", "window", "invert", "generate", "vary")
 
 
 class Parser(argparse.ArgumentParser):
@@ -94,11 +94,18 @@ def _plain(number: float) -> str:
 
 
 def _result_options(parser: Parser, name: str) -> None:
-    out = {"invert": "where to copy the latents (.safetensors)"}.get(name, "where to copy the result (.wav or .flac)")
-    parser.add_argument("-o", "--output", metavar="FILE", help=f"{out}; default: it stays in the daemon's folder")
+    out = {
+        "invert": "where to copy the latents (.safetensors)",
+        "morph": "folder to copy the takes into, as take-01.wav and so on; made if it is not there",
+        "window": "where to copy the fusion at the equilibrium (.wav or .flac)",
+    }.get(name, "where to copy the result (.wav or .flac)")
+    kind = "DIR" if name == "morph" else "FILE"
+    parser.add_argument("-o", "--output", metavar=kind, help=f"{out}; default: it stays in the daemon's folder")
     if name == "invert":
         parser.add_argument("--reconstruct", metavar="FILE", help="where to copy the reconstruction (.wav or .flac)")
-    else:
+    elif name == "window":
+        parser.add_argument("--plot", metavar="FILE", help="draw the window into this PNG file")
+    elif name != "morph":
         parser.add_argument("--plot", metavar="FILE", help="draw the spectrograms of all the sounds into this PNG file")
     parser.add_argument("--force", action="store_true", help="replace files that exist")
 

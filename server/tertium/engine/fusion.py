@@ -6,7 +6,6 @@ the original, while the data prediction made from the reference's own latents, a
     x_(k+1) = (sigma_t / sigma_s) exp(-eta h) x_inv(k) + alpha_t (1 - exp(-(1 + eta) h)) x_theta(x_k, prompt) + higher orders + noise
 """
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +15,14 @@ import torch
 from tertium.engine import solver
 from tertium.engine.inversion import Inversion
 from tertium.engine.schedule import Schedule
+from tertium.engine.trajectory import InstantLead, Lead, Trajectory
 
-CALIBRATION = ((0.0, 9.8), (0.25, 2.5), (0.5, 1.0), (0.75, 0.55), (1.0, 0.3))
-"""(blend, noise-to-signal ratio sigma / alpha of its intervention): where on the way from reference to original a blend enters.
+WINDOW = (9.8, 2.5, 1.0, 0.55, 0.3)
+"""Noise-to-signal ratios sigma / alpha of the interventions at evenly spaced blends, from the reference's end of the window to the original's.
 
 Measured with the ``pocket`` model and an instant reference held at 0.2, so that equal turns of the knob are about equal steps of likeness to the
-original (log-mel correlation 0.45, 0.58, 0.70, 0.82, 0.95); a pair of sounds may differ. By ratio and not by step, so that it serves
-every number of steps and kind of schedule. Blend 0 and 1 themselves are the two sounds.
+original (log-mel correlation 0.45, 0.58, 0.70, 0.82, 0.95); a pair of sounds may differ, and its measured window then takes the place of this one.
+By ratio and not by step, so that it serves every number of steps and kind of schedule. Blend 0 and 1 themselves are the two sounds.
 """
 
 
@@ -55,6 +55,21 @@ def held(null: solver.Predict, reference: solver.Predict, *, hold: float) -> sol
     return lambda x, step: torch.lerp(null(x, step), reference(x, step), hold)
 
 
+def lead_of(
+    reference: solver.Predict,
+    *,
+    initial: torch.Tensor,
+    schedule: Schedule,
+    noise: solver.Noise,
+    order: int = 3,
+    eta: float = 1.0,
+) -> Lead:
+    """The reference phase of a reference, nothing of it computed yet; an instant reference has nothing to compute."""
+    if isinstance(reference, InstantReference) and schedule.sigmas[-1] == 0.0:
+        return InstantLead(reference.z_r, schedule, order)
+    return Trajectory(reference, initial=initial, schedule=schedule, noise=noise, order=order, eta=eta)
+
+
 def fuse_latents(
     reference: solver.Predict,
     null: solver.Predict,
@@ -66,6 +81,7 @@ def fuse_latents(
     order: int = 3,
     eta: float = 1.0,
     hold: float = 0.0,
+    lead: Lead | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> torch.Tensor:
     """Fuse an inverted original with a reference: latents of the shape of ``initial``.
@@ -77,53 +93,51 @@ def fuse_latents(
         intervention: k, 0 … N, or None for none at all: the reference alone. At N the result is the original's own latents. At N - 1
             the update carries nothing on (its sigma is 0), so there the inverted latents go in before the last prediction.
         hold: see :func:`held`; 0 … 1.
+        lead: the reference phase, of the same reference, schedule, noise, order and eta, as far as it is known; see :func:`lead_of`. None computes it.
+            The result is the same to the last bit.
         on_step: called with each step before it is taken; what it raises stops the fusion.
 
     Raises:
         ValueError: intervention, hold, order or eta out of range.
     """
     schedule = inversion.schedule
+    solver.check(schedule, order, eta, 0)
+    check_intervention(intervention, schedule)
+    completion = held(null, reference, hold=hold)
+    if intervention == schedule.steps:
+        return inversion.latent(schedule.steps)
+    sampling = {"noise": noise, "order": order, "eta": eta}
+    if intervention == schedule.steps - 1:
+        x = inversion.latent(intervention)
+        return solver.sample(completion, x, schedule, start=intervention, on_step=on_step, **sampling)
+    lead = lead or lead_of(reference, initial=initial, schedule=schedule, **sampling)
+    if intervention is None:
+        return lead.end(on_step=on_step)
+    # The intervention: the inverted latents are carried on, the reference's prediction and its history stay.
+    known = lead.predictions(intervention, on_step=on_step)
+    x = solver.take(inversion.latent(intervention), known, schedule, intervention, **sampling)
+    return solver.sample(
+        completion, x, schedule, start=intervention + 1, history=known[: order - 1], on_step=on_step, **sampling
+    )
+
+
+def check_intervention(intervention: int | None, schedule: Schedule) -> None:
+    """Refuse a step that the schedule does not have. Raises ValueError."""
     if intervention is not None and not 0 <= intervention <= schedule.steps:
         raise ValueError(
             f"intervention must lie between 0 and the number of steps, {schedule.steps}; got {intervention}"
         )
-    if intervention == schedule.steps:
-        return inversion.latent(schedule.steps)
-    completion = held(null, reference, hold=hold)
-    if intervention == schedule.steps - 1:
-        return solver.sample(
-            completion,
-            inversion.latent(intervention),
-            schedule,
-            noise=noise,
-            order=order,
-            eta=eta,
-            start=intervention,
-            on_step=on_step,
-        )
-
-    def predict(x: torch.Tensor, step: int) -> torch.Tensor:
-        leads = intervention is None or step <= intervention
-        return reference(x, step) if leads else completion(x, step)
-
-    def carry(x: torch.Tensor, step: int) -> torch.Tensor:
-        return inversion.latent(step) if step == intervention else x
-
-    start = initial * schedule.sigmas[0]
-    return solver.sample(predict, start, schedule, noise=noise, order=order, eta=eta, carry=carry, on_step=on_step)
 
 
-def blend_to_intervention(
-    blend: float, schedule: Schedule, *, calibration: tuple[tuple[float, float], ...] = CALIBRATION
-) -> int | None:
-    """The intervention of a blend: None for 0 (the reference), N for 1 (the original), between them the step nearest to its calibrated ratio.
+def blend_to_intervention(blend: float, schedule: Schedule, *, window: tuple[float, ...] = WINDOW) -> int | None:
+    """The intervention of a blend: None for 0 (the reference), N for 1 (the original), between them the step nearest to its ratio in the window.
 
     N - 2 is passed over: after it comes only the last step, whose update is the prediction itself, so that what the intervention has taken
     from the reference stays in the result; the steps before and after it lead further to the original.
 
     Args:
         blend: 0 … 1.
-        calibration: rising blends from 0 to 1, each with its noise-to-signal ratio, interpolated in the logarithm of the ratio.
+        window: noise-to-signal ratios at evenly spaced blends, the reference's end of the window first; two or more.
     """
     if not 0.0 <= blend <= 1.0:
         raise ValueError(f"blend must lie between 0 (the reference) and 1 (the original); got {blend}")
@@ -131,19 +145,13 @@ def blend_to_intervention(
         return None
     if blend == 1.0:
         return schedule.steps
-    wanted = _interpolated(blend, calibration)
+    place = blend * (len(window) - 1)
+    before = min(int(place), len(window) - 2)
+    part = place - before
+    wanted = (1.0 - part) * math.log(window[before]) + part * math.log(window[before + 1])
     points = [
         point
         for point in range(schedule.steps)
         if point != schedule.steps - 2 and math.isfinite(schedule.noise_to_signal(point))
     ]
     return min(points, key=lambda point: abs(math.log(schedule.noise_to_signal(point)) - wanted), default=0)
-
-
-def _interpolated(blend: float, calibration: tuple[tuple[float, float], ...]) -> float:
-    """Logarithm of the ratio at a blend."""
-    for (low, first), (high, last) in itertools.pairwise(calibration):
-        if blend <= high:
-            share = (blend - low) / (high - low)
-            return (1.0 - share) * math.log(first) + share * math.log(last)
-    return math.log(calibration[-1][1])

@@ -1,39 +1,47 @@
-"""The operations on a loaded model, audio in and audio out: generate, vary, invert and fuse.
+"""The operations on a loaded model, audio in and audio out: generate, vary, invert, fuse and morph.
 
 Audio is float32, (channels, samples), at the model's rate and with its channels, nominally within -1 … 1. Results lie on the CPU and are
 exactly as long as asked for, or as the original. Each operation reports its progress at every step; what the report raises stops it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
-from tertium.engine import inversion as inverting
-from tertium.engine import solver
-from tertium.engine.denoiser import Denoiser
-from tertium.engine.fusion import InstantReference, fuse_latents
-from tertium.engine.inversion import Inversion
+from tertium.engine import pairs, solver
+from tertium.engine.fusion import blend_to_intervention
 from tertium.engine.models import MIN_SECONDS, LoadedModel
+from tertium.engine.morph import spread, steps_taken
 from tertium.engine.noise import StepNoise
+from tertium.engine.preparation import check_sound, inversion_of, latent_of, noise_of, null_of, prompted, seconds_of
 from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, unheard
 from tertium.engine.schedule import Schedule
-from tertium.engine.settings import FuseSettings, GenerateSettings, InvertSettings, Sampling, SettingError, VarySettings
-from tertium.errors import SoundError
+from tertium.engine.settings import (
+    FuseSettings,
+    GenerateSettings,
+    InvertSettings,
+    MorphSettings,
+    Sampling,
+    SettingError,
+    VarySettings,
+)
+from tertium.engine.trajectory import Memory
 
 __all__ = [
     "FuseSettings",
     "GenerateSettings",
     "InvertSettings",
     "Inverted",
+    "MorphSettings",
+    "Take",
     "VarySettings",
     "fuse",
     "generate",
     "invert",
+    "morph",
     "vary",
 ]
-
-_ROUNDING = 0.001  # seconds that a length may lose or gain in a conversion of its rate
-_ANCHOR_STREAM = 1  # keeps the noise of an anchor apart from that of the sampling, under one seed
 
 
 @torch.no_grad()
@@ -53,9 +61,9 @@ def generate(model: LoadedModel, settings: GenerateSettings, *, on_progress: OnP
         )
     samples = round(settings.seconds * model.sample_rate)
     schedule = model.schedule(settings.steps)
-    noise = _noise(model, settings, model.frames(samples))
+    noise = noise_of(model, settings, model.frames(samples))
     progress = Progress(on_progress, {"sample": settings.steps, "decode": DECODE})
-    predict = _prompted(model, schedule, settings.prompt, settings.guidance, seconds=settings.seconds)
+    predict = prompted(model, schedule, settings.prompt, settings.guidance, seconds=settings.seconds)
     x = noise.initial() * schedule.sigmas[0]
     latents = _sample(predict, x, schedule, settings, noise=noise, start=0, progress=progress)
     return _decoded(model, latents, samples, progress)
@@ -70,13 +78,13 @@ def vary(
     Raises:
         SoundError: ``original`` is not what this model takes.
     """
-    _check_sound(model, original, "original")
+    check_sound(model, original, "original")
     schedule, start = model.schedule(settings.steps), settings.start
     progress = Progress(on_progress, {"encode": ENCODE, "sample": settings.steps - start, "decode": DECODE})
     progress.at("encode")
     z_o = model.encode(original)
-    noise = _noise(model, settings, z_o.shape[-1])
-    predict = _prompted(model, schedule, settings.prompt, settings.guidance, seconds=_seconds(model, original))
+    noise = noise_of(model, settings, z_o.shape[-1])
+    predict = prompted(model, schedule, settings.prompt, settings.guidance, seconds=seconds_of(model, original))
     x = z_o * schedule.alphas[start]
     if schedule.sigmas[start]:
         x = x + noise.initial() * schedule.sigmas[start]
@@ -108,23 +116,23 @@ def invert(
         SoundError: ``original`` is not what this model takes.
         SettingError: the anchor has no finite latents on this model's schedule.
     """
-    _check_sound(model, original, "original")
+    check_sound(model, original, "original")
     schedule, start = model.schedule(settings.steps), settings.reconstruct_from
     sampled = 1.0 if start is None else settings.steps - start
     progress = Progress(on_progress, {"encode": ENCODE, "sample": sampled, "decode": DECODE})
     progress.at("encode")
     z_o = model.encode(original)
-    null = _null(model, schedule, seconds=_seconds(model, original))
-    inversion = _inversion(model, z_o, schedule, settings, null=null)
+    null = null_of(model, schedule, seconds=seconds_of(model, original))
+    inversion = inversion_of(model, z_o, schedule, settings, null=null)
     latents = {
-        "latents": torch.cat([_latent(inversion, point, settings) for point in range(schedule.steps + 1)]).cpu(),
+        "latents": torch.cat([latent_of(inversion, point, settings) for point in range(schedule.steps + 1)]).cpu(),
         "alphas": torch.tensor(schedule.alphas),
         "sigmas": torch.tensor(schedule.sigmas),
     }
     if start is None:
         progress.at("decode", 1.0)
         return Inverted(latents, None)
-    noise = _noise(model, settings, z_o.shape[-1])
+    noise = noise_of(model, settings, z_o.shape[-1])
     x = inversion.latent(start)
     x = _sample(null, x, schedule, settings, noise=noise, start=start, progress=progress)
     return Inverted(latents, _decoded(model, x, original.shape[1], progress))
@@ -137,6 +145,7 @@ def fuse(
     reference: torch.Tensor | None,
     settings: FuseSettings,
     *,
+    memory: Memory | None = None,
     on_progress: OnProgress = unheard,
 ) -> torch.Tensor:
     """A fusion of two sounds, or of a sound and a prompt, as long as the original. Stages: encode, reference, completion, decode.
@@ -145,32 +154,17 @@ def fuse(
         original: the sound that comes in at the intervention.
         reference: the sound that leads, or None where ``settings.prompt`` does. It leads with no training, as if the model had memorised it. A
             shorter one is repeated from its start until it is as long as the original, a longer one is cut there.
+        memory: where encoded sounds and reference phases are kept for the next fusion; the samples are the same with it and without.
 
     Raises:
         SoundError: a sound is not what this model takes.
         SettingError: both or neither of ``reference`` and ``settings.prompt``, or an anchor without finite latents here.
     """
-    _check_sound(model, original, "original")
-    if (reference is None) == (not settings.prompt):
-        raise SettingError(
-            f"A fusion is led by a reference or by a prompt; it got {'neither' if reference is None else 'both'}.",
-            field="reference",
-            value=None,
-            remedy="Give one of the two.",
-        )
-    schedule, seconds = model.schedule(settings.steps), _seconds(model, original)
-    step = settings.intervention_on(schedule)
+    step = settings.intervention_on(model.schedule(settings.steps))
     progress = Progress(on_progress, _fusion_costs(settings, step, instant=reference is not None))
-    progress.at("encode")
-    if reference is None:
-        predict = _denoiser(model, schedule, settings.prompt, seconds=seconds, guidance=settings.guidance)
-    else:
-        _check_sound(model, reference, "reference", longest=False)
-        predict = InstantReference(model.encode(looped(reference, original.shape[1])))
-        progress.at("encode", 0.5)
-    z_o = model.encode(original)
-    null = _null(model, schedule, seconds=seconds)
-    noise = _noise(model, settings, z_o.shape[-1])
+    pair = pairs.prepare(
+        model, original, reference, settings, memory=memory, on_encode=lambda part: progress.at("encode", part)
+    )
 
     def on_step(at: int) -> None:
         if step is None or at <= step:
@@ -178,27 +172,73 @@ def fuse(
         else:
             progress.at("completion", (at - step - 1) / (settings.steps - step - 1))
 
-    inversion = _inversion(model, z_o, schedule, settings, null=null)
-    if step is not None:
-        _latent(inversion, step, settings)
-    latents = fuse_latents(
-        predict,
-        null,
-        inversion,
-        noise=noise,
-        initial=noise.initial(),
-        intervention=step,
-        order=settings.order,
-        eta=settings.eta,
-        hold=settings.hold,
-        on_step=on_step,
-    )
+    if step != settings.steps:
+        progress.at("reference")
+    latents = pair.fused(step, on_step=on_step)
     return _decoded(model, latents, original.shape[1], progress)
 
 
-def looped(audio: torch.Tensor, samples: int) -> torch.Tensor:
-    """(channels, any) -> (channels, samples): repeated from its start where it is shorter, cut where it is longer."""
-    return audio.repeat(1, -(-samples // audio.shape[1]))[:, :samples]
+@dataclass(frozen=True)
+class Take:
+    """One fusion of a morph.
+
+    Args:
+        index: 1 (the reference's end) … the morph's count (the original's).
+        blend: 0 … 1.
+        intervention: the step at which the original came in; None for the reference alone.
+        audio: (channels, samples).
+    """
+
+    index: int
+    blend: float
+    intervention: int | None
+    audio: torch.Tensor
+
+
+@torch.no_grad()
+def morph(
+    model: LoadedModel,
+    original: torch.Tensor,
+    reference: torch.Tensor | None,
+    settings: MorphSettings,
+    *,
+    memory: Memory | None = None,
+    on_progress: OnProgress = unheard,
+) -> Iterator[Take]:
+    """Several fusions of a pair, evenly from the reference's end to the original's, each as long as the original. Stages: encode, completion, decode.
+
+    They come as they are ready: the two ends at once, which are the round trips of the reference (or what the prompt makes) and of the original; then
+    those in between, in order, whose completions share one batch. Takes that come in at the same step are the same.
+
+    Args:
+        original, reference, memory: as in :func:`fuse`.
+
+    Raises:
+        SoundError, SettingError: as :func:`fuse`.
+    """
+    schedule, blends = model.schedule(settings.steps), spread(settings.count)
+    steps = [blend_to_intervention(blend, schedule, window=settings.window) for blend in blends]
+    between = steps[1:-1]
+    forwards = sum(settings.steps - step for step in between) + settings.steps * (reference is None)
+    costs = {"encode": (1 + (reference is not None)) * ENCODE, "completion": forwards, "decode": DECODE * len(steps)}
+    progress = Progress(on_progress, costs)
+    pair = pairs.prepare(
+        model, original, reference, settings, memory=memory, on_encode=lambda part: progress.at("encode", part)
+    )
+    progress.at("completion")
+
+    def take(index: int, latents: torch.Tensor) -> Take:
+        audio = model.decode(latents, samples=original.shape[1])[0]
+        return Take(index + 1, blends[index], steps[index], audio)
+
+    on_step = progress.counted("completion", steps_taken(steps, settings.steps, led=reference is None))
+    yield take(0, pair.fused(steps[0], on_step=on_step))
+    yield take(len(steps) - 1, pair.fused(steps[-1]))
+    made = pair.morphed(between, on_step=on_step)
+    for index, step in enumerate(between, start=1):
+        progress.at("decode", index / len(steps))
+        yield take(index, made[step])
+    progress.at("decode", 1.0)
 
 
 def _fusion_costs(settings: FuseSettings, step: int | None, *, instant: bool) -> dict[str, float]:
@@ -211,85 +251,6 @@ def _fusion_costs(settings: FuseSettings, step: int | None, *, instant: bool) ->
         "completion": (settings.steps - leading) * holding,
         "decode": DECODE,
     }
-
-
-def _check_sound(model: LoadedModel, audio: torch.Tensor, field: str, *, longest: bool = True) -> None:
-    if audio.ndim != 2 or audio.shape[0] != model.channels or not audio.is_floating_point():
-        raise SoundError(
-            "bad_sound",
-            f"{field} must be ({model.channels}, samples) of floating-point numbers; it is {tuple(audio.shape)} of {audio.dtype}.",
-            field=field,
-            value=tuple(audio.shape),
-            remedy=f"Convert it to {model.channels} channels.",
-        )
-    seconds = _seconds(model, audio)
-    if seconds < MIN_SECONDS - _ROUNDING or (longest and seconds > model.max_seconds + _ROUNDING):
-        raise SoundError(
-            "bad_sound",
-            f"{field} is {seconds:.3f} seconds long; {model.name} takes {MIN_SECONDS} to {model.max_seconds:.1f}.",
-            field=field,
-            value=seconds,
-            remedy="Cut it to a length in between, or repeat it.",
-        )
-    if not bool(audio.isfinite().all()):
-        raise SoundError(
-            "bad_sound",
-            f"{field} has samples that are not finite numbers.",
-            field=field,
-            value=None,
-            remedy="Export it again from where it is from.",
-        )
-
-
-def _seconds(model: LoadedModel, audio: torch.Tensor) -> float:
-    return audio.shape[1] / model.sample_rate
-
-
-def _noise(model: LoadedModel, settings: Sampling, frames: int, *, stream: int = 0) -> StepNoise:
-    return StepNoise(settings.seed, (1, model.latent_channels, frames), device=model.device, stream=stream)
-
-
-def _null(model: LoadedModel, schedule: Schedule, *, seconds: float) -> solver.Predict:
-    return Denoiser(model.model, schedule).under(model.null_condition(seconds=seconds))
-
-
-def _denoiser(
-    model: LoadedModel, schedule: Schedule, prompt: str, *, seconds: float, guidance: float
-) -> solver.Predict:
-    return Denoiser(model.model, schedule).under(model.condition(prompt, seconds=seconds), guidance=guidance)
-
-
-def _prompted(
-    model: LoadedModel, schedule: Schedule, prompt: str, guidance: float | None, *, seconds: float
-) -> solver.Predict:
-    if not prompt:
-        return _null(model, schedule, seconds=seconds)
-    chosen = model.default_guidance if guidance is None else guidance
-    return _denoiser(model, schedule, prompt, seconds=seconds, guidance=chosen)
-
-
-def _inversion(
-    model: LoadedModel,
-    z_o: torch.Tensor,
-    schedule: Schedule,
-    settings: FuseSettings | InvertSettings,
-    *,
-    null: solver.Predict,
-) -> Inversion:
-    noise = _noise(model, settings, z_o.shape[-1], stream=_ANCHOR_STREAM)
-    return inverting.invert(z_o, schedule, eta=settings.eta, anchor=settings.anchor, null=null, noise=noise)
-
-
-def _latent(inversion: Inversion, point: int, settings: FuseSettings | InvertSettings) -> torch.Tensor:
-    try:
-        return inversion.latent(point)
-    except ValueError as error:
-        raise SettingError(
-            f"The anchor {settings.anchor!r} has no finite latents at step {point} of this model's schedule, which holds no signal there.",
-            field="anchor",
-            value=settings.anchor,
-            remedy="Use the anchor 'clean', eta 0, or a later step.",
-        ) from error
 
 
 def _sample(

@@ -32,3 +32,14 @@ class Progress:
     def at(self, stage: str, fraction: float = 0.0) -> None:
         """Report that ``fraction``, 0 … 1, of a stage is done."""
         self._report(stage, min(1.0, (self._before[stage] + fraction * self._costs[stage]) / self._total))
+
+    def counted(self, stage: str, total: int) -> Callable[[object], None]:
+        """A function to be called ``total`` times in all in the course of a stage, with whatever it is told."""
+        calls = 0
+
+        def count(_: object) -> None:
+            nonlocal calls
+            self.at(stage, min(1.0, calls / max(total, 1)))
+            calls += 1
+
+        return count

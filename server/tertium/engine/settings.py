@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from tertium.engine.fusion import blend_to_intervention
+from tertium.engine.fusion import WINDOW, blend_to_intervention
 from tertium.engine.inversion import ANCHORS, Anchor
 from tertium.engine.schedule import Schedule
 from tertium.errors import TertiumError
@@ -11,6 +11,8 @@ from tertium.errors import TertiumError
 MAX_STEPS = 500
 MAX_SEED = 2**31 - 1
 MAX_GUIDANCE = 30.0
+MAX_COUNT = 32
+MAX_POINTS = 64
 
 
 class SettingError(TertiumError):
@@ -114,23 +116,44 @@ class InvertSettings(Sampling):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FuseSettings(Sampling):
+class PairSettings(Sampling):
+    """What the fusions of one pair have in common.
+
+    Args:
+        hold: 0 … 1, the reference's weight in the completion.
+        anchor: see :data:`tertium.engine.inversion.Anchor`.
+        prompt: leads in place of a reference sound; then ``guidance``, 0 … 30, says how far. Empty is as good as None.
+        window: noise-to-signal ratios at evenly spaced blends, as :attr:`tertium.engine.window.Window.ratios` has them.
+    """
+
+    hold: float = 0.0
+    anchor: Anchor = "clean"
+    prompt: str | None = None
+    guidance: float = 1.0
+    window: tuple[float, ...] = WINDOW
+
+    def __post_init__(self):
+        super().__post_init__()
+        _real("hold", self.hold, 0.0, 1.0)
+        _anchor(self.anchor)
+        _real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
+        if self.prompt is not None:
+            _text("prompt", self.prompt)
+        if len(self.window) < 2 or not all(math.isfinite(ratio) and ratio > 0 for ratio in self.window):
+            raise _refuse("window", self.window, "two or more ratios above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FuseSettings(PairSettings):
     """A fusion. Exactly one of ``blend`` and ``intervention`` is given.
 
     Args:
         blend: 0 (the reference) … 1 (the original).
         intervention: k, the step at which the original comes in, 0 … N.
-        hold: 0 … 1, the reference's weight in the completion.
-        anchor: see :data:`tertium.engine.inversion.Anchor`.
-        prompt: leads in place of a reference sound; then ``guidance``, 0 … 30, says how far. Empty is as good as None.
     """
 
     blend: float | None = None
     intervention: int | None = None
-    hold: float = 0.0
-    anchor: Anchor = "clean"
-    prompt: str | None = None
-    guidance: float = 1.0
 
     def __post_init__(self):
         super().__post_init__()
@@ -145,15 +168,42 @@ class FuseSettings(Sampling):
         _optional_real("blend", self.blend, 0.0, 1.0)
         if self.intervention is not None:
             _whole("intervention", self.intervention, 0, self.steps)
-        _real("hold", self.hold, 0.0, 1.0)
-        _anchor(self.anchor)
-        _real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
-        if self.prompt is not None:
-            _text("prompt", self.prompt)
 
     def intervention_on(self, schedule: Schedule) -> int | None:
         """The step at which the original comes in on a schedule of ``steps`` steps; None for never, the reference alone."""
-        return self.intervention if self.blend is None else blend_to_intervention(self.blend, schedule)
+        if self.blend is None:
+            return self.intervention
+        return blend_to_intervention(self.blend, schedule, window=self.window)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MorphSettings(PairSettings):
+    """Several fusions of one pair, from the reference's end to the original's.
+
+    Args:
+        count: how many, 2 … 32, the two ends among them.
+    """
+
+    count: int
+
+    def __post_init__(self):
+        super().__post_init__()
+        _whole("count", self.count, 2, MAX_COUNT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSettings(PairSettings):
+    """The window of a pair, to be measured.
+
+    Args:
+        points: how many interventions are tried at most, 4 … 64.
+    """
+
+    points: int = 12
+
+    def __post_init__(self):
+        super().__post_init__()
+        _whole("points", self.points, 4, MAX_POINTS)
 
 
 def _refuse(field: str, value: object, wanted: str) -> SettingError:

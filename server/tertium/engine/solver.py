@@ -111,6 +111,28 @@ def advance(
     return out
 
 
+def take(
+    x: torch.Tensor,
+    predictions: tuple[torch.Tensor, ...],
+    schedule: Schedule,
+    step: int,
+    *,
+    noise: Noise,
+    order: int = 3,
+    eta: float = 1.0,
+    form: Form = "published",
+) -> torch.Tensor:
+    """Step ``step`` with its noise: the latents at point ``step`` + 1.
+
+    Args:
+        x: the latents that are carried on.
+        predictions: data predictions at this step and before it, the latest first; the order in effect is at most their number.
+        noise: called with the step if the step adds noise.
+    """
+    weights = step_weights(schedule, step, order=order, eta=eta, known=len(predictions), form=form)
+    return advance(x, predictions, weights, noise=noise(step) if weights.noise else None)
+
+
 def sample(
     predict: Predict,
     x: torch.Tensor,
@@ -120,8 +142,8 @@ def sample(
     order: int = 3,
     eta: float = 1.0,
     start: int = 0,
+    history: tuple[torch.Tensor, ...] = (),
     form: Form = "published",
-    carry: Callable[[torch.Tensor, int], torch.Tensor] | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> torch.Tensor:
     """Sample from point ``start`` to the end of the schedule.
@@ -131,28 +153,26 @@ def sample(
         noise: called with the step, once for each step that adds noise.
         order: 1, 2 or 3; the first steps use what history there is.
         eta: 0 (ODE) … 1 (SDE).
-        form: see :data:`Form`.
         start: 0 … N; at N there is nothing left to do.
-        carry: what a step carries on instead of its latents, given (latents, step), once the data prediction has been made
-            from them. This is where an intervention happens.
+        history: data predictions of the steps before ``start``, the latest first; empty to start afresh.
+        form: see :data:`Form`.
         on_step: called with the step before it is taken; what it raises stops the sampling.
 
     Raises:
         ValueError: order, eta or start out of range.
     """
-    _check(schedule, order, eta, start)
-    predictions: tuple[torch.Tensor, ...] = ()
+    check(schedule, order, eta, start)
+    predictions = history
     for step in range(start, schedule.steps):
         if on_step is not None:
             on_step(step)
         predictions = (predict(x, step), *predictions)[:order]
-        weights = step_weights(schedule, step, order=order, eta=eta, known=len(predictions), form=form)
-        carried = x if carry is None else carry(x, step)
-        x = advance(carried, predictions, weights, noise=noise(step) if weights.noise else None)
+        x = take(x, predictions, schedule, step, noise=noise, order=order, eta=eta, form=form)
     return x
 
 
-def _check(schedule: Schedule, order: int, eta: float, start: int) -> None:
+def check(schedule: Schedule, order: int, eta: float, start: int) -> None:
+    """Refuse what no sampling can be told. Raises ValueError with the field, its value and its range."""
     if order not in (1, 2, 3):
         raise ValueError(f"order must be 1, 2 or 3; got {order}")
     if not 0.0 <= eta <= 1.0:

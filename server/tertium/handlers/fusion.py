@@ -39,6 +39,16 @@ async def fuse(house: House, request: m.Fuse, context: Context) -> None:
     await queue(house, "fuse", request, context, fuse_fields)
 
 
+@handles("morph")
+async def morph(house: House, request: m.Morph, context: Context) -> None:
+    await queue(house, "morph", request, context, morph_fields)
+
+
+@handles("window")
+async def window(house: House, request: m.Window, context: Context) -> None:
+    await queue(house, "window", request, context, window_fields)
+
+
 def generate_fields(house: House, request: m.Generate) -> dict[str, Any]:
     """Resolved fields of a generation. Raises TertiumError, as all of these do."""
     longest = longest_sound(house)
@@ -81,24 +91,41 @@ def invert_fields(house: House, request: m.Invert) -> dict[str, Any]:
 
 def fuse_fields(house: House, request: m.Fuse) -> dict[str, Any]:
     """Resolved fields of a fusion."""
+    return _pair_fields(house, request, "{original} + {reference}") | {
+        "blend": request.blend,
+        "intervention": request.intervention,
+    }
+
+
+def morph_fields(house: House, request: m.Morph) -> dict[str, Any]:
+    """Resolved fields of a morph."""
+    return _pair_fields(house, request, "{original} + {reference}, take") | {"count": request.count}
+
+
+def window_fields(house: House, request: m.Window) -> dict[str, Any]:
+    """Resolved fields of a window."""
+    return _pair_fields(house, request, "{original} + {reference}, equilibrium") | {"points": request.points}
+
+
+def _pair_fields(house: House, request: m.Fuse | m.Morph | m.Window, title: str) -> dict[str, Any]:
     original = _original(house, request.original)
     reference = None if request.reference is None else _reference(house, request.reference)
     return {
-        **_output(request, f"{original.name} + {reference.name if reference else request.prompt}"),
+        **_output(
+            request, title.format(original=original.name, reference=reference.name if reference else request.prompt)
+        ),
         **_of(original),
         "reference": reference.id if reference else None,
         "prompt": None
         if reference
         else request.prompt,  # a sound leads by itself: nothing was taught to answer to a prompt
-        "blend": request.blend,
-        "intervention": request.intervention,
         "hold": _hold(request),
         "anchor": request.anchor,
         "guidance": 1.0 if reference else request.guidance,
     }
 
 
-def _hold(request: m.Fuse) -> float:
+def _hold(request: m.Fuse | m.Morph | m.Window) -> float:
     """A sound that leads was never learned: unless something holds it, the completion lets go of it."""
     if request.hold is not None:
         return request.hold

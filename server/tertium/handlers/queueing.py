@@ -16,7 +16,7 @@ from tertium.jobs import TERMINAL, Job
 from tertium_protocol import messages as m
 from tertium_protocol.events import Answer, Payload
 
-PRIORITIES = {"fuse": 0, "vary": 1, "generate": 1, "invert": 1}
+PRIORITIES = {"fuse": 0, "vary": 1, "generate": 1, "invert": 1, "morph": 1, "window": 1}
 Resolve = Callable[[House, Any], dict[str, Any]]
 
 
@@ -35,8 +35,8 @@ async def queue(house: House, command: str, request: m.Making, context: Context,
         if known is not None:
             if known.state not in TERMINAL:
                 house.sessions.follow(known.id, context.session)
-            for event in repeated_events(known):
-                context.session.send(Answer.of(payload(house, known, event), id=context.id, command=command))
+            for said in repeated(house, known):
+                context.session.send(Answer.of(said, id=context.id, command=command))
             return
         _must_be_open(house)
         fields = await asyncio.to_thread(resolve, house, request)
@@ -73,6 +73,8 @@ def payload(house: House, job: Job, event: str) -> Payload:
         return m.Accepted(job=job.id, position=position, seed=job.fields["seed"], steps=job.fields["steps"])
     if event == "progress":
         return m.Progress(job=job.id, stage=job.stage, fraction=job.fraction, seconds_left=job.seconds_left)
+    if event == "take":
+        return m.Take(job=job.id, **job.takes[-1])
     if event == "done":
         return m.Done(job=job.id, **job.result)
     if event == "failed":
@@ -80,11 +82,14 @@ def payload(house: House, job: Job, event: str) -> Payload:
     return m.Cancelled(job=job.id, reason=job.reason)
 
 
-def repeated_events(job: Job) -> tuple[str, ...]:
+def repeated(house: House, job: Job) -> list[Payload]:
     """What a client that asks again is told."""
+    accepted = payload(house, job, "accepted")
     if job.state == "queued":
-        return ("accepted",)
-    return ("accepted", "progress" if job.state == "running" else job.state)
+        return [accepted]
+    if job.state != "running":
+        return [accepted, payload(house, job, job.state)]
+    return [accepted, *(m.Take(job=job.id, **take) for take in job.takes), payload(house, job, "progress")]
 
 
 def fingerprint(command: str, request: m.Request) -> str:
@@ -141,7 +146,7 @@ def _choose(house: House, fields: dict[str, Any], request: m.Making, priority: i
 
 
 def _unused(fields: dict[str, Any], request: m.Making) -> list[str]:
-    if isinstance(request, m.Fuse) and request.prompt is not None and fields["prompt"] is None:
+    if isinstance(request, m.Fuse | m.Morph | m.Window) and request.prompt is not None and fields["prompt"] is None:
         return ["prompt not used: a reference that is a sound leads without one"]
     return []
 

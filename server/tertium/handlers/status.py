@@ -116,6 +116,7 @@ def job_info(job: Job) -> m.JobInfo:
         created=_iso(job.created),
         finished=_iso(job.finished),
         reason=job.reason,
+        takes=tuple(job.takes) if job.state == "running" and job.takes else None,
         result=job.result,
         error=job.error,
     )

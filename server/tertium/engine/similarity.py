@@ -1,0 +1,98 @@
+"""How like two sounds are, measured in three ways that are all stated: log-mel and latent correlation, and what no mix of two sounds explains."""
+
+import math
+
+import torch
+
+BANDS = 96
+LOWEST, HIGHEST = 40.0, 16_000.0  # Hz
+WINDOW_SECONDS, HOP_SECONDS = 0.046, 0.0115
+RANGE_DB = 80.0
+
+
+def correlation(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Pearson correlation of all their numbers, -1 … 1; 0 where one of them does not vary.
+
+    Args:
+        one, other: of the same shape, such as latents (1, channels, frames).
+    """
+    a, b = (tensor.flatten().double() - tensor.double().mean() for tensor in (one, other))
+    scale = float(a.norm() * b.norm())
+    return float(a @ b) / scale if scale > 1e-12 else 0.0
+
+
+def mel_power(audio: torch.Tensor, sample_rate: int) -> torch.Tensor:
+    """Power in ``BANDS`` mel bands: (channels, bands, columns), a column every 11.5 ms.
+
+    Triangular bands evenly spaced on the mel scale of O'Shaughnessy, 2595 log10(1 + f / 700), from 40 Hz to 16 kHz or to half the rate.
+
+    Args:
+        audio: (channels, samples).
+        sample_rate: in Hz.
+    """
+    size = 2 ** round(math.log2(max(64.0, WINDOW_SECONDS * sample_rate)))
+    hop = max(1, round(HOP_SECONDS * sample_rate))
+    padded = torch.nn.functional.pad(audio.float(), (0, max(0, size - audio.shape[-1])))
+    spectrum = torch.stft(
+        padded, size, hop, window=torch.hann_window(size), center=True, pad_mode="constant", return_complex=True
+    )
+    return _triangles(size, sample_rate) @ spectrum.abs().square()
+
+
+def log_mel(power: torch.Tensor) -> torch.Tensor:
+    """Decibels of :func:`mel_power`, down to 80 below the loudest point."""
+    loudest = max(float(power.max()), 1e-20)
+    return 10.0 * torch.log10((power / loudest).clamp_min(10.0 ** (-RANGE_DB / 10)))
+
+
+def log_mel_correlation(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Correlation of two sounds' log-mel spectrograms, the mean of their channels.
+
+    Args:
+        one, other: as :func:`log_mel` gives them, of the same shape.
+    """
+    pairs = [correlation(a, b) for a, b in zip(one, other, strict=True)]
+    return sum(pairs) / len(pairs)
+
+
+def unexplained(result: torch.Tensor, original: torch.Tensor, reference: torch.Tensor) -> float:
+    """The part of a result that no mix of the two sounds explains, 0 … 1: 0 for every mix with a filter on each sound, 1 for something else altogether.
+
+    In each mel band the power over time is fitted by a * original + b * reference, a and b not negative, by least squares; what is left over counts
+    by its share of the squares. Powers and not samples, since the samples of an inverted sound have phases of their own.
+
+    Args:
+        result, original, reference: as :func:`mel_power` gives them, of the same shape.
+    """
+    x, o, r = (power.double().flatten(0, 1) for power in (result, original, reference))
+    whole = x.square().sum(-1)
+    oo, rr, mixed = o.square().sum(-1), r.square().sum(-1), (o * r).sum(-1)
+    xo, xr = (x * o).sum(-1), (x * r).sum(-1)
+    # Each sound alone, then both where that fit has no negative weight: the best of them is the constrained optimum.
+    best = torch.maximum(_explained(xo, oo), _explained(xr, rr))
+    determinant = oo * rr - mixed.square()
+    solvable = determinant > 1e-9 * oo * rr
+    safe = torch.where(solvable, determinant, torch.ones_like(determinant))
+    a, b = (xo * rr - xr * mixed) / safe, (xr * oo - xo * mixed) / safe
+    both = torch.where(solvable & (a >= 0) & (b >= 0), a * xo + b * xr, torch.zeros_like(best))
+    total = float(whole.sum())
+    return max(0.0, 1.0 - float(torch.maximum(best, both).sum()) / total) if total > 0 else 0.0
+
+
+def _explained(product: torch.Tensor, square: torch.Tensor) -> torch.Tensor:
+    """Squares that one sound alone explains; both are not negative, so its weight is not either."""
+    return torch.where(square > 0, product.square() / square.clamp_min(1e-300), torch.zeros_like(square))
+
+
+def _triangles(size: int, sample_rate: int) -> torch.Tensor:
+    """(bands, size // 2 + 1), each band's weights summing to 1 or empty."""
+    frequencies = torch.linspace(0.0, sample_rate / 2, size // 2 + 1)
+    low, high = (_mel(torch.tensor(f)) for f in (LOWEST, min(HIGHEST, sample_rate / 2)))
+    centres = torch.linspace(float(low), float(high), BANDS + 2)
+    place = (_mel(frequencies)[None] - centres[1:-1, None]) / (centres[1] - centres[0])
+    weights = (1.0 - place.abs()).clamp_min(0.0)
+    return weights / weights.sum(-1, keepdim=True).clamp_min(1e-9)
+
+
+def _mel(frequency: torch.Tensor) -> torch.Tensor:
+    return 2595.0 * torch.log10(1.0 + frequency / 700.0)

@@ -1,0 +1,190 @@
+"""The reference phase, computed once: it does not depend on the original.
+
+What a fusion at step k needs of it are the data predictions at k, k - 1 and k - 2 (the step's own and the multistep history), and, where the original
+never comes in, the latents at its end. So a trajectory keeps the data predictions, and of the states that one from which it can go on. It is computed as
+far as it is asked for and goes on from there: no fusion pays for more than it uses, and none pays twice.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import torch
+
+from tertium.engine import solver
+from tertium.engine.schedule import Schedule
+
+OnStep = Callable[[int], None]
+
+
+class Lead(Protocol):
+    """A reference phase, as a fusion sees it."""
+
+    def predictions(self, step: int, *, on_step: OnStep | None = None) -> tuple[torch.Tensor, ...]:
+        """Data predictions at ``step``, 0 … N - 1, and at those before it that the order uses, the latest first."""
+        ...
+
+    def end(self, *, on_step: OnStep | None = None) -> torch.Tensor:
+        """Latents after the last step: the reference alone."""
+        ...
+
+
+class Trajectory:
+    """The reference phase of a sampling from noise; the same tensors as sampling afresh.
+
+    Args:
+        reference: data prediction of the reference.
+        initial: standard normal noise to start from, (1, channels, frames).
+        noise: of each step, with random access.
+        order, eta: of the solver.
+    """
+
+    def __init__(
+        self,
+        reference: solver.Predict,
+        *,
+        initial: torch.Tensor,
+        schedule: Schedule,
+        noise: solver.Noise,
+        order: int = 3,
+        eta: float = 1.0,
+    ):
+        solver.check(schedule, order, eta, 0)
+        self._reference, self._schedule, self._noise = reference, schedule, noise
+        self._order, self._eta = order, eta
+        self._predictions: list[torch.Tensor] = []
+        self._state = initial * schedule.sigmas[0]
+
+    @property
+    def steps_known(self) -> int:
+        """How many steps have been taken."""
+        return len(self._predictions)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that is held, in bytes."""
+        return sum(tensor.nbytes for tensor in (self._state, *self._predictions))
+
+    def predictions(self, step: int, *, on_step: OnStep | None = None) -> tuple[torch.Tensor, ...]:
+        """See :class:`Lead`. ``on_step`` is called with each step that is not known yet, before it is taken."""
+        self._go_to(step, on_step)
+        return self._latest(step)
+
+    def end(self, *, on_step: OnStep | None = None) -> torch.Tensor:
+        """See :class:`Lead`."""
+        self._go_to(self._schedule.steps - 1, on_step)
+        return self._state
+
+    def _go_to(self, last: int, on_step: OnStep | None) -> None:
+        for step in range(self.steps_known, last + 1):
+            if on_step is not None:
+                on_step(step)
+            self._predictions.append(self._reference(self._state, step))
+            known = self._latest(step)
+            self._state = solver.take(
+                self._state, known, self._schedule, step, noise=self._noise, order=self._order, eta=self._eta
+            )
+
+    def _latest(self, step: int) -> tuple[torch.Tensor, ...]:
+        return tuple(self._predictions[step - back] for back in range(min(self._order, step + 1)))
+
+
+@dataclass(frozen=True)
+class InstantLead:
+    """The reference phase of an instant reference: whatever the latents, the prediction is ``z_r``. So there is nothing to compute.
+
+    Args:
+        z_r: latents of the reference, (1, channels, frames).
+        schedule: one that ends without noise.
+        order: of the solver.
+    """
+
+    z_r: torch.Tensor
+    schedule: Schedule
+    order: int = 3
+
+    def predictions(self, step: int, *, on_step: OnStep | None = None) -> tuple[torch.Tensor, ...]:
+        """See :class:`Lead`."""
+        return (self.z_r,) * min(self.order, step + 1)
+
+    def end(self, *, on_step: OnStep | None = None) -> torch.Tensor:
+        """See :class:`Lead`: the last step, to no noise at all, returns the data prediction."""
+        return self.z_r * self.schedule.alphas[-1]
+
+
+class Sized(Protocol):
+    """What a :class:`Memory` keeps: it knows its size, which may grow."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+T = TypeVar("T", bound=Sized)
+
+
+@dataclass(frozen=True)
+class TrajectoryKey:
+    """Everything that a reference phase depends on: equal keys have equal trajectories.
+
+    Args:
+        model: fingerprint of the weights.
+        checkpoint: digest of what was learned on top of them; None for nothing.
+        prompt: that the reference answers to.
+        guidance, order, eta, seed: of the sampling.
+        schedule: signal and noise scales at every point.
+        frames: of the latents.
+        seconds: of the original, as the model is told.
+    """
+
+    model: str
+    checkpoint: str | None
+    prompt: str
+    guidance: float
+    order: int
+    eta: float
+    seed: int
+    schedule: Schedule
+    frames: int
+    seconds: float
+
+
+class Memory:
+    """What was computed and may be of use again, at most so many bytes of it; what was used longest ago goes first.
+
+    For one thread. What is in use stays in use: it is only forgotten.
+
+    Args:
+        limit: bytes.
+    """
+
+    def __init__(self, limit: int):
+        self.limit = limit
+        self._kept: OrderedDict[Hashable, Sized] = OrderedDict()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that is held, in bytes."""
+        return sum(value.nbytes for value in self._kept.values())
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What is kept under a key; made, and kept, where nothing is."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        self._kept.move_to_end(key)
+        value = self._kept[key]
+        self.trim()
+        return value  # type: ignore[return-value]
+
+    def trim(self) -> None:
+        """Forget what was used longest ago until the rest fits: for values that have grown."""
+        held = self.nbytes
+        while self._kept and held > self.limit:
+            held -= self._kept.popitem(last=False)[1].nbytes
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()

@@ -1,0 +1,155 @@
+"""The reference phase from a cache: the same bits, fewer calls, bounded memory."""
+
+import pytest
+import torch
+
+from tertium.engine import solver
+from tertium.engine.fusion import InstantReference, fuse_latents, lead_of
+from tertium.engine.inversion import invert
+from tertium.engine.noise import StepNoise
+from tertium.engine.schedule import edm, rectified_flow
+from tertium.engine.trajectory import InstantLead, Memory, Trajectory
+from tests.conftest import GaussianDenoiser, MemorisedDenoiser, falling_power
+
+STEPS = 20
+
+
+class Counted:
+    """A data prediction that notes the steps at which it was asked."""
+
+    def __init__(self, predict):
+        self.predict, self.steps = predict, []
+
+    def __call__(self, x, step):
+        self.steps.append(step)
+        return self.predict(x, step)
+
+
+@pytest.fixture(params=[edm(STEPS), rectified_flow(STEPS)], ids=["edm", "flow"])
+def parts(request, latents):
+    """schedule, reference, null, inversion and noise of a pair."""
+    schedule = request.param
+    z_o, z_r = latents(1), latents(2)
+    reference = MemorisedDenoiser(z_r, 0.2, schedule)
+    null = GaussianDenoiser(falling_power(64), schedule)
+    return schedule, reference, null, invert(z_o, schedule), StepNoise(4, z_o.shape, dtype=torch.float64)
+
+
+def by_hand(reference, null, inversion, noise, k, *, order, eta):
+    """Both phases in one loop, every latent and prediction computed anew."""
+    schedule = inversion.schedule
+    x, predictions = noise.initial() * schedule.sigmas[0], ()
+    for step in range(schedule.steps):
+        leads = k is None or step <= k
+        predictions = ((reference if leads else null)(x, step), *predictions)[:order]
+        weights = solver.step_weights(schedule, step, order=order, eta=eta, known=len(predictions))
+        carried = inversion.latent(step) if step == k else x
+        x = solver.advance(carried, predictions, weights, noise=noise(step) if weights.noise else None)
+    return x
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
+def test_a_fusion_from_the_cache_has_the_same_bits(order, eta, parts):
+    schedule, reference, null, inversion, noise = parts
+    options = {"noise": noise, "initial": noise.initial(), "order": order, "eta": eta}
+    kept = lead_of(reference, schedule=schedule, **options)
+    # In this order one fusion goes on from where the one before left off, and one goes back.
+    for k in (3, 0, 12, 7, None, STEPS - 2, STEPS - 1, STEPS):
+        cached = fuse_latents(reference, null, inversion, intervention=k, lead=kept, **options)
+        assert torch.equal(cached, fuse_latents(reference, null, inversion, intervention=k, **options))
+        if k not in (STEPS - 1, STEPS):
+            assert torch.equal(cached, by_hand(reference, null, inversion, noise, k, order=order, eta=eta))
+
+
+def test_the_reference_is_asked_once_for_each_step(parts):
+    schedule, reference, null, inversion, noise = parts
+    reference, null = Counted(reference), Counted(null)
+    options = {"noise": noise, "initial": noise.initial()}
+    kept = lead_of(reference, schedule=schedule, **options)
+    heard = []
+    for k in (5, 5, 2, 9):
+        fuse_latents(reference, null, inversion, intervention=k, lead=kept, on_step=heard.append, **options)
+    assert reference.steps == list(range(10))
+    assert null.steps == [s for k in (5, 5, 2, 9) for s in range(k + 1, STEPS)]
+    assert heard == [*range(STEPS), *range(6, STEPS), *range(3, STEPS), *range(6, 10), *range(10, STEPS)]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_an_instant_reference_has_the_bits_of_its_sampling_and_nothing_to_compute(order, eta, parts, latents):
+    schedule, _, null, inversion, noise = parts
+    reference = InstantReference(latents(2))
+    options = {"noise": noise, "initial": noise.initial(), "order": order, "eta": eta}
+    assert isinstance(lead_of(reference, schedule=schedule, **options), InstantLead)
+    for k in (0, 1, 2, 11, None):
+        result = fuse_latents(reference, null, inversion, intervention=k, **options)
+        assert torch.equal(result, by_hand(reference, null, inversion, noise, k, order=order, eta=eta))
+
+
+def test_what_stops_the_first_fusion_leaves_the_cache_whole(parts):
+    schedule, reference, null, inversion, noise = parts
+    options = {"noise": noise, "initial": noise.initial()}
+    kept = lead_of(reference, schedule=schedule, **options)
+
+    def stop(step):
+        if step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fuse_latents(reference, null, inversion, intervention=8, lead=kept, on_step=stop, **options)
+    assert kept.steps_known == 4
+    assert torch.equal(
+        fuse_latents(reference, null, inversion, intervention=8, lead=kept, **options),
+        fuse_latents(reference, null, inversion, intervention=8, **options),
+    )
+
+
+def test_a_trajectory_knows_its_size_as_it_grows(parts):
+    schedule, reference, _, _, noise = parts
+    kept = Trajectory(reference, initial=noise.initial(), schedule=schedule, noise=noise)
+    one = noise.initial().nbytes
+    assert kept.nbytes == one
+    kept.predictions(6)
+    assert (kept.steps_known, kept.nbytes) == (7, 8 * one)
+
+
+def test_the_memory_forgets_what_was_used_longest_ago():
+    memory, made = Memory(3 * 400), []
+
+    def recall(name, size=100):
+        def make():
+            made.append(name)
+            return torch.zeros(size)
+
+        return memory.recall(name, make)
+
+    for name in "abcadb":  # d pushes b out
+        recall(name)
+    assert made == ["a", "b", "c", "d", "b"]
+    assert memory.nbytes == 1200
+    assert recall("too large", 1000).shape == (1000,)
+    assert len(memory) == 0
+    recall("a")
+    memory.clear()
+    assert memory.nbytes == 0
+
+
+def test_the_memory_counts_what_has_grown(parts):
+    schedule, reference, _, _, noise = parts
+    one = noise.initial().nbytes
+    memory = Memory(5 * one)
+    kept = memory.recall("t", lambda: Trajectory(reference, initial=noise.initial(), schedule=schedule, noise=noise))
+    kept.predictions(3)
+    memory.trim()
+    assert len(memory) == 1
+    kept.predictions(9)
+    memory.trim()
+    assert len(memory) == 0
+
+
+@pytest.mark.parametrize(("field", "value"), [("order", 4), ("eta", 1.5)])
+def test_a_setting_out_of_range_is_refused(field, value, parts):
+    schedule, reference, _, _, noise = parts
+    with pytest.raises(ValueError, match=f"{field} must .*; got {value}"):
+        Trajectory(reference, initial=noise.initial(), schedule=schedule, noise=noise, **{field: value})
