@@ -70,7 +70,7 @@ def vary(
     Raises:
         SoundError: ``original`` is not what this model takes.
     """
-    _check_sound(model, original, "original")
+    check_sound(model, original, "original")
     schedule, start = model.schedule(settings.steps), settings.start
     progress = Progress(on_progress, {"encode": ENCODE, "sample": settings.steps - start, "decode": DECODE})
     progress.at("encode")
@@ -108,7 +108,7 @@ def invert(
         SoundError: ``original`` is not what this model takes.
         SettingError: the anchor has no finite latents on this model's schedule.
     """
-    _check_sound(model, original, "original")
+    check_sound(model, original, "original")
     schedule, start = model.schedule(settings.steps), settings.reconstruct_from
     sampled = 1.0 if start is None else settings.steps - start
     progress = Progress(on_progress, {"encode": ENCODE, "sample": sampled, "decode": DECODE})
@@ -150,7 +150,7 @@ def fuse(
         SoundError: a sound is not what this model takes.
         SettingError: both or neither of ``reference`` and ``settings.prompt``, or an anchor without finite latents here.
     """
-    _check_sound(model, original, "original")
+    check_sound(model, original, "original")
     if (reference is None) == (not settings.prompt):
         raise SettingError(
             f"A fusion is led by a reference or by a prompt; it got {'neither' if reference is None else 'both'}.",
@@ -165,7 +165,7 @@ def fuse(
     if reference is None:
         predict = _denoiser(model, schedule, settings.prompt, seconds=seconds, guidance=settings.guidance)
     else:
-        _check_sound(model, reference, "reference", longest=False)
+        check_sound(model, reference, "reference", longest=False)
         predict = InstantReference(model.encode(looped(reference, original.shape[1])))
         progress.at("encode", 0.5)
     z_o = model.encode(original)
@@ -213,7 +213,16 @@ def _fusion_costs(settings: FuseSettings, step: int | None, *, instant: bool) ->
     }
 
 
-def _check_sound(model: LoadedModel, audio: torch.Tensor, field: str, *, longest: bool = True) -> None:
+def check_sound(model: LoadedModel, audio: torch.Tensor, field: str, *, longest: bool = True) -> None:
+    """Whether a sound is what the model takes: floating-point (channels, samples), finite, and of a length that it makes.
+
+    Args:
+        field: what the sound is called in errors.
+        longest: whether there is a longest; where pieces of it are used there is none.
+
+    Raises:
+        SoundError: it is not.
+    """
     if audio.ndim != 2 or audio.shape[0] != model.channels or not audio.is_floating_point():
         raise SoundError(
             "bad_sound",
