@@ -85,6 +85,7 @@ def _command(row: commands.Command) -> str:
         lines.append(
             "And the [fields of every command that makes a sound](#fields-of-every-command-that-makes-a-sound)."
         )
+    if row.kind == "queued":
         lines.append("Answers: `accepted`, `progress`, then one of `done`, `failed`, `cancelled`.")
     else:
         buffer = " With it comes one audio buffer." if row.name == "sound_audio" else ""

@@ -16,10 +16,12 @@ import numpy as np
 
 from tertium import __version__, audio, files
 from tertium.audio import Audio
+from tertium.checkpoints import Checkpoint, Checkpoints
 from tertium.errors import TertiumError
 from tertium.library import Library, Sound
 
-OnProgress = Callable[[str, float], None]
+OnProgress = Callable[..., None]
+"""(stage, fraction of the job done, 0 … 1), and by keyword what else is known: ``loss``, ``seconds_left``. What it raises stops the work."""
 PACKAGES = ("torch", "numpy", "stable-audio-tools", "k-diffusion", "soxr", "scipy")
 READ, WRITE = 0.02, 0.95  # fractions at which the computing begins and ends
 SOUND_FIELDS = ("original", "reference")
@@ -63,6 +65,14 @@ class Engine(Protocol):
         """
         ...
 
+    def under(self, checkpoint: Checkpoint, path: str) -> "Engine":
+        """This engine with what a checkpoint learned; ``path`` is its file of weights. The engine itself stays as it is."""
+        ...
+
+    def learner(self, reference: np.ndarray, fields: Mapping[str, Any]) -> Any:
+        """A :class:`tertium.teaching.Learner` of a reference: float32, (channels, frames), at the engine's rate."""
+        ...
+
     def relieve(self) -> None:
         """Give back memory that is kept for later; called after the device ran out of it."""
         ...
@@ -74,11 +84,13 @@ class Maker:
     Args:
         engine: what computes.
         library: where sounds come from and go to.
+        checkpoints: where learned references are; None where there are none.
     """
 
-    def __init__(self, engine: Engine, library: Library):
+    def __init__(self, engine: Engine, library: Library, checkpoints: Checkpoints | None = None):
         self._engine = engine
         self._library = library
+        self._checkpoints = checkpoints
 
     def make(
         self, command: str, fields: Mapping[str, Any], notes: tuple[str, ...], on_progress: OnProgress
@@ -87,7 +99,8 @@ class Maker:
 
         Args:
             command: generate, vary, invert or fuse.
-            fields: resolved: ``original`` and ``reference`` are ids of sounds, ``seed`` and ``name`` are given.
+            fields: resolved: ``original`` and ``reference`` are ids of sounds, ``seed`` and ``name`` are given; ``checkpoint`` is the name of what
+                the engine is to have learned.
             notes: what was said of the job before.
             on_progress: see :class:`Engine`; what it raises stops the work.
 
@@ -99,21 +112,22 @@ class Maker:
         given = {name: self._library.get(fields[name]) for name in SOUND_FIELDS if fields.get(name)}
         if "original" in given:
             self._must_fit(given["original"])
-        conformed = {name: self._conformed(sound) for name, sound in given.items()}
+        checkpoint, engine = self._learned(fields)
+        conformed = {name: self.conformed(sound) for name, sound in given.items()}
         said = [*notes, *_told(conformed)]
         samples = {name: sound.samples for name, sound in conformed.items()}
 
-        def computing(stage: str, fraction: float) -> None:
-            on_progress(stage, READ + fraction * (WRITE - READ))
+        def computing(stage: str, fraction: float, **facts: Any) -> None:
+            on_progress(stage, READ + fraction * (WRITE - READ), **facts)
 
-        made = self._engine.perform(command, sounds=samples, fields=fields, on_progress=computing)
+        made = engine.perform(command, sounds=samples, fields=fields, on_progress=computing)
         on_progress("writing", WRITE)
         rate, frames = self._shape(fields, given)
         result = _as_asked(Audio(made.samples, self._engine.about["sample_rate"]), sample_rate=rate, frames=frames)
         said += [*made.notes, *result.notes]
         sound = self._library.store_result(
             result.samples, rate, name=fields["name"], format=fields["format"],
-            recall=self._recall(command, fields, given, made, said),
+            recall=self._recall(command, fields, given, made, said) | _told_checkpoint(checkpoint),
         )  # fmt: skip
         return self._told_result(sound, fields, made, said, time.monotonic() - began), made.facts
 
@@ -125,7 +139,16 @@ class Maker:
                 field="original", value=original.id, remedy="Cut it, and send the piece.",
             )  # fmt: skip
 
-    def _conformed(self, sound: Sound) -> Audio:
+    def _learned(self, fields: Mapping[str, Any]) -> tuple[Checkpoint | None, Engine]:
+        """The checkpoint that a job names, and the engine that has learned it; without one, the engine."""
+        if not fields.get("checkpoint") or self._checkpoints is None:
+            return None, self._engine
+        checkpoint = self._checkpoints.get(fields["checkpoint"])
+        path = self._checkpoints.weights(checkpoint, fingerprint=self._engine.about["fingerprint"])
+        return checkpoint, self._engine.under(checkpoint, str(path))
+
+    def conformed(self, sound: Sound) -> Audio:
+        """The samples of a sound at the engine's rate and with its channels."""
         about = self._engine.about
         return audio.conform(self._library.read(sound), sample_rate=about["sample_rate"], channels=about["channels"])
 
@@ -196,6 +219,14 @@ def _as_asked(made: Audio, *, sample_rate: int, frames: int) -> Audio:
     samples = conformed.samples[:, :frames]
     missing = frames - samples.shape[1]
     return Audio(np.pad(samples, ((0, 0), (0, missing))) if missing else samples, sample_rate)
+
+
+def _told_checkpoint(checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """What a recall says of the checkpoint: enough to learn it again."""
+    if checkpoint is None:
+        return {}
+    shown = ("name", "prompt", "reference", "model", "fingerprint", "method", "rank", "steps", "settings", "created")
+    return {"checkpoint": {name: getattr(checkpoint, name) for name in shown}}
 
 
 def _told(sounds: Mapping[str, Audio]) -> list[str]:

@@ -1,5 +1,6 @@
 """The engine as the worker uses it: arrays and plain fields on this side, tensors and settings on the other."""
 
+import copy
 import gc
 import platform
 from collections.abc import Callable, Mapping
@@ -8,7 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from tertium import worker_learning
+from tertium.checkpoints import Checkpoint, CheckpointError
 from tertium.engine import hub, operations, upstream
+from tertium.engine.adapters import Residents, Weights
 from tertium.engine.fusion import blend_to_intervention
 from tertium.engine.models import NAMES, LoadedModel, load_model
 from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, VarySettings
@@ -17,6 +21,8 @@ from tertium.making import Made, OnProgress
 
 PRECISION_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 SAMPLING = ("steps", "order", "eta", "seed")
+RESIDENT_SHARE = 0.5
+"""Memory for checkpoints beside the model, as a share of what the model itself takes; 512 MiB at least."""
 
 
 def known_models() -> list[dict[str, Any]]:
@@ -33,7 +39,9 @@ class TorchEngine:
     """A :class:`tertium.making.Engine` of a loaded model."""
 
     def __init__(self, model: LoadedModel):
-        self._model = model
+        self._model = self._base = model
+        budget = max(512 * 2**20, round(model.memory_bytes * RESIDENT_SHARE))
+        self._residents = Residents(model, budget=budget)
         self.about: dict[str, Any] = {
             "name": model.name,
             "fingerprint": model.fingerprint,
@@ -59,8 +67,30 @@ class TorchEngine:
         tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
         return _COMMANDS[command](self._model, tensors, fields, on_progress)
 
+    def under(self, checkpoint: Checkpoint, path: str) -> "TorchEngine":
+        """See :class:`tertium.making.Engine`. Checkpoints that were used before are there at once, as many as fit into the memory for them."""
+
+        def load() -> Weights:
+            return worker_learning.read(path, method=checkpoint.method, rank=checkpoint.rank)
+
+        try:
+            view = self._residents.get(checkpoint.key, load)
+        except ValueError as error:
+            raise CheckpointError(
+                "conflict", f"The checkpoint '{checkpoint.name}' does not fit: {error}.", field="reference", value=checkpoint.name,
+                remedy="Delete it and learn it again.",
+            ) from error  # fmt: skip
+        engine = copy.copy(self)
+        engine._model = view
+        return engine
+
+    def learner(self, reference: np.ndarray, fields: Mapping[str, Any]) -> worker_learning.TorchLearner:
+        """See :class:`tertium.making.Engine`."""
+        return worker_learning.TorchLearner(self._base, reference, fields)
+
     def relieve(self) -> None:
-        """Give cached memory back to the device."""
+        """Give cached memory back to the device, and that of the checkpoints."""
+        self._residents.clear()
         gc.collect()
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -104,6 +134,8 @@ def _fuse(model: LoadedModel, sounds: Mapping, fields: Mapping[str, Any], on_pro
     led = 0 if "reference" in sounds else _rows(settings.guidance)
     forwards = leading * led + (settings.steps - leading) * (1 + (led if settings.hold else 0))
     reference = "none: the prompt leads" if "reference" not in sounds else "instant"
+    if fields.get("checkpoint"):
+        reference = "checkpoint"
     decided = {"intervention": step, "reference": reference, "forwards": forwards}
     return Made(audio.numpy(), {**_schedule(model, settings.steps), **decided})
 

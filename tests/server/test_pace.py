@@ -67,3 +67,8 @@ def test_the_steps_that_are_promised_fit_and_one_more_would_not():
     assert pace.steps_within(speed, fields | {"steps": 5}, {}, 100.0) == 5
     assert pace.steps_within(speed, fields, {}, 0.3) == 0  # fewer than make music
     assert pace.steps_within(speed, fields | {"steps": 2}, {}, 0.35) == 2  # unless no more were asked for
+
+
+def test_a_step_of_learning_costs_three_forwards_a_row():
+    learning = {"null_dropout": 0.3, "batch": 4, "prompt": "p", "reference": "r", "seconds": 6.0, "steps": 10}
+    assert pace.forwards_per_step(learning, {}) == 12
