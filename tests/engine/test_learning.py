@@ -110,6 +110,17 @@ def test_nothing_global_is_drawn_from(tiny_model, reference):
     assert losses(1) == losses(2)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_half_the_precision_learns_nearly_the_same_in_float32_weights(tiny_model, reference, method):
+    exact, lower = (
+        Learner(tiny_model, reference, settings(method=method, precision=precision)) for precision in ("fp32", "bf16")
+    )
+    exact.run(), lower.run()
+    assert exact.losses != lower.losses
+    assert lower.losses == pytest.approx(exact.losses, rel=0.03)
+    assert {tensor.dtype for tensor in lower.weights().tensors.values()} == {torch.float32}
+
+
 def test_checkpointed_gradients_are_the_same(tiny_model, reference):
     plain, checkpointed = (Learner(tiny_model, reference, settings(checkpointing=given)) for given in (False, True))
     assert [plain.take_step() for _ in range(3)] == pytest.approx(
@@ -169,6 +180,7 @@ def test_the_rate_rises_stays_and_falls():
         ("steps", 0, "steps must be a whole number from 1 to 100000; it is 0."),
         ("rank", 0, "rank must be a whole number from 1 to 256; it is 0."),
         ("rate", 1.0, "rate must be a number from 1e-07 to 0.1; it is 1.0."),
+        ("precision", "fp16", "precision must be one of auto, fp32, bf16; it is 'fp16'."),
         ("null_dropout", 1.5, "null_dropout must be a number from 0 to 1; it is 1.5."),
     ],
 )

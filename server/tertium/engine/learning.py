@@ -70,12 +70,11 @@ class Learner:
         self._latents = model.encode(audio)
         self._frames = min(model.frames(round(self.seconds * model.sample_rate)), self._latents.shape[-1])
         self._generator = torch.Generator().manual_seed(settings.seed)
-        self._autocast = None
+        self._kept_in, self._lower = model.dtype, _lower_precision(model, settings)
         if settings.method == "lora":
             self.model = adapters.lora_view(model, rank=settings.rank, generator=self._generator)
         else:
             self.model = adapters.full_view(model)
-            self._autocast = model.dtype if model.dtype != torch.float32 else None
         self._parameters = adapters.learned(self.model, settings.method)
         for parameter in self._parameters.values():
             parameter.requires_grad_(True)
@@ -123,7 +122,7 @@ class Learner:
 
     def weights(self) -> adapters.Weights:
         """What was learned so far, copied to the CPU; full weights in the precision of the base."""
-        dtype = self._autocast or torch.float32
+        dtype = torch.float32 if self.settings.method == "lora" else self._kept_in
         tensors = {
             name: parameter.detach().to("cpu", dtype, copy=True).contiguous()
             for name, parameter in self._parameters.items()
@@ -171,7 +170,7 @@ class Learner:
         dropped = torch.rand(rows, generator=self._generator) < self.settings.null_dropout
         alpha, sigma = alpha.to(device)[:, None, None], sigma.to(device)[:, None, None]
         target = alpha * noise - sigma * latents if self.model.objective == "v" else noise - latents
-        with torch.autocast(device.type, self._autocast, enabled=self._autocast is not None):
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._lower):
             output = self._network(
                 alpha * latents + sigma * noise, times.to(device), self._conditioning(dropped.to(device))
             )
@@ -236,6 +235,19 @@ def _taught(model: LoadedModel, reference: torch.Tensor, settings: LearnSettings
         )  # fmt: skip
     samples = round(seconds * model.sample_rate)
     return seconds, looped(reference, samples) if reference.shape[1] < samples else reference
+
+
+def _lower_precision(model: LoadedModel, settings: LearnSettings) -> bool:
+    """Whether the network's products are taken in bfloat16."""
+    if settings.precision != "auto":
+        return settings.precision == "bf16"
+    return model.dtype == torch.bfloat16 or (model.device.type == "cpu" and multiplies_bfloat16())
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions for it; others emulate them."""
+    features = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, feature, lambda: False)() for feature in features)
 
 
 def _check_precision(model: LoadedModel) -> None:

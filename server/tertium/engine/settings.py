@@ -174,6 +174,8 @@ class LearnSettings:
         null_dropout: 0 … 1, the share of rows that learn under the null prompt. It draws the null model to the reference.
         seed: 0 … 2^31 - 1.
         checkpointing: compute activations twice and keep few of them, for large models and long sounds.
+        precision: of the products in the network: ``fp32``, ``bf16``, or ``auto``: bf16 where the processor multiplies it, in about half the time.
+            Weights that learn, and what the optimiser keeps, are float32 always.
 
     Raises:
         SettingError: a field out of its range.
@@ -189,6 +191,7 @@ class LearnSettings:
     null_dropout: float = 0.3
     seed: int = 0
     checkpointing: bool = False
+    precision: str = "auto"
 
     def __post_init__(self):
         _text("prompt", self.prompt)
@@ -203,6 +206,8 @@ class LearnSettings:
         _optional_real("rate", self.rate, 1e-7, 0.1)
         _real("null_dropout", self.null_dropout, 0.0, 1.0)
         _whole("seed", self.seed, 0, MAX_SEED)
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise _refuse("precision", self.precision, "one of auto, fp32, bf16")
 
     @property
     def peak_rate(self) -> float:

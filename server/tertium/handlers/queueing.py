@@ -70,7 +70,8 @@ def payload(house: House, job: Job, event: str) -> Payload:
     """What an event of a job says."""
     if event == "accepted":
         position = house.jobs.waiting.index(job) if job in house.jobs.waiting else 0
-        position += house.jobs.running not in (None, job)
+        running = house.jobs.running
+        position += running not in (None, job) and not _makes_room(running, job.priority)
         return m.Accepted(job=job.id, position=position, seed=job.fields["seed"], steps=job.fields["steps"])
     if event == "progress":
         return m.Progress(
