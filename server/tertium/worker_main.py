@@ -213,7 +213,7 @@ def told(error: Exception) -> dict[str, Any]:
         value = error.value if isinstance(error.value, int | float | str | None) else str(error.value)
         return {
             "code": error.code,
-            "message": error.message,
+            "message": " ".join([error.message, *getattr(error, "__notes__", ())]),
             "field": error.field,
             "value": value,
             "remedy": error.remedy,
