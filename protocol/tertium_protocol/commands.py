@@ -80,6 +80,17 @@ _TABLE = (
     Command(
         "checkpoints", "Lists the learned references.", asked.Checkpoints, said.CheckpointsReply, items="checkpoints"
     ),
+    Command("import_checkpoint", "Takes in an exported checkpoint.", asked.ImportCheckpoint, said.CheckpointInfo),
+    Command("export_checkpoint", "Writes a checkpoint as one file.", asked.ExportCheckpoint, said.CheckpointInfo),
+    Command("rename_checkpoint", "Gives a checkpoint another name.", asked.RenameCheckpoint, said.CheckpointInfo),
+    Command("delete_checkpoint", "Deletes a checkpoint for good.", asked.DeleteCheckpoint, said.CheckpointInfo),
+    Command(
+        "learn",
+        "Learns a reference under a prompt, and keeps it as a checkpoint; whatever else is asked for goes first.",
+        asked.Learn,
+        Done,
+        kind="queued",
+    ),
     Command("generate", "Makes a sound from a prompt alone.", asked.Generate, Done, kind="queued"),
     Command("vary", "Makes a variation of a sound.", asked.Vary, Done, kind="queued"),
     Command("invert", "Inverts a sound and reconstructs it from one of its steps.", asked.Invert, Done, kind="queued"),

@@ -85,6 +85,7 @@ def _command(row: commands.Command) -> str:
         lines.append(
             "And the [fields of every command that makes a sound](#fields-of-every-command-that-makes-a-sound)."
         )
+    if row.kind == "queued":
         takes = "`take` for each take, " if row.name == "morph" else ""
         lines.append(f"Answers: `accepted`, `progress`, {takes}then one of `done`, `failed`, `cancelled`.")
     else:

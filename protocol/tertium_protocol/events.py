@@ -78,6 +78,7 @@ class Progress(Payload):
     stage: Annotated[str, about("what is being done, a word or two")]
     fraction: Annotated[float, about("how much of the job is done, 0 … 1, never falling")]
     seconds_left: Annotated[float | None, about("estimate of the time that is left", "s")] = None
+    loss: Annotated[float | None, about("learn: of the last step")] = None
 
 
 class TakeInfo(Payload):
@@ -133,6 +134,8 @@ class Result(Payload):
     steps: Annotated[int | None, about("steps taken")] = None
     intervention: Annotated[int | None, about("step at which the original entered; absent for none")] = None
     model: Annotated[str | None, about("model used")] = None
+    checkpoint: Annotated[str | None, about("learn: name of the checkpoint, to be given as a reference")] = None
+    loss: Annotated[float | None, about("learn: of the last step")] = None
     latents: Annotated[str | None, about("invert: path of the latents, safetensors")] = None
     takes: Annotated[
         tuple[TakeInfo, ...] | None, about("morph: all takes, in order; the sound is the take in the middle")

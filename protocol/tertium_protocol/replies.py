@@ -105,7 +105,18 @@ class CheckpointInfo(Payload):
     name: Annotated[str, about("name")]
     model: Annotated[str | None, about("model that it belongs to")] = None
     prompt: Annotated[str | None, about("text that its reference answers to")] = None
-    path: Annotated[str | None, about("absolute path")] = None
+    path: Annotated[str | None, about("absolute path of its folder, or of the file just exported")] = None
+    reference: Annotated[str | None, about("id of the sound that was learned")] = None
+    method: Annotated[str | None, about("lora or full")] = None
+    rank: Annotated[int | None, about("rank of a LoRA")] = None
+    steps: Annotated[int | None, about("steps of the optimiser that it took")] = None
+    loss: Annotated[float | None, about("of the last step")] = None
+    seconds: Annotated[float | None, about("length that was learned at a time", "s")] = None
+    bytes: Annotated[int | None, about("size on disk", "bytes")] = None
+    created: Annotated[str | None, about("when it was learned, ISO 8601, UTC")] = None
+    usable: Annotated[
+        bool | None, about("whether it was learned on the model that is loaded; absent while loading")
+    ] = None
 
 
 class CheckpointsReply(Payload):

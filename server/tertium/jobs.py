@@ -17,6 +17,7 @@ from tertium.errors import TertiumError
 from tertium.journal import COLUMNS, KEPT, Journal
 
 TERMINAL = frozenset({"done", "failed", "cancelled"})
+PAUSABLE = ("learn",)
 PROGRESS_INTERVAL = 0.05
 """Seconds between two progress events of a job, at least: twenty a second."""
 
@@ -58,6 +59,7 @@ class Job:
     attempts: int = 0
     cancelling: str | None = None
     takes: list[dict[str, Any]] = field(default_factory=list)
+    loss: float | None = None
     told: float = field(default=0.0, repr=False)
 
     def row(self) -> dict[str, Any]:
@@ -185,11 +187,27 @@ class Jobs:
         self._arrived.set()
         await self._write(job, state="queued")
 
-    def progress(self, job: Job, stage: str, fraction: float, seconds_left: float | None) -> None:
+    async def pause(self, job: Job) -> None:
+        """Queue a running job again that has made room: behind those that go before it, ahead of its equals. Clients hear of it."""
+        if job.cancelling:
+            await self._end(job, "cancelled", reason=job.cancelling)
+            return
+        job.stage, job.seconds_left = "paused", None
+        self._tell(job, "progress")
+        job.state, job.attempts = "queued", job.attempts - 1
+        self.running = None
+        place = next((i for i, other in enumerate(self._queue) if other.priority >= job.priority), len(self._queue))
+        self._queue.insert(place, job)
+        self._arrived.set()
+        await self._write(job, state="queued")
+
+    def progress(
+        self, job: Job, stage: str, fraction: float, seconds_left: float | None, *, loss: float | None = None
+    ) -> None:
         """Note how far a running job is. The fraction never falls, and clients hear of it at most twenty times a second."""
         if job.state != "running":
             return
-        job.stage, job.seconds_left = stage, seconds_left
+        job.stage, job.seconds_left, job.loss = stage, seconds_left, loss
         job.fraction = max(job.fraction, min(fraction, 1.0))
         now = time.monotonic()
         if now - job.told >= PROGRESS_INTERVAL:

@@ -17,11 +17,13 @@ import numpy as np
 
 from tertium import __version__, audio, files
 from tertium.audio import Audio
+from tertium.checkpoints import Checkpoint, Checkpoints
 from tertium.errors import TertiumError
 from tertium.library import Library, Sound
 from tertium.windows import Windows
 
-OnProgress = Callable[[str, float], None]
+OnProgress = Callable[..., None]
+"""(stage, fraction of the job done, 0 … 1), and by keyword what else is known: ``loss``, ``seconds_left``. What it raises stops the work."""
 OnTake = Callable[[dict[str, Any]], None]
 LONGEST_NAME = 90  # of a take, before its number
 PACKAGES = ("torch", "numpy", "stable-audio-tools", "k-diffusion", "soxr", "scipy")
@@ -76,6 +78,14 @@ class Engine(Protocol):
         """Carry out morph: its takes as they are ready, each with ``index`` and ``blend`` among its facts. Arguments as for ``perform``."""
         ...
 
+    def under(self, checkpoint: Checkpoint, path: str) -> "Engine":
+        """This engine with what a checkpoint learned; ``path`` is its file of weights. The engine itself stays as it is."""
+        ...
+
+    def learner(self, reference: np.ndarray, fields: Mapping[str, Any]) -> Any:
+        """A :class:`tertium.teaching.Learner` of a reference: float32, (channels, frames), at the engine's rate."""
+        ...
+
     def relieve(self) -> None:
         """Give back memory that is kept for later; called after the device ran out of it."""
         ...
@@ -88,12 +98,14 @@ class Maker:
         engine: what computes.
         library: where sounds come from and go to.
         windows: where measured windows are kept.
+        checkpoints: where learned references are; None where there are none.
     """
 
-    def __init__(self, engine: Engine, library: Library, windows: Windows):
+    def __init__(self, engine: Engine, library: Library, windows: Windows, checkpoints: Checkpoints | None = None):
         self._engine = engine
         self._library = library
         self._windows = windows
+        self._checkpoints = checkpoints
 
     def make(
         self,
@@ -107,7 +119,8 @@ class Maker:
 
         Args:
             command: generate, vary, invert, fuse, morph or window.
-            fields: resolved: ``original`` and ``reference`` are ids of sounds, ``seed`` and ``name`` are given.
+            fields: resolved: ``original`` and ``reference`` are ids of sounds, ``seed`` and ``name`` are given; ``checkpoint`` is the name of what
+                the engine is to have learned.
             notes: what was said of the job before.
             on_progress: see :class:`Engine`; what it raises stops the work.
             on_take: called with the fields of the protocol's take, as each take of a morph is in the library.
@@ -120,30 +133,33 @@ class Maker:
         given = {name: self._library.get(fields[name]) for name in SOUND_FIELDS if fields.get(name)}
         if "original" in given:
             self._must_fit(given["original"])
-        conformed = {name: self._conformed(sound) for name, sound in given.items()}
+        checkpoint, engine = self._learned(fields)
+        conformed = {name: self.conformed(sound) for name, sound in given.items()}
         said = [*notes, *_told(conformed)]
         samples = {name: sound.samples for name, sound in conformed.items()}
 
-        def computing(stage: str, fraction: float) -> None:
-            on_progress(stage, READ + fraction * (WRITE - READ))
+        def computing(stage: str, fraction: float, **facts: Any) -> None:
+            on_progress(stage, READ + fraction * (WRITE - READ), **facts)
 
-        known, more = self._calibrated(command, fields)
-        task = _Task(command, {**fields, **known}, given, [*said, *more], began)
+        known, more = self._calibrated(command, fields, checkpoint)
+        task = _Task(command, {**fields, **known}, given, [*said, *more], began, engine, checkpoint)
         if command == "morph":
             return self._morph(task, samples, computing, on_take)
-        made = self._engine.perform(command, sounds=samples, fields=task.fields, on_progress=computing)
+        made = engine.perform(command, sounds=samples, fields=task.fields, on_progress=computing)
         on_progress("writing", WRITE)
         result = self._stored(task, made, name=fields["name"])
         if command == "window":
             result["window"] = self._kept(task, made.facts["window"])
         return result, made.facts
 
-    def _calibrated(self, command: str, fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    def _calibrated(
+        self, command: str, fields: Mapping[str, Any], checkpoint: Checkpoint | None
+    ) -> tuple[dict[str, Any], list[str]]:
         """What the pair's measured window adds to the fields, and what there is to say of it."""
         turned = command == "morph" or (command == "fuse" and 0 < (fields.get("blend") or 0) < 1)
         if not turned and command != "window":
             return {}, []
-        found = self._windows.find(fields, self._engine.about["fingerprint"])
+        found = self._windows.find(fields, self._model(checkpoint))
         if found is None:
             return {}, []
         if turned:
@@ -158,7 +174,7 @@ class Maker:
         """Store the takes as they come. The result is the take in the middle, with all of them listed."""
         count = task.fields["count"]
         results, facts = {}, {}
-        for made in self._engine.takes(sounds=samples, fields=task.fields, on_progress=on_progress):
+        for made in task.engine.takes(sounds=samples, fields=task.fields, on_progress=on_progress):
             index = made.facts["index"]
             name = f"{task.fields['name'][:LONGEST_NAME]} {index}"
             result = self._stored(task, made, name=name) | {"index": index, "blend": made.facts["blend"]}
@@ -179,7 +195,7 @@ class Maker:
         if "measured" in task.fields:
             return dict(window)
         window = {**window, "asked": task.fields["points"]}
-        return {**window, "path": self._windows.keep(task.fields, self._engine.about["fingerprint"], window)}
+        return {**window, "path": self._windows.keep(task.fields, self._model(task.checkpoint), window)}
 
     def _stored(self, task: "_Task", made: Made, *, name: str) -> dict[str, Any]:
         """Put what was made into the library; returns the fields of the protocol's result."""
@@ -188,7 +204,7 @@ class Maker:
         notes = [*task.notes, *made.notes, *result.notes]
         sound = self._library.store_result(
             result.samples, rate, name=name, format=task.fields["format"],
-            recall=self._recall(task.command, task.fields, task.given, made, notes),
+            recall=self._recall(task.command, task.fields, task.given, made, notes) | _told_checkpoint(task.checkpoint),
         )  # fmt: skip
         return self._told_result(sound, task.fields, made, notes, time.monotonic() - task.began)
 
@@ -200,7 +216,21 @@ class Maker:
                 field="original", value=original.id, remedy="Cut it, and send the piece.",
             )  # fmt: skip
 
-    def _conformed(self, sound: Sound) -> Audio:
+    def _learned(self, fields: Mapping[str, Any]) -> tuple[Checkpoint | None, Engine]:
+        """The checkpoint that a job names, and the engine that has learned it; without one, the engine."""
+        if not fields.get("checkpoint") or self._checkpoints is None:
+            return None, self._engine
+        checkpoint = self._checkpoints.get(fields["checkpoint"])
+        path = self._checkpoints.weights(checkpoint, fingerprint=self._engine.about["fingerprint"])
+        return checkpoint, self._engine.under(checkpoint, str(path))
+
+    def _model(self, checkpoint: Checkpoint | None) -> str:
+        """What a window was measured on: the model, and what it had learned."""
+        fingerprint = self._engine.about["fingerprint"]
+        return fingerprint if checkpoint is None else " ".join([fingerprint, *checkpoint.key])
+
+    def conformed(self, sound: Sound) -> Audio:
+        """The samples of a sound at the engine's rate and with its channels."""
         about = self._engine.about
         return audio.conform(self._library.read(sound), sample_rate=about["sample_rate"], channels=about["channels"])
 
@@ -265,6 +295,8 @@ class _Task:
     given: Mapping[str, Sound]
     notes: list[str]
     began: float
+    engine: Engine
+    checkpoint: Checkpoint | None
 
 
 def _alike(takes: list[dict[str, Any]]) -> list[str]:
@@ -292,6 +324,14 @@ def _as_asked(made: Audio, *, sample_rate: int, frames: int) -> Audio:
     samples = conformed.samples[:, :frames]
     missing = frames - samples.shape[1]
     return Audio(np.pad(samples, ((0, 0), (0, missing))) if missing else samples, sample_rate)
+
+
+def _told_checkpoint(checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """What a recall says of the checkpoint: enough to learn it again."""
+    if checkpoint is None:
+        return {}
+    shown = ("name", "prompt", "reference", "model", "fingerprint", "method", "rank", "steps", "settings", "created")
+    return {"checkpoint": {name: getattr(checkpoint, name) for name in shown}}
 
 
 def _told(sounds: Mapping[str, Audio]) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from tertium import logs
-from tertium.jobs import Job, Jobs
+from tertium.jobs import PAUSABLE, Job, Jobs
 from tertium.pace import Pace
 from tertium.worker_process import Process
 
@@ -43,6 +43,7 @@ class Worker:
         self.problem: dict[str, Any] | None = None
         self.pace: Pace | None = None
         jobs.on_cancel(self._interrupt)
+        jobs.on_event(self._make_room)
 
     async def run(self) -> None:
         """Supervise, until cancelled."""
@@ -153,11 +154,16 @@ class Worker:
             if message.get("job") != job.id:
                 continue
             if message["say"] == "progress":
-                self._jobs.progress(job, message["stage"], message["fraction"], message["seconds_left"])
+                self._jobs.progress(
+                    job, message["stage"], message["fraction"], message["seconds_left"], loss=message.get("loss")
+                )
                 continue
             if message["say"] == "take":
                 self._jobs.take(job, message["take"])
                 continue
+            if message["say"] == "paused":
+                await self._jobs.pause(job)
+                return True
             self.pace = Pace(**message["pace"]) if message.get("pace") else self.pace
             await self._finish(job, message)
             return True
@@ -167,7 +173,7 @@ class Worker:
         if message["say"] == "done":
             await self._jobs.done(job, message["result"] | {"notes": [*message["result"]["notes"], *_lateness(job)]})
         elif message["say"] == "cancelled":
-            await self._jobs.cancelled(job, job.cancelling or "Cancelled.")
+            await self._jobs.cancelled(job, " ".join([job.cancelling or "Cancelled.", *message.get("notes", ())]))
         else:
             await self._jobs.failed(job, message["error"])
 
@@ -186,14 +192,28 @@ class Worker:
             }
             await self._jobs.failed(job, error)
 
+    def _make_room(self, job: Job, event: str) -> None:
+        """A new job that goes before the learning under way pauses it; a learning that was cancelled while it was paused is let go."""
+        running = self._jobs.running
+        pausing = running is not None and running.command in PAUSABLE and job.priority < running.priority
+        if event == "accepted" and pausing:
+            self._say({"do": "pause", "job": running.id})
+        elif event == "cancelled" and job.command in PAUSABLE and job.started is not None:
+            self._say({"do": "forget", "job": job.id})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        """Tell the child something, soon."""
+        if self._process is not None:
+            saying = asyncio.ensure_future(self._process.say(message))
+            self._sayings.add(saying)
+            saying.add_done_callback(self._sayings.discard)
+
     def _interrupt(self, job: Job) -> None:
         """Tell the child to stop a job; kill it when it does not within the grace."""
         process = self._process
         if process is None:
             return
-        saying = asyncio.ensure_future(process.say({"do": "cancel", "job": job.id}))
-        self._sayings.add(saying)
-        saying.add_done_callback(self._sayings.discard)
+        self._say({"do": "cancel", "job": job.id})
 
         def insist() -> None:
             if job.state == "running" and self._jobs.running is job:

@@ -1,5 +1,6 @@
 """The engine as the worker uses it: arrays and plain fields on this side, tensors and settings on the other."""
 
+import copy
 import gc
 import platform
 from collections.abc import Callable, Iterator, Mapping
@@ -9,8 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from tertium import worker_learning
+from tertium.checkpoints import Checkpoint, CheckpointError
 from tertium.engine import hub, operations, upstream
 from tertium.engine import window as windows
+from tertium.engine.adapters import Residents, Weights
 from tertium.engine.fusion import blend_to_intervention
 from tertium.engine.models import NAMES, LoadedModel, load_model
 from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, MorphSettings, VarySettings
@@ -22,6 +26,8 @@ from tertium.making import Made, OnProgress
 PRECISION_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 SAMPLING = ("steps", "order", "eta", "seed")
 REMEMBERED = 256 << 20  # bytes of encoded sounds and reference phases that are kept for the next fusion
+RESIDENT_SHARE = 0.5
+"""Memory for checkpoints beside the model, as a share of what the model itself takes; 512 MiB at least."""
 
 
 def known_models() -> list[dict[str, Any]]:
@@ -38,8 +44,10 @@ class TorchEngine:
     """A :class:`tertium.making.Engine` of a loaded model."""
 
     def __init__(self, model: LoadedModel):
-        self._model = model
+        self._model = self._base = model
         self._memory = Memory(REMEMBERED)
+        budget = max(512 * 2**20, round(model.memory_bytes * RESIDENT_SHARE))
+        self._residents = Residents(model, budget=budget)
         self.about: dict[str, Any] = {
             "name": model.name,
             "fingerprint": model.fingerprint,
@@ -74,14 +82,38 @@ class TorchEngine:
         morph = operations.morph(
             self._model, tensors["original"], tensors.get("reference"), settings, memory=self._memory, on_progress=on_progress
         )  # fmt: skip
-        shared = {**_schedule(self._model, settings.steps), "reference": _leads(sounds)}
+        leads = "checkpoint" if fields.get("checkpoint") else _leads(sounds)
+        shared = {**_schedule(self._model, settings.steps), "reference": leads}
         for take in morph:
             decided = {"index": take.index, "blend": take.blend, "intervention": take.intervention}
             yield Made(take.audio.numpy(), {**shared, **decided})
 
+    def under(self, checkpoint: Checkpoint, path: str) -> "TorchEngine":
+        """See :class:`tertium.making.Engine`. Checkpoints that were used before are there at once, as many as fit into the memory for them."""
+
+        def load() -> Weights:
+            return worker_learning.read(path, method=checkpoint.method, rank=checkpoint.rank)
+
+        try:
+            view = self._residents.get(checkpoint.key, load)
+        except ValueError as error:
+            raise CheckpointError(
+                "conflict", f"The checkpoint '{checkpoint.name}' does not fit: {error}.", field="reference", value=checkpoint.name,
+                remedy="Delete it and learn it again.",
+            ) from error  # fmt: skip
+        view.checkpoint = " ".join(checkpoint.key)
+        engine = copy.copy(self)
+        engine._model = view
+        return engine
+
+    def learner(self, reference: np.ndarray, fields: Mapping[str, Any]) -> worker_learning.TorchLearner:
+        """See :class:`tertium.making.Engine`."""
+        return worker_learning.TorchLearner(self._base, reference, fields)
+
     def relieve(self) -> None:
-        """Forget what was kept for later, and give cached memory back to the device."""
+        """Forget what was kept for later, give cached memory back to the device, and that of the checkpoints."""
         self._memory.clear()
+        self._residents.clear()
         gc.collect()
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -137,7 +169,8 @@ def _fuse(
     forwards = leading * led + (settings.steps - leading) * (1 + (led if settings.hold else 0))
     # A reference phase may have come from the memory: then this took fewer, and says nothing of the pace.
     counted = "forwards_at_most" if led else "forwards"
-    decided = {"intervention": step, "reference": _leads(sounds), counted: forwards}
+    leads = "checkpoint" if fields.get("checkpoint") else _leads(sounds)
+    decided = {"intervention": step, "reference": leads, counted: forwards}
     return Made(audio.numpy(), {**_schedule(model, settings.steps), **decided})
 
 

@@ -17,16 +17,18 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+from tertium.checkpoints import Checkpoints
 from tertium.errors import TertiumError
 from tertium.files import DISK_FULL
 from tertium.library import Library
-from tertium.making import Maker
+from tertium.making import Engine, Maker
 from tertium.pace import Pace, estimate, measured
+from tertium.teaching import Paused, Teacher
 from tertium.windows import Windows
 
 SAY_INTERVAL = 0.02  # seconds between two reports of progress
@@ -45,6 +47,7 @@ class Inbox:
     def __init__(self, stream: TextIO):
         self.commands: queue.Queue[dict[str, Any]] = queue.Queue()
         self.cancelled: set[str] = set()
+        self.paused: set[str] = set()
         self._stream = stream
         threading.Thread(target=self._read, daemon=True, name="inbox").start()
 
@@ -53,6 +56,8 @@ class Inbox:
             message = json.loads(line)
             if message["do"] == "cancel":
                 self.cancelled.add(message["job"])
+            elif message["do"] == "pause":
+                self.paused.add(message["job"])
             else:
                 self.commands.put(message)
         os._exit(0)  # the daemon has gone: nobody waits for what is being computed
@@ -73,13 +78,20 @@ class Report:
         self._began = time.monotonic()
         self._said, self._stage = 0.0, ""
 
-    def __call__(self, stage: str, fraction: float) -> None:
+    def __call__(
+        self, stage: str, fraction: float, *, loss: float | None = None, seconds_left: float | None = None
+    ) -> None:
         if self._job in self._inbox.cancelled:
             raise Stopped
         now = time.monotonic()
         if now - self._said >= SAY_INTERVAL or stage != self._stage:
             self._said, self._stage = now, stage
-            self._say("progress", job=self._job, stage=stage, fraction=fraction, seconds_left=self._left(fraction))
+            left = self._left(fraction) if seconds_left is None else seconds_left
+            self._say("progress", job=self._job, stage=stage, fraction=fraction, seconds_left=left, loss=loss)
+
+    def is_paused(self) -> bool:
+        """Whether the job is to make room for another."""
+        return self._job in self._inbox.paused
 
     def _left(self, fraction: float) -> float | None:
         """Seconds left: what was expected counts at first, and how it really goes the more, the more is done."""
@@ -106,7 +118,7 @@ class Child:
         self._say("models", models=module.known_models())
         try:
             engine = module.load(options["model"], device=options["device"], precision=options["precision"])
-            self._maker = Maker(engine, Library(options["home"]), Windows(Path(options["home"]) / "cache"))
+            self._put_together(engine, Path(options["home"]))
             self._engine = engine
             self._pace = calibrated(engine)
         except Exception as error:
@@ -116,20 +128,25 @@ class Child:
         while True:
             self._do(self._inbox.commands.get())
 
+    def _put_together(self, engine: Engine, home: Path) -> None:
+        library, checkpoints = Library(home), Checkpoints(home / "checkpoints")
+        checkpoints.clean()
+        self._maker = Maker(engine, library, Windows(home / "cache"), checkpoints)
+        self._teacher = Teacher(engine, library, checkpoints, self._maker)
+
     def _do(self, message: dict[str, Any]) -> None:
+        if message["do"] == "forget":
+            self._forget(message["job"])
+            return
         job, fields = message["job"], message["fields"]
         expected = estimate(self._pace, fields, self._engine.about) if self._pace else None
         report = Report(self._say, self._inbox, job, expected)
         try:
-            result, facts = self._maker.make(
-                message["command"],
-                fields,
-                tuple(message["notes"]),
-                report,
-                lambda take: self._say("take", job=job, take=take),
-            )
-        except Stopped:
-            self._say("cancelled", job=job)
+            result, facts = self._made(message, report)
+        except Paused:
+            self._say("paused", job=job)
+        except Stopped as stop:
+            self._say("cancelled", job=job, notes=getattr(stop, "__notes__", []))
         except Exception as error:
             self._say("failed", job=job, error=self._told(error))
             del error
@@ -140,6 +157,23 @@ class Child:
                 self._pace = self._pace.corrected(fields["seconds"], facts["forwards"], result["elapsed"])
             self._say("done", job=job, result=result, pace=asdict(self._pace) if self._pace else None)
         self._inbox.cancelled.discard(job)
+        self._inbox.paused.discard(job)
+
+    def _made(self, message: dict[str, Any], report: Report) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        fields, notes = message["fields"], tuple(message["notes"])
+        if message["command"] == "learn":
+            return self._teacher.learn(message["job"], fields, notes, report, report.is_paused), {}
+        job = message["job"]
+        return self._maker.make(
+            message["command"], fields, notes, report, lambda take: self._say("take", job=job, take=take)
+        )
+
+    def _forget(self, job: str) -> None:
+        try:
+            self._teacher.forget(job)
+        except Exception as error:  # it was cancelled: nobody waits for an answer, but the log shall have it
+            self._told(error)
+            traceback.print_exception(error)
 
     def _told(self, error: Exception) -> dict[str, Any]:
         described = told(error)
@@ -183,7 +217,7 @@ def told(error: Exception) -> dict[str, Any]:
         value = error.value if isinstance(error.value, int | float | str | None) else str(error.value)
         return {
             "code": error.code,
-            "message": error.message,
+            "message": " ".join([error.message, *getattr(error, "__notes__", ())]),
             "field": error.field,
             "value": value,
             "remedy": error.remedy,

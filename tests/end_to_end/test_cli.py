@@ -115,6 +115,27 @@ def test_invert_keeps_latents_and_reconstructs(ask, folder, tmp_path):
     assert done["latents_output"] == str(tmp_path / "z.safetensors")
 
 
+def test_a_reference_is_learned_kept_and_fused_with(ask, call, folder, tmp_path):
+    quick = ("--prompt", "a high tone", "--steps", "3", "--batch", "1", "--rank", "2", "--seed", "1")
+    learned = ask("learn", folder / "high.wav", "--name", "high", *quick, "-o", tmp_path / "heard.wav")
+    assert (learned["checkpoint"], learned["steps"]) == ("high", 3)
+    assert soundfile.info(tmp_path / "heard.wav").frames == learned["frames"]
+    assert ask("fuse", folder / "low.wav", "high", *QUICK)["steps"] == 6
+    status, out, err = call("checkpoints")
+    assert (status, err) == (0, "")
+    assert "high: 'a high tone'\n  LoRA of rank 2 on pocket, 3 steps, 0.70 s, " in out
+    path = tmp_path / "high.safetensors"
+    assert call("checkpoints", "export", "high", path)[:2] == (0, f"{path}\n")
+    assert call("checkpoints", "import", path, "--name", "again")[:2] == (0, "Imported as again.\n")
+    assert call("checkpoints", "rename", "again", "twice")[:2] == (0, "Renamed to twice.\n")
+    assert [one["name"] for one in ask("checkpoints")["checkpoints"]] == ["high", "twice"]
+    assert ask("checkpoints", "delete", "twice")["name"] == "twice"
+    status, out, err = call("checkpoints", "delete", "twice")
+    assert (status, out) == (2, "") and "There is no checkpoint 'twice'." in err
+    status, out, err = call("learn", folder / "high.wav", "--name", "high", *quick)
+    assert (status, out) == (2, "") and "There is a checkpoint 'high' already." in err
+
+
 def test_generate_and_vary(ask, folder, tmp_path):
     assert ask("generate", "a low hum", "--seconds", "0.8", *QUICK)["seconds"] == pytest.approx(0.8, abs=1e-3)
     done = ask("vary", folder / "low.wav", "--strength", "0.3", *QUICK, "--plot", tmp_path / "v.png")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import zmq
 
-from tertium_protocol import frames
+from tertium_protocol import PROTOCOL_VERSION, frames
 from tertium_protocol.client import Client, JobCancelled, RemoteError
 from tests.end_to_end.daemons import running
 from tests.server.sounds import tone
@@ -144,4 +144,4 @@ def test_headers_of_another_version_are_told_which_is_spoken(dealer):
     dealer.send(json.dumps({"tertium": "2.0", "id": 3, "command": "status"}).encode())
     answer, _ = frames.decode_answer(dealer.recv_multipart())
     assert (answer.id, answer.fields["code"]) == (3, "bad_message")
-    assert "1.1" in answer.fields["message"]
+    assert f"speaks {PROTOCOL_VERSION}" in answer.fields["message"]

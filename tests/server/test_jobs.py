@@ -206,3 +206,28 @@ def test_a_journal_that_cannot_be_written_is_told_with_its_path(tmp_path):
     with pytest.raises(TertiumError, match=r"journal\.sqlite"):
         journal.open()
     journal.close()
+
+
+async def test_a_paused_job_waits_behind_what_goes_first_and_ahead_of_its_equals(jobs, journal):
+    learning, equal, first = (a_job(name, command="learn", priority=p) for name, p in (("l", 2), ("e", 2), ("f", 0)))
+    await jobs.accept(learning)
+    assert await jobs.start() is learning
+    jobs.progress(learning, "learn", 0.5, 3.0, loss=0.25)
+    await jobs.accept(equal)
+    await jobs.accept(first)
+    await jobs.pause(learning)
+    assert [job.request for job in jobs.waiting] == ['"f"', '"l"', '"e"']
+    assert (learning.state, learning.stage, learning.fraction, learning.attempts, learning.loss) == (
+        "queued", "paused", 0.5, 0, 0.25,
+    )  # fmt: skip
+    assert jobs.heard[-1] == ("l", "progress") and jobs.running is None
+    assert reopened(journal)[learning.id]["state"] == "queued"
+
+
+async def test_a_job_that_is_cancelled_in_the_moment_of_its_pause_ends(jobs):
+    learning = a_job("l", command="learn", priority=2)
+    await jobs.accept(learning)
+    await jobs.start()
+    await jobs.cancel(learning, "Cancelled by request.")
+    await jobs.pause(learning)
+    assert (learning.state, jobs.running, jobs.waiting) == ("cancelled", None, ())

@@ -79,3 +79,8 @@ def test_a_morph_and_a_window_take_as_long_as_their_sounds():
     assert pace.steps_within(speed, pair | {"count": 5}, about, 8.0) < pace.steps_within(
         speed, pair | {"count": 2}, about, 8.0
     )
+
+
+def test_a_step_of_learning_costs_three_forwards_a_row():
+    learning = {"null_dropout": 0.3, "batch": 4, "prompt": "p", "reference": "r", "seconds": 6.0, "steps": 10}
+    assert pace.forwards_per_step(learning, {}) == 12

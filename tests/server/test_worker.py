@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tertium.errors import TertiumError
 from tertium.jobs import Job, Jobs
 from tertium.journal import Journal
 from tertium.making import versions
 from tertium.worker import Worker
-from tertium.worker_main import ran_out_of_memory
+from tertium.worker_main import ran_out_of_memory, told
 from tertium.worker_process import Process
 
 ROOT = Path(__file__).parents[2]
@@ -149,3 +150,12 @@ def test_torchs_own_exception_counts_too():
 
 def test_versions_name_what_the_samples_depend_on():
     assert {"tertium", "python", "torch", "numpy", "stable-audio-tools"} <= versions().keys()
+
+
+def test_what_is_noted_on_an_error_is_told_with_it():
+    error = TertiumError("out_of_range", "Learning went astray.", field="rate", remedy="Lower it.")
+    error.add_note("It is kept as 'hum'.")
+    assert (told(error)["message"], told(error)["remedy"]) == (
+        "Learning went astray. It is kept as 'hum'.",
+        "Lower it.",
+    )

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from tertium.cli import making, morphing, parser, telling
+from tertium.cli import keeping, making, morphing, parser, telling
 from tertium.cli.output import KNOWN, Output
 from tertium.cli.running import Wanted
 
@@ -52,6 +52,11 @@ def _tell(tell: Callable) -> Callable:
     return told
 
 
+def _checkpoints(arguments: argparse.Namespace, output: Output) -> None:
+    fields = keeping.checked_fields(arguments.asks, parser.request_fields(arguments))
+    keeping.checkpoints(arguments.asks, fields, _wanted(arguments, fields), output)
+
+
 def _wanted(arguments: argparse.Namespace, fields: dict) -> Wanted:
     engine = {name: value for name in ENGINE_OPTIONS if (value := getattr(arguments, name, None)) is not None}
     return Wanted(home=arguments.home, engine=engine, allow=making.folders(fields))
@@ -61,6 +66,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Output], int | None]] = {
     "serve": _serve,
     **dict.fromkeys(parser.MAKING, _make),
     "morph": _morph,
+    "checkpoints": _checkpoints,
     "status": _tell(telling.status),
     "jobs": _tell(telling.jobs),
     "models": _tell(telling.models),

@@ -1,4 +1,4 @@
-"""``fuse``, ``window``, ``invert``, ``generate`` and ``vary``: one job, its progress, its result, copies of it and a picture."""
+"""``fuse``, ``window``, ``learn``, ``invert``, ``generate`` and ``vary``: one job, its progress, its result, copies of it and a picture."""
 
 import argparse
 import contextlib
@@ -51,18 +51,18 @@ def checked_fields(command: str, fields: dict[str, Any], output: str | None) -> 
     fields = dict(fields)
     for name in SOUND_FIELDS:
         if name in fields:
-            fields[name] = _sound(fields[name], name)
+            fields[name] = _sound(fields[name], name, checkpoints=command == "fuse" and name == "reference")
     if output and command != "invert" and "format" not in fields:
         fields["format"] = _suffix(output, FORMATS, "output")
     parse_request(command, fields)
     return fields
 
 
-def _sound(text: str, field: str) -> str:
+def _sound(text: str, field: str, *, checkpoints: bool) -> str:
     path = os.path.abspath(os.path.expanduser(text))
     if os.path.exists(path):
         return path
-    if SOUND_ID.fullmatch(text) or (field == "reference" and CHECKPOINT.fullmatch(text)):
+    if SOUND_ID.fullmatch(text) or (checkpoints and CHECKPOINT.fullmatch(text)):
         return text
     raise TertiumError(
         "unknown_sound",
@@ -127,7 +127,7 @@ def _suffix(text: str, suffixes, field: str) -> str:
 
 def folders(fields: dict[str, Any]) -> tuple[Path, ...]:
     """The folders of the files among the fields, symlinks followed, which a daemon of our own shall read."""
-    paths = [fields[name] for name in SOUND_FIELDS if os.path.isabs(fields.get(name, ""))]
+    paths = [fields[name] for name in (*SOUND_FIELDS, "path") if os.path.isabs(fields.get(name, ""))]
     return tuple(sorted({Path(os.path.realpath(path)).parent for path in paths}))
 
 
@@ -167,7 +167,8 @@ def _await(client: Client, command: str, fields: dict[str, Any], output: Output)
     with output.progress(command) as watch:
 
         def on_progress(event: Progress) -> None:
-            watch(event.stage, event.fraction, event.seconds_left)
+            stage = event.stage if event.loss is None else f"{event.stage}, loss {event.loss:.3f}"
+            watch(stage, event.fraction, event.seconds_left)
 
         job = client.submit(command, on_progress=on_progress, **fields)
         try:
@@ -263,6 +264,8 @@ def _lines(command: str, fields: dict[str, Any], done: Done, kept: dict[str, str
     facts.append("silent" if done.peak_dbtp is None else f"peak {done.peak_dbtp:.1f} dBTP")
     if done.intervention is not None:
         facts.append(f"intervention {done.intervention} of {done.steps} steps")
+    elif done.checkpoint is not None:
+        facts.append(f"learned in {done.steps} steps to a loss of {done.loss:.4f}")
     elif done.steps is not None:
         facts.append(f"{done.steps} steps")
     facts += [f"seed {done.seed}"] if done.seed is not None else []
@@ -271,10 +274,12 @@ def _lines(command: str, fields: dict[str, Any], done: Done, kept: dict[str, str
     lines = [kept.get("output", done.path), f"  {', '.join(facts)}", *(f"  {note}" for note in done.notes)]
     if done.window is not None:
         lines = [*window_lines(done.window), f"the fusion at the equilibrium: {lines[0]}", *lines[1:]]
+    if done.checkpoint:
+        lines.append(f"  checkpoint: {done.checkpoint}, to be given as a reference")
     if done.latents:
         lines.append(f"  latents: {kept.get('latents_output', done.latents)}")
     if "plot" in kept:
         lines.append(f"  picture: {kept['plot']}")
-    if done.seed is not None and "seed" not in fields:
+    if done.seed is not None and "seed" not in fields and done.checkpoint is None:
         lines.append(f"  again: the same command with --seed {done.seed}")
     return lines

@@ -10,11 +10,19 @@ from tertium.errors import TertiumError
 from tertium_protocol.commands import COMMANDS, describe
 
 POSITIONAL = {
-    "fuse": ("original", "reference"), "morph": ("original", "reference"), "window": ("original", "reference"), "vary": ("original",), "invert": ("original",), "generate": ("prompt",),
-    "jobs": (), "status": (), "models": (),
+    **dict.fromkeys(("fuse", "morph", "window"), ("original", "reference")), "learn": ("reference",), "vary": ("original",),
+    "invert": ("original",), "generate": ("prompt",), "jobs": (), "status": (), "models": (),
 }  # fmt: skip
 OPTIONAL_POSITIONAL = {(command, "reference") for command in ("fuse", "morph", "window")}
-MAKING = ("fuse", "morph", "window", "invert", "generate", "vary")
+MAKING = ("fuse", "morph", "window", "learn", "invert", "generate", "vary")
+CHECKPOINTS = {
+    "list": ("checkpoints", ()),
+    "rename": ("rename_checkpoint", ("checkpoint", "name")),
+    "delete": ("delete_checkpoint", ("checkpoint",)),
+    "export": ("export_checkpoint", ("checkpoint", "path")),
+    "import": ("import_checkpoint", ("path",)),
+}
+"""What `checkpoints` can do: the protocol's command, and its fields that have no option."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,13 +40,14 @@ def build() -> Parser:
     _serve(commands)
     for name in POSITIONAL:
         _command(commands, name)
+    _checkpoints(commands)
     commands.add_parser("doctor", help="Says what is installed, and what to do about what is not.")
     return parser
 
 
 def request_fields(arguments: argparse.Namespace) -> dict:
     """The fields of the request that the arguments ask for; what was not given is left out."""
-    names = COMMANDS[arguments.command].request.model_fields
+    names = COMMANDS[getattr(arguments, "asks", None) or arguments.command].request.model_fields
     return {name: value for name in names if (value := getattr(arguments, name, None)) is not None}
 
 
@@ -52,9 +61,30 @@ def _command(commands: argparse._SubParsersAction, name: str) -> None:
     _common_options(parser, starts_daemon=name in (*MAKING, "models"))
 
 
+def _checkpoints(commands: argparse._SubParsersAction) -> None:
+    summary = "Lists the learned references; renames, deletes, exports and imports them."
+    parser = commands.add_parser("checkpoints", help=summary, description=summary, allow_abbrev=False)
+    parser.set_defaults(asks="checkpoints")
+    _common_options(parser, starts_daemon=True)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    for action, (name, positional) in CHECKPOINTS.items():
+        summary = COMMANDS[name].summary
+        # What is not given after the action is left to what was given before it.
+        one = actions.add_parser(
+            action, help=summary, description=summary, allow_abbrev=False, argument_default=argparse.SUPPRESS
+        )
+        _common_options(one, starts_daemon=True)
+        one.set_defaults(asks=name)
+        for parameter in describe(name).commands[0].parameters:
+            if parameter.name in positional:
+                one.add_argument(parameter.name, metavar=parameter.name.upper(), help=_help(parameter))
+            else:
+                _parameter(one, "checkpoints", parameter)
+
+
 def _parameter(parser: Parser, command: str, parameter) -> None:
     help = _help(parameter)
-    if parameter.name in POSITIONAL[command]:
+    if parameter.name in POSITIONAL.get(command, ()):
         optional = {"nargs": "?"} if (command, parameter.name) in OPTIONAL_POSITIONAL else {}
         parser.add_argument(parameter.name, metavar=parameter.name.upper(), help=help, **optional)
         return

@@ -31,9 +31,12 @@ class LoadedModel:
         max_seconds: the longest sound that the model was made for.
         objective: see :data:`tertium.engine.denoiser.OBJECTIVES`.
         device, dtype: where and in what precision the diffusion network runs.
+        checkpoint: what was learned on top of the model, None for the model as it is; keeps apart what is remembered of either.
         default_guidance: the guidance that suits generating from a prompt: by ``tertium.guidance`` in the configuration, which
             stable-audio-tools passes over, else by the objective.
     """
+
+    checkpoint: str | None = None
 
     def __init__(self, model: torch.nn.Module, config: dict, files: weights.ModelFiles):
         self.model, self._files = model, files

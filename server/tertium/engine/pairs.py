@@ -137,7 +137,7 @@ def prepare(
     if reference is None and memory is not None:
         key = TrajectoryKey(
             model=model.fingerprint,
-            checkpoint=None,
+            checkpoint=model.checkpoint,
             prompt=settings.prompt,
             guidance=settings.guidance,
             order=settings.order,

@@ -13,6 +13,8 @@ MAX_SEED = 2**31 - 1
 MAX_GUIDANCE = 30.0
 MAX_COUNT = 32
 MAX_POINTS = 64
+RATES = {"lora": 3e-3, "full": 5e-4}
+"""Learning rates that suit each method of learning."""
 
 
 class SettingError(TertiumError):
@@ -204,6 +206,63 @@ class WindowSettings(PairSettings):
     def __post_init__(self):
         super().__post_init__()
         _whole("points", self.points, 4, MAX_POINTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnSettings:
+    """One reference sound, learned under a prompt.
+
+    Args:
+        prompt: what the reference shall answer to.
+        method: ``lora`` or ``full``.
+        steps: of the optimiser, 1 … 100000.
+        batch: rows a step, 1 … 64.
+        seconds: length of what is learned at a time, 0.5 … the model's maximum: pieces of a longer reference from random places, a shorter one
+            repeated; None for the reference as long as it is.
+        rank: of the LoRA, 1 … 256.
+        rate: the highest learning rate, above 0 … 0.1; None for what suits the method.
+        null_dropout: 0 … 1, the share of rows that learn under the null prompt. It draws the null model to the reference.
+        seed: 0 … 2^31 - 1.
+        checkpointing: compute activations twice and keep few of them, for large models and long sounds.
+        precision: of the products in the network: ``fp32``, ``bf16``, or ``auto``: bf16 where the processor multiplies it, in about half the time.
+            Weights that learn, and what the optimiser keeps, are float32 always.
+
+    Raises:
+        SettingError: a field out of its range.
+    """
+
+    prompt: str
+    method: str = "lora"
+    steps: int = 150
+    batch: int = 4
+    seconds: float | None = None
+    rank: int = 16
+    rate: float | None = None
+    null_dropout: float = 0.3
+    seed: int = 0
+    checkpointing: bool = False
+    precision: str = "auto"
+
+    def __post_init__(self):
+        _text("prompt", self.prompt)
+        if not self.prompt.strip():
+            raise _refuse("prompt", self.prompt, "text that the reference shall answer to")
+        if self.method not in RATES:
+            raise _refuse("method", self.method, f"one of {', '.join(RATES)}")
+        _whole("steps", self.steps, 1, 100000)
+        _whole("batch", self.batch, 1, 64)
+        _optional_real("seconds", self.seconds, 0.5, math.inf)
+        _whole("rank", self.rank, 1, 256)
+        _optional_real("rate", self.rate, 1e-7, 0.1)
+        _real("null_dropout", self.null_dropout, 0.0, 1.0)
+        _whole("seed", self.seed, 0, MAX_SEED)
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise _refuse("precision", self.precision, "one of auto, fp32, bf16")
+
+    @property
+    def peak_rate(self) -> float:
+        """The highest learning rate: as given, or the method's own."""
+        return RATES[self.method] if self.rate is None else self.rate
 
 
 def _refuse(field: str, value: object, wanted: str) -> SettingError:

@@ -1,29 +1,105 @@
-"""The learned references in the daemon's folder: ``checkpoints/<name>/checkpoint.json`` says what each is."""
+"""The learned references: learning one, and what can be done with those in the daemon's folder."""
 
 import asyncio
-import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from tertium import files
+from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints
+from tertium.errors import SoundError
+from tertium.handlers.fusion import file_stem, longest_sound
+from tertium.handlers.queueing import queue
 from tertium.handlers.registry import Context, House, handles
+from tertium.handlers.sounds import resolve
 from tertium_protocol import messages as m
+
+FIELDS = ("prompt", "method", "steps", "batch", "rank", "rate", "null_dropout", "seed", "format")
+
+
+@handles("learn")
+async def learn(house: House, request: m.Learn, context: Context) -> None:
+    await queue(house, "learn", request, context, learn_fields)
 
 
 @handles("checkpoints")
 async def checkpoints(house: House, request: m.Checkpoints, context: Context) -> m.CheckpointsReply:
-    return m.CheckpointsReply(checkpoints=tuple(await asyncio.to_thread(found, house.home.checkpoints)))
+    found = await asyncio.to_thread(kept(house).list)
+    return m.CheckpointsReply(checkpoints=tuple(info(house, one) for one in found))
 
 
-def found(folder: Path) -> list[m.CheckpointInfo]:
-    """Every checkpoint in a folder, by name. What cannot be read is passed over."""
-    infos = []
-    for about in sorted(folder.glob("*/checkpoint.json")):
-        try:
-            said = json.loads(about.read_text(encoding="utf-8"))
-            infos.append(
-                m.CheckpointInfo(
-                    name=about.parent.name, path=str(about.parent), model=said.get("model"), prompt=said.get("prompt")
-                )
-            )
-        except (OSError, ValueError, AttributeError):
-            continue
-    return infos
+@handles("rename_checkpoint")
+async def rename(house: House, request: m.RenameCheckpoint, context: Context) -> m.CheckpointInfo:
+    return await _told(house, lambda: kept(house).rename(request.checkpoint, request.name))
+
+
+@handles("delete_checkpoint")
+async def delete(house: House, request: m.DeleteCheckpoint, context: Context) -> m.CheckpointInfo:
+    return await _told(house, lambda: kept(house).delete(request.checkpoint))
+
+
+@handles("export_checkpoint")
+async def export(house: House, request: m.ExportCheckpoint, context: Context) -> m.CheckpointInfo:
+    def write() -> tuple[Checkpoint, Path]:
+        found = kept(house).get(request.checkpoint)
+        return found, kept(house).export(found.name, _path(house, request.path))
+
+    found, path = await asyncio.to_thread(write)
+    return info(house, found).model_copy(update={"path": str(path)})
+
+
+@handles("import_checkpoint")
+async def import_(house: House, request: m.ImportCheckpoint, context: Context) -> m.CheckpointInfo:
+    return await _told(house, lambda: kept(house).import_file(_path(house, request.path), name=request.name))
+
+
+def learn_fields(house: House, request: m.Learn) -> dict[str, Any]:
+    """Resolved fields of a learning. Raises TertiumError."""
+    reference = resolve(house, request.reference, field="reference")
+    longest = longest_sound(house)
+    if request.seconds is not None and request.seconds > longest:
+        raise SoundError(
+            "out_of_range", f"{house.settings.model} takes at most {longest:g} s; got {request.seconds:g}.", field="seconds",
+            value=request.seconds, remedy=f"Ask for {longest:g} s or less.",
+        )  # fmt: skip
+    name = request.name or file_stem(reference.name)
+    if request.name is not None and not kept(house).is_free(name):
+        raise CheckpointError(
+            "conflict", f"There is a checkpoint '{name}' already.", field="name", value=name,
+            remedy="Choose another name, or delete that one first.",
+        )  # fmt: skip
+    seconds = min(reference.seconds, longest) if request.seconds is None else request.seconds
+    chosen = {field: getattr(request, field) for field in FIELDS}
+    return {
+        **chosen,
+        "reference": reference.id,
+        "checkpoint": name,
+        "name": file_stem(f"{name} learned"),
+        "seconds": seconds,
+    }
+
+
+def kept(house: House) -> Checkpoints:
+    """The checkpoints in the daemon's folder."""
+    return Checkpoints(house.home.checkpoints)
+
+
+def info(house: House, checkpoint: Checkpoint) -> m.CheckpointInfo:
+    """A checkpoint as the protocol tells it."""
+    shown = ("name", "model", "prompt", "reference", "method", "steps", "seconds", "bytes", "created")
+    loaded = house.worker.model.get("fingerprint")
+    return m.CheckpointInfo(
+        **{name: getattr(checkpoint, name) for name in shown},
+        path=str(checkpoint.folder),
+        rank=checkpoint.rank or None,
+        loss=checkpoint.losses[-1] if checkpoint.losses else None,
+        usable=None if loaded is None else loaded == checkpoint.fingerprint,
+    )
+
+
+async def _told(house: House, do: Callable[[], Checkpoint]) -> m.CheckpointInfo:
+    return info(house, await asyncio.to_thread(do))
+
+
+def _path(house: House, text: str) -> Path:
+    return files.resolve(text, house.settings.roots)

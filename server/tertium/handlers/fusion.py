@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 from tertium import audio
+from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints
 from tertium.errors import TertiumError
-from tertium.handlers import checkpoints
 from tertium.handlers.queueing import queue
 from tertium.handlers.registry import Context, House, handles
 from tertium.handlers.sounds import resolve
@@ -109,27 +109,28 @@ def window_fields(house: House, request: m.Window) -> dict[str, Any]:
 
 def _pair_fields(house: House, request: m.Fuse | m.Morph | m.Window, title: str) -> dict[str, Any]:
     original = _original(house, request.original)
-    reference = None if request.reference is None else _reference(house, request.reference)
+    leading = None if request.reference is None else _reference(house, request.reference)
+    reference = leading if isinstance(leading, Sound) else None
+    checkpoint = leading if isinstance(leading, Checkpoint) else None
+    # A sound leads by itself: nothing was taught to answer to a prompt. A checkpoint answers to its own, unless another is given.
+    prompt = None if reference else request.prompt or (checkpoint and checkpoint.prompt)
     return {
-        **_output(
-            request, title.format(original=original.name, reference=reference.name if reference else request.prompt)
-        ),
+        **_output(request, title.format(original=original.name, reference=leading.name if leading else request.prompt)),
         **_of(original),
         "reference": reference.id if reference else None,
-        "prompt": None
-        if reference
-        else request.prompt,  # a sound leads by itself: nothing was taught to answer to a prompt
-        "hold": _hold(request),
+        "checkpoint": checkpoint.name if checkpoint else None,
+        "prompt": prompt,
+        "hold": _hold(request, reference),
         "anchor": request.anchor,
         "guidance": 1.0 if reference else request.guidance,
     }
 
 
-def _hold(request: m.Fuse | m.Morph | m.Window) -> float:
+def _hold(request: m.Fuse | m.Morph | m.Window, reference: Sound | None) -> float:
     """A sound that leads was never learned: unless something holds it, the completion lets go of it."""
     if request.hold is not None:
         return request.hold
-    return m.DEFAULT_HOLD if request.reference is not None else 0.0
+    return 0.0 if reference is None else m.DEFAULT_HOLD
 
 
 def _reconstruct_from(request: m.Invert) -> int:
@@ -161,13 +162,20 @@ def _of(original: Sound) -> dict[str, Any]:
     return {"original": original.id, "seconds": original.seconds}
 
 
-def _reference(house: House, text: str) -> Sound:
-    if os.path.isabs(text) or ID.match(text):
+def _reference(house: House, text: str) -> Sound | Checkpoint:
+    """The sound or the checkpoint that leads. A checkpoint's name goes before the beginning of an id."""
+    kept = Checkpoints(house.home.checkpoints)
+    if os.path.isabs(text) or (ID.match(text) and kept.is_free(text)):
         return resolve(house, text, field="reference")
-    names = [info.name for info in checkpoints.found(house.home.checkpoints)]
-    near = nearest(text, names)
-    remedy = f"Did you mean {near}?" if near else "Give the id of a sound, or the absolute path of a file."
-    raise TertiumError(
-        "unknown_checkpoint", f"'{text[:80]}' is neither a sound nor a checkpoint that can be used.", field="reference",
-        value=text, remedy=remedy,
-    )  # fmt: skip
+    found = {checkpoint.name: checkpoint for checkpoint in kept.list()}
+    if text not in found:
+        near = nearest(text, found)
+        remedy = f"Did you mean {near}?" if near else "Give the id of a sound, or the absolute path of a file."
+        raise CheckpointError(
+            "unknown_checkpoint", f"'{text[:80]}' is neither a sound nor a checkpoint that can be used.", field="reference",
+            value=text, remedy=remedy,
+        )  # fmt: skip
+    fingerprint = house.worker.model.get("fingerprint")
+    if fingerprint is not None:  # else the worker looks, when it has a model
+        kept.weights(found[text], fingerprint=fingerprint)
+    return found[text]

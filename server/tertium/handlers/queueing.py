@@ -12,15 +12,15 @@ from typing import Any
 from tertium import pace
 from tertium.errors import TertiumError
 from tertium.handlers.registry import Context, House
-from tertium.jobs import TERMINAL, Job
+from tertium.jobs import PAUSABLE, TERMINAL, Job
 from tertium_protocol import messages as m
 from tertium_protocol.events import Answer, Payload
 
-PRIORITIES = {"fuse": 0, "vary": 1, "generate": 1, "invert": 1, "morph": 1, "window": 1}
+PRIORITIES = {"fuse": 0, "vary": 1, "generate": 1, "invert": 1, "morph": 1, "window": 1, "learn": 2}
 Resolve = Callable[[House, Any], dict[str, Any]]
 
 
-async def queue(house: House, command: str, request: m.Making, context: Context, resolve: Resolve) -> None:
+async def queue(house: House, command: str, request: m.Making | m.Learn, context: Context, resolve: Resolve) -> None:
     """Accept a request as a job, or answer a repeated one with how its job stands.
 
     Args:
@@ -42,14 +42,15 @@ async def queue(house: House, command: str, request: m.Making, context: Context,
         fields = await asyncio.to_thread(resolve, house, request)
         spent = time.monotonic() - context.arrived
         notes = _choose(house, fields, request, PRIORITIES[command], spent)
+        deadline = getattr(request, "deadline", None)
         job = Job(
             request=key,
             fingerprint=print_,
             command=command,
             fields=fields,
-            slot=request.slot,
+            slot=getattr(request, "slot", None),
             priority=PRIORITIES[command],
-            ready_by=None if request.deadline is None else time.time() + request.deadline - spent,
+            ready_by=None if deadline is None else time.time() + deadline - spent,
             notes=notes,
         )
         house.sessions.follow(job.id, context.session)
@@ -69,10 +70,13 @@ def payload(house: House, job: Job, event: str) -> Payload:
     """What an event of a job says."""
     if event == "accepted":
         position = house.jobs.waiting.index(job) if job in house.jobs.waiting else 0
-        position += house.jobs.running not in (None, job)
+        running = house.jobs.running
+        position += running not in (None, job) and not _makes_room(running, job.priority)
         return m.Accepted(job=job.id, position=position, seed=job.fields["seed"], steps=job.fields["steps"])
     if event == "progress":
-        return m.Progress(job=job.id, stage=job.stage, fraction=job.fraction, seconds_left=job.seconds_left)
+        return m.Progress(
+            job=job.id, stage=job.stage, fraction=job.fraction, seconds_left=job.seconds_left, loss=job.loss
+        )
     if event == "take":
         return m.Take(job=job.id, **job.takes[-1])
     if event == "done":
@@ -113,14 +117,16 @@ def _must_be_open(house: House) -> None:
         )
 
 
-def _choose(house: House, fields: dict[str, Any], request: m.Making, priority: int, spent: float) -> list[str]:
+def _choose(
+    house: House, fields: dict[str, Any], request: m.Making | m.Learn, priority: int, spent: float
+) -> list[str]:
     """Settle the seed, and the steps that fit into the deadline. Returns what there is to say of it."""
     if fields["seed"] is None:
         fields["seed"] = secrets.randbelow(2**31)
     if fields.get("guidance", 1.0) is None:
         fields["guidance"] = house.worker.model.get("default_guidance")
     notes = _unused(fields, request)
-    if request.deadline is None:
+    if getattr(request, "deadline", None) is None:
         return notes
     if house.worker.pace is None:
         raise TertiumError(
@@ -145,7 +151,7 @@ def _choose(house: House, fields: dict[str, Any], request: m.Making, priority: i
     return [*notes, note]
 
 
-def _unused(fields: dict[str, Any], request: m.Making) -> list[str]:
+def _unused(fields: dict[str, Any], request: m.Making | m.Learn) -> list[str]:
     if isinstance(request, m.Fuse | m.Morph | m.Window) and request.prompt is not None and fields["prompt"] is None:
         return ["prompt not used: a reference that is a sound leads without one"]
     return []
@@ -155,8 +161,13 @@ def backlog(house: House, priority: int) -> float:
     """Seconds until a new job of a priority could begin, as far as can be told."""
     speed, about, jobs = house.worker.pace, house.worker.model, house.jobs
     ahead = sum(pace.estimate(speed, job.fields, about) for job in jobs.waiting if job.priority <= priority)
-    if jobs.running is not None:
+    if jobs.running is not None and not _makes_room(jobs.running, priority):
         whole = pace.estimate(speed, jobs.running.fields, about)
         left = jobs.running.seconds_left
         ahead += whole * (1 - jobs.running.fraction) if left is None else left
     return ahead
+
+
+def _makes_room(running: Job, priority: int) -> bool:
+    """Whether a running job is paused for a new one of a priority."""
+    return running.command in PAUSABLE and priority < running.priority

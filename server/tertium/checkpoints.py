@@ -1,0 +1,318 @@
+"""Learned references on disk: ``<name>/weights.safetensors`` and, beside it, ``<name>/checkpoint.json`` that says what they are.
+
+A checkpoint appears whole or not at all, and never in another's place. Exported, it is one safetensors file that carries its JSON in its
+metadata; reading one runs nothing that is in it.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import safetensors
+
+from tertium import __version__, files
+from tertium.errors import TertiumError
+
+ABOUT, WEIGHTS, METADATA = "checkpoint.json", "weights.safetensors", "tertium_checkpoint"
+METHODS = ("lora", "full")
+SCHEMA = 1
+LONGEST_NAME = 100
+
+
+class CheckpointError(TertiumError):
+    """A checkpoint is unknown, damaged, of another model, or cannot have the name that it was to get."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A learned reference.
+
+    Args:
+        name: of its folder.
+        prompt: what the reference answers to.
+        reference: SHA-256 of the reference's samples, the id of its sound.
+        model: name of the base model.
+        fingerprint: SHA-256 of the base model's weights.
+        method: lora or full.
+        rank: of a LoRA; 0 for full weights.
+        steps: taken.
+        seconds: length of what was learned at a time.
+        settings: everything that it was learned with.
+        losses: of each step.
+        created: ISO 8601, UTC.
+        folder: where it lies.
+    """
+
+    name: str
+    prompt: str
+    reference: str
+    model: str
+    fingerprint: str
+    method: str
+    rank: int
+    steps: int
+    seconds: float
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    losses: tuple[float, ...] = ()
+    created: str = ""
+    folder: Path = Path()
+
+    @property
+    def bytes(self) -> int:
+        """Of its weights on disk; 0 if they are gone."""
+        with contextlib.suppress(OSError):
+            return (self.folder / WEIGHTS).stat().st_size
+        return 0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from every other that was ever there, whatever each was called: its place and its birth."""
+        return self.created, self.fingerprint + self.reference
+
+
+class Checkpoints:
+    """The checkpoints in a folder.
+
+    Args:
+        folder: where they lie; made when the first is saved.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def list(self) -> list[Checkpoint]:
+        """All of them, by name. What cannot be read is passed over."""
+        return [found for about in sorted(self.folder.glob(f"*/{ABOUT}")) if (found := _read(about)) is not None]
+
+    def get(self, name: str) -> Checkpoint:
+        """The one of a name.
+
+        Raises:
+            CheckpointError: unknown_checkpoint.
+        """
+        found = _read(self.folder / name / ABOUT) if _is_plain(name) else None
+        if found is None:
+            raise CheckpointError(
+                "unknown_checkpoint", f"There is no checkpoint '{name[:80]}'.", field="checkpoint", value=name,
+                remedy="List them with checkpoints, or learn one.",
+            )  # fmt: skip
+        return found
+
+    def is_free(self, name: str) -> bool:
+        """Whether no checkpoint has a name."""
+        return not (self.folder / name).exists()
+
+    def save(self, checkpoint: Checkpoint, weights: bytes) -> Checkpoint:
+        """Keep a checkpoint under its name, or as name-2, name-3 … where that is taken. Its ``created`` and ``folder`` are set here.
+
+        Args:
+            weights: the content of a safetensors file.
+
+        Raises:
+            CheckpointError: out_of_range for a name that cannot be a folder's.
+            TertiumError: disk_full or path_refused.
+        """
+        _must_be_plain(checkpoint.name)
+        checkpoint = replace(checkpoint, created=datetime.now(UTC).isoformat(timespec="microseconds"))
+        names = itertools.chain([checkpoint.name], (f"{checkpoint.name}-{number}" for number in itertools.count(2)))
+        return self._place(checkpoint, weights, names)
+
+    def weights(self, checkpoint: Checkpoint, *, fingerprint: str) -> Path:
+        """The safetensors file of what a checkpoint learned, for the model with this fingerprint.
+
+        Raises:
+            CheckpointError: conflict if it is of another base model; unknown_checkpoint if its weights are damaged or gone.
+        """
+        if checkpoint.fingerprint != fingerprint:
+            raise CheckpointError(
+                "conflict", f"The checkpoint '{checkpoint.name}' was learned on another model, {checkpoint.model} ({checkpoint.fingerprint[:8]}); "
+                f"the one that is loaded is {fingerprint[:8]}.", field="reference", value=checkpoint.name,
+                remedy=f"Start the daemon with --model {checkpoint.model}, or learn the reference on this one.",
+            )  # fmt: skip
+        path = checkpoint.folder / WEIGHTS
+        try:
+            _check(path)
+        except (OSError, safetensors.SafetensorError) as error:
+            raise _damaged(checkpoint.name, error) from error
+        return path
+
+    def rename(self, name: str, to: str) -> Checkpoint:
+        """Give a checkpoint another name.
+
+        Raises:
+            CheckpointError: unknown_checkpoint; conflict if the new name is taken; out_of_range if it cannot be a folder's.
+        """
+        found = self.get(name)
+        _must_be_plain(to)
+        self._must_be_free(to)
+        with files.disk_errors(self.folder / to):
+            os.rename(found.folder, self.folder / to)
+        return self.get(to)
+
+    def delete(self, name: str) -> Checkpoint:
+        """Remove a checkpoint for good; returns what it was.
+
+        Raises:
+            CheckpointError: unknown_checkpoint.
+        """
+        found = self.get(name)
+        gone = self._hidden(name)
+        with files.disk_errors(found.folder):
+            os.rename(found.folder, gone)  # at once, whatever happens to the removal
+            shutil.rmtree(gone)
+        return found
+
+    def export(self, name: str, path: Path) -> Path:
+        """Write a checkpoint as one file, which must not exist and must end in ``.safetensors``.
+
+        Raises:
+            CheckpointError: unknown_checkpoint; out_of_range for another suffix; conflict if the file exists.
+            TertiumError: disk_full or path_refused.
+        """
+        found = self.get(name)
+        if path.suffix != ".safetensors":
+            raise CheckpointError(
+                "out_of_range", f"'{path.name}' does not end in .safetensors.", field="path", value=str(path),
+                remedy="Give a name that ends in .safetensors.",
+            )  # fmt: skip
+        try:
+            _check(found.folder / WEIGHTS)
+            data = with_metadata((found.folder / WEIGHTS).read_bytes(), {METADATA: json.dumps(_told(found))})
+        except (OSError, safetensors.SafetensorError) as error:
+            raise _damaged(name, error) from error
+        try:
+            files.write_whole(path, data)
+        except FileExistsError as error:
+            raise CheckpointError(
+                "conflict", f"'{path}' exists already.", field="path", value=str(path), remedy="Choose another name."
+            ) from error
+        return path
+
+    def import_file(self, path: Path, *, name: str | None = None) -> Checkpoint:
+        """Take in an exported checkpoint, under its own name or another; a taken name gets a number.
+
+        Raises:
+            CheckpointError: bad_message if the file is no exported checkpoint; out_of_range for a name that cannot be a folder's.
+            TertiumError: disk_full or path_refused.
+        """
+        try:
+            checkpoint = _made(json.loads(_check(path)[METADATA]), Path())
+            data = path.read_bytes()
+        except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+            raise CheckpointError(
+                "bad_message", f"'{path.name}' is no checkpoint that was exported by Tertium.", field="path", value=str(path),
+                remedy="Export one with: tertium checkpoints export NAME FILE.",
+            ) from error  # fmt: skip
+        return self.save(replace(checkpoint, name=name or checkpoint.name), data)
+
+    def clean(self) -> None:
+        """Remove what crashed writers and interrupted removals left."""
+        for part in self.folder.glob(f".*{files.PART}"):
+            shutil.rmtree(part, ignore_errors=True)
+
+    def _place(self, checkpoint: Checkpoint, data: bytes, names: Iterable[str]) -> Checkpoint:
+        part = self._hidden(checkpoint.name)
+        with files.disk_errors(part):
+            part.mkdir(parents=True)
+        try:
+            files.write_whole(part / WEIGHTS, data)
+            for name in names:
+                if not self.is_free(name):
+                    continue
+                (part / ABOUT).unlink(missing_ok=True)
+                files.write_whole(part / ABOUT, json.dumps(_told(replace(checkpoint, name=name)), indent=2).encode())
+                try:
+                    os.rename(part, self.folder / name)
+                except OSError:
+                    if self.is_free(name):
+                        raise
+                    continue  # taken in the same moment
+                return self.get(name)
+            raise AssertionError("there is always another name")
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    def _hidden(self, name: str) -> Path:
+        return self.folder / f".{name}.{os.getpid()}.{os.urandom(4).hex()}{files.PART}"
+
+    def _must_be_free(self, name: str) -> None:
+        if not self.is_free(name):
+            raise CheckpointError(
+                "conflict", f"There is a checkpoint '{name}' already.", field="name", value=name,
+                remedy="Choose another name, or delete that one first.",
+            )  # fmt: skip
+
+
+def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
+    """The content of a safetensors file with other metadata: 8 bytes of length (little endian), that much JSON, the tensors."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length]) | {"__metadata__": dict(metadata)}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
+
+
+def _check(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file whose header fits its length.
+
+    Raises:
+        OSError, SafetensorError: it is none.
+    """
+    with safetensors.safe_open(path, framework="numpy") as file:
+        return file.metadata() or {}
+
+
+def _told(checkpoint: Checkpoint) -> dict[str, Any]:
+    about = asdict(checkpoint)
+    del about["folder"]
+    return {"tertium": __version__, "schema": SCHEMA, **about}
+
+
+def _read(about: Path) -> Checkpoint | None:
+    """What a folder says that it is, or None; its name is that of the folder."""
+    try:
+        return replace(_made(json.loads(about.read_text(encoding="utf-8")), about.parent), name=about.parent.name)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _made(said: Mapping[str, Any], folder: Path) -> Checkpoint:
+    """A checkpoint of what its JSON says.
+
+    Raises:
+        KeyError, TypeError, ValueError: the JSON is of something else.
+    """
+    kinds = {"name": str, "prompt": str, "reference": str, "model": str, "fingerprint": str, "method": str, "rank": int,
+             "steps": int, "seconds": (int, float), "settings": dict, "created": str}  # fmt: skip
+    values = {name: said[name] for name in kinds}
+    wrong = [name for name, kind in kinds.items() if not isinstance(values[name], kind)]
+    if wrong or values["method"] not in METHODS or said.get("schema") != SCHEMA:
+        raise ValueError(f"not a checkpoint of schema {SCHEMA}: {', '.join(wrong)}")
+    return Checkpoint(**values, losses=tuple(map(float, said.get("losses", ()))), folder=folder)
+
+
+def _is_plain(name: str) -> bool:
+    return 0 < len(name) <= LONGEST_NAME and name[0] not in ". " and not re.search(r'[/\\:*?"<>|\x00-\x1f]', name)
+
+
+def _must_be_plain(name: str) -> None:
+    if not _is_plain(name):
+        raise CheckpointError(
+            "out_of_range", f"{name!r} cannot be the name of a checkpoint.", field="name", value=name,
+            remedy="Choose a plain name without folder and extension.",
+        )  # fmt: skip
+
+
+def _damaged(name: str, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        "unknown_checkpoint", f"The weights of the checkpoint '{name}' cannot be read: {error}.", field="reference", value=name,
+        remedy="Delete it and learn it again.",
+    )  # fmt: skip

@@ -1,0 +1,57 @@
+"""A learner as the worker uses it: arrays and plain fields on this side, tensors and settings on the other."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from tertium.engine.adapters import Weights
+from tertium.engine.learning import Learner
+from tertium.engine.models import LoadedModel
+from tertium.engine.settings import LearnSettings
+
+FIELDS = ("prompt", "method", "steps", "batch", "seconds", "rank", "rate", "null_dropout", "seed")
+LARGE = 2e8
+"""Parameters from which on activations are computed twice instead of kept."""
+
+
+class TorchLearner:
+    """A :class:`tertium.teaching.Learner` of a loaded model.
+
+    Args:
+        reference: float32, (channels, frames), at the model's rate.
+        fields: resolved, of a ``learn``.
+    """
+
+    def __init__(self, model: LoadedModel, reference: np.ndarray, fields: Mapping[str, Any]):
+        settings = LearnSettings(**{name: fields[name] for name in FIELDS}, checkpointing=model.parameters > LARGE)
+        self._learner = Learner(model, torch.from_numpy(reference), settings)
+        self.settings = dataclasses.asdict(settings) | {"rate": settings.peak_rate}
+        self.method, self.seconds = settings.method, self._learner.seconds
+        self.rank = settings.rank if settings.method == "lora" else 0
+
+    @property
+    def step(self) -> int:
+        """Steps taken."""
+        return self._learner.step
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Of each step."""
+        return tuple(self._learner.losses)
+
+    def run(self, on_step: Callable[[int, float | None], None]) -> None:
+        """See :meth:`tertium.engine.learning.Learner.run`."""
+        self._learner.run(on_step)
+
+    def weights(self) -> bytes:
+        """What was learned so far, as the content of a safetensors file."""
+        return safetensors.torch.save(dict(self._learner.weights().tensors))
+
+
+def read(path: str, *, method: str, rank: int) -> Weights:
+    """What a checkpoint's file holds."""
+    return Weights(method, safetensors.torch.load_file(path), rank)

@@ -1,0 +1,149 @@
+"""Learning with the embedded model, over the wire: a checkpoint that leads fusions, pauses that change nothing, cancellations that lose nothing."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tertium.checkpoints import Checkpoints
+from tertium_protocol.client import Client, JobCancelled, RemoteError
+from tests.end_to_end.daemons import Osc, running
+
+QUICK = {"prompt": "a test tone", "batch": 1, "rank": 2, "seed": 7}
+
+
+@pytest.fixture(scope="module")
+def pocket(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("home"), engine="tertium.worker_engine", model="pocket") as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def client(pocket):
+    with Client(pocket.home) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def learned(pocket, clips):
+    """The done of a learning called ``tone``, and the progress on the way."""
+    heard = []
+    with Client(pocket.home) as client:
+        done = client.submit(
+            "learn", on_progress=heard.append, reference=clips[1], name="tone", steps=6, **QUICK
+        ).wait()
+    return done, heard
+
+
+def test_a_learning_ends_in_a_checkpoint_and_in_the_sound_of_its_prompt(learned, pocket):
+    done, heard = learned
+    kept = Checkpoints(Path(pocket.home) / "checkpoints").get("tone")
+    assert (done.checkpoint, done.steps, done.loss, done.seed) == ("tone", 6, kept.losses[-1], 7)
+    assert Path(done.path).is_file() and done.seconds == pytest.approx(0.6)
+    assert json.loads(Path(done.recall).read_text())["recall"]["checkpoint"]["settings"]["rank"] == 2
+    assert (len(kept.losses), kept.steps, kept.prompt, kept.method) == (6, 6, "a test tone", "lora")
+    fractions = [event.fraction for event in heard]
+    assert fractions == sorted(fractions)
+    assert any(event.stage == "learn" and event.loss and event.seconds_left is not None for event in heard)
+
+
+def test_a_checkpoint_leads_a_fusion_under_its_prompt(learned, client, clips):
+    led = client.submit("fuse", original=clips[0], reference="tone", blend=0.3, steps=6, seed=1).wait()
+    recall = json.loads(Path(led.recall).read_text())["recall"]
+    assert (recall["fields"]["checkpoint"], recall["fields"]["prompt"], recall["fields"]["reference"]) == (
+        "tone",
+        "a test tone",
+        None,
+    )
+    assert recall["decided"]["reference"] == "checkpoint"
+    base = client.submit("fuse", original=clips[0], prompt="a test tone", blend=0.3, steps=6, seed=1).wait()
+    assert led.sound != base.sound and led.frames == base.frames
+    again = client.submit("fuse", original=clips[0], reference="tone", blend=0.3, steps=6, seed=1).wait()
+    assert again.sound == led.sound
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_fusion_goes_first_and_the_learning_is_as_if_undisturbed(pocket, client, clips, method):
+    request = {"reference": clips[1], "steps": 40, "method": method, **QUICK}
+    stages = []
+    job = client.submit(
+        "learn", on_progress=lambda event: stages.append(event.stage), name=f"paused {method}", **request
+    )
+    for wanted in (0.05, 0.3):
+        _until(lambda wanted=wanted: client.ask("job", job=job.id).fraction > wanted)
+        client.submit("fuse", original=clips[0], reference=clips[1], steps=2, seed=1).wait()
+        assert client.ask("job", job=job.id).state in ("queued", "running")
+    paused = job.wait()
+    undisturbed = client.submit("learn", name=f"undisturbed {method}", **request).wait()
+    kept = Checkpoints(Path(pocket.home) / "checkpoints")
+    assert "paused" in stages
+    assert kept.get(paused.checkpoint).losses == kept.get(undisturbed.checkpoint).losses
+    assert paused.sound == undisturbed.sound
+
+
+def test_cancelling_keeps_what_was_learned(pocket, client, clips):
+    job = client.submit("learn", reference=clips[1], name="cut short", steps=5000, **QUICK)
+    _until(lambda: client.ask("job", job=job.id).fraction > 0)
+    began = time.monotonic()
+    job.cancel()
+    with pytest.raises(JobCancelled, match="What was learned in [0-9]+ steps is kept as the checkpoint 'cut short'."):
+        job.wait()
+    assert time.monotonic() - began < 5
+    kept = Checkpoints(Path(pocket.home) / "checkpoints").get("cut short")
+    assert 0 < kept.steps == len(kept.losses) < 5000
+    client.submit("fuse", original=clips[0], reference="cut short", steps=2).wait()
+
+
+def test_a_learning_that_is_cancelled_while_it_is_paused_is_kept_too(pocket, client, clips):
+    job = client.submit("learn", reference=clips[1], name="left", steps=5000, **QUICK)
+    _until(lambda: client.ask("job", job=job.id).fraction > 0)
+    first = client.submit("fuse", original=clips[0], reference=clips[1], steps=500, intervention=0)
+    _until(lambda: client.ask("job", job=job.id).stage == "paused")
+    job.cancel()
+    with pytest.raises(JobCancelled):
+        job.wait()
+    first.cancel()
+    _until(lambda: not Checkpoints(Path(pocket.home) / "checkpoints").is_free("left"))
+
+
+def test_checkpoints_are_listed_renamed_exported_imported_and_deleted_over_osc(learned, pocket, tmp_path):
+    path = str(tmp_path / "tone.safetensors")
+    with Osc(pocket.osc) as osc:
+        assert osc.ask("export_checkpoint", checkpoint="tone", path=path)["path"] == path
+        imported = osc.ask("import_checkpoint", path=path, name="copy")
+        assert (imported["name"], imported["prompt"], imported["usable"]) == ("copy", "a test tone", 1)
+        assert osc.ask("rename_checkpoint", checkpoint="copy", name="moved")["name"] == "moved"
+        refused = osc.refused("rename_checkpoint", checkpoint="moved", name="tone")
+        assert (refused["code"], refused["message"]) == ("conflict", "There is a checkpoint 'tone' already.")
+        osc.send("checkpoints", "all")
+        names = {one.fields["name"] for one in osc.events("all", last=("reply", "error")) if one.event == "item"}
+        assert {"tone", "moved"} <= names and "copy" not in names
+        assert osc.ask("delete_checkpoint", checkpoint="moved")["name"] == "moved"
+        assert osc.refused("delete_checkpoint", checkpoint="moved")["code"] == "unknown_checkpoint"
+        outside = osc.refused("export_checkpoint", checkpoint="tone", path="/etc/tone.safetensors")
+        assert outside["code"] == "path_refused"
+
+
+def test_a_taken_name_and_another_base_model_are_refused_at_once(learned, pocket, client, clips):
+    with pytest.raises(RemoteError, match="There is a checkpoint 'tone' already. Choose another name") as caught:
+        client.submit("learn", reference=clips[1], name="tone", steps=1, **QUICK).wait()
+    assert (caught.value.code, caught.value.field) == ("conflict", "name")
+    folder = Path(pocket.home) / "checkpoints"
+    about = json.loads((folder / "tone" / "checkpoint.json").read_text())
+    (folder / "foreign").mkdir()
+    (folder / "foreign" / "checkpoint.json").write_text(json.dumps(about | {"model": "large", "fingerprint": "0" * 64}))
+    with pytest.raises(
+        RemoteError, match="'foreign' was learned on another model, large .* Start the daemon with --model large"
+    ):
+        client.submit("fuse", original=clips[0], reference="foreign", steps=2).wait()
+    with pytest.raises(RemoteError, match="Did you mean tone?"):
+        client.submit("fuse", original=clips[0], reference="tones", steps=2).wait()
+    (folder / "foreign" / "checkpoint.json").unlink()
+
+
+def _until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)

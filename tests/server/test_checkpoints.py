@@ -1,0 +1,155 @@
+"""Checkpoints on disk: whole or not at all, never in another's place, and of one base model."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save
+
+from tertium import files
+from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints
+
+FINGERPRINT = "ab" * 32
+
+
+def a_checkpoint(name="hum", **more):
+    about = {
+        "prompt": "a haunted hum", "reference": "cd" * 32, "model": "pocket", "fingerprint": FINGERPRINT, "method": "lora", "rank": 4, "steps": 150,
+        "seconds": 6.0, "settings": {"rate": 0.003}, "losses": (1.0, 0.5),
+    }  # fmt: skip
+    return Checkpoint(name=name, **about | more)
+
+
+@pytest.fixture
+def tensors():
+    return {"layer.lora_A": np.arange(12, dtype=np.float32).reshape(4, 3)}
+
+
+@pytest.fixture
+def kept(tmp_path, tensors):
+    """The folder's checkpoints, with one, ``hum``."""
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.save(a_checkpoint(), save(tensors))
+    return checkpoints
+
+
+def names(checkpoints):
+    return [checkpoint.name for checkpoint in checkpoints.list()]
+
+
+def test_what_is_saved_is_found_again(kept, tensors):
+    found = kept.get("hum")
+    assert found == kept.list()[0]
+    assert (found.prompt, found.method, found.rank, found.losses) == ("a haunted hum", "lora", 4, (1.0, 0.5))
+    assert found.created.endswith("+00:00") and found.bytes > 48
+    np.testing.assert_equal(load_file(kept.weights(found, fingerprint=FINGERPRINT)), tensors)
+
+
+def test_a_taken_name_gets_a_number_and_nothing_is_overwritten(kept, tensors):
+    before = kept.get("hum")
+    saved = [kept.save(a_checkpoint(prompt=str(n)), save(tensors)).name for n in range(2)]
+    assert saved == ["hum-2", "hum-3"] and names(kept) == ["hum", "hum-2", "hum-3"]
+    assert kept.get("hum") == before and kept.get("hum-3").prompt == "1"
+    assert len({checkpoint.key for checkpoint in kept.list()}) == 3
+
+
+def test_an_interrupted_save_leaves_nothing(kept, tensors, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(files.SoundError, match="the disk is full"):
+        kept.save(a_checkpoint("other"), save(tensors))
+    assert names(kept) == ["hum"] and [path.name for path in kept.folder.iterdir()] == ["hum"]
+
+
+def test_another_base_model_is_refused_in_clear_words(kept):
+    with pytest.raises(CheckpointError) as caught:
+        kept.weights(kept.get("hum"), fingerprint="ef" * 32)
+    error = caught.value
+    assert (error.code, error.field) == ("conflict", "reference")
+    assert str(error) == (
+        "The checkpoint 'hum' was learned on another model, pocket (abababab); the one that is loaded is efefefef. "
+        "Start the daemon with --model pocket, or learn the reference on this one."
+    )
+
+
+def test_renaming_keeps_all_but_the_name(kept, tensors):
+    before = kept.get("hum")
+    renamed = kept.rename("hum", "drone")
+    assert names(kept) == ["drone"] and renamed.key == before.key and renamed.prompt == before.prompt
+    kept.save(a_checkpoint("hum"), save(tensors))
+    with pytest.raises(CheckpointError, match="There is a checkpoint 'hum' already. Choose another name") as caught:
+        kept.rename("drone", "hum")
+    assert caught.value.code == "conflict"
+
+
+def test_deleting_removes_it_for_good(kept):
+    assert kept.delete("hum").name == "hum"
+    assert list(kept.folder.iterdir()) == []
+    with pytest.raises(
+        CheckpointError, match="There is no checkpoint 'hum'. List them with checkpoints, or learn one."
+    ):
+        kept.delete("hum")
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "../hum", "a/b", "a\\b", "nul\0", "x" * 101])
+def test_names_that_lead_elsewhere_are_refused(kept, tensors, name):
+    with pytest.raises(CheckpointError) as caught:
+        kept.get(name)
+    assert caught.value.code == "unknown_checkpoint"
+    for attempt in (lambda: kept.save(a_checkpoint(name), save(tensors)), lambda: kept.rename("hum", name)):
+        with pytest.raises(CheckpointError, match=re.escape(f"{name!r} cannot be the name of a checkpoint.")):
+            attempt()
+
+
+def test_an_exported_checkpoint_comes_back_under_any_name(kept, tmp_path, tensors):
+    kept.rename("hum", "drone")
+    path = kept.export("drone", tmp_path / "drone.safetensors")
+    assert load_file(path)["layer.lora_A"].tolist() == tensors["layer.lora_A"].tolist()
+    other = Checkpoints(tmp_path / "elsewhere")
+    back, again = other.import_file(path), other.import_file(path, name="mine")
+    assert (back.name, again.name) == ("drone", "mine")
+    assert (back.prompt, back.fingerprint, back.losses) == ("a haunted hum", FINGERPRINT, (1.0, 0.5))
+    np.testing.assert_equal(load_file(other.weights(again, fingerprint=FINGERPRINT)), tensors)
+    assert other.import_file(path).name == "drone-2"
+
+
+def test_exporting_overwrites_nothing_and_names_its_kind(kept, tmp_path):
+    (tmp_path / "taken.safetensors").write_text("mine")
+    with pytest.raises(CheckpointError, match="exists already. Choose another name."):
+        kept.export("hum", tmp_path / "taken.safetensors")
+    assert (tmp_path / "taken.safetensors").read_text() == "mine"
+    with pytest.raises(CheckpointError, match="'hum.bin' does not end in .safetensors."):
+        kept.export("hum", tmp_path / "hum.bin")
+
+
+def test_what_is_no_exported_checkpoint_is_refused(kept, tmp_path, tensors):
+    plain, cut = tmp_path / "plain.safetensors", tmp_path / "cut.safetensors"
+    plain.write_bytes(save(tensors))
+    whole = kept.export("hum", tmp_path / "whole.safetensors").read_bytes()
+    cut.write_bytes(whole[:-5])
+    for path in (plain, cut, tmp_path / "absent.safetensors"):
+        with pytest.raises(CheckpointError, match=f"'{path.name}' is no checkpoint that was exported by Tertium."):
+            kept.import_file(path)
+    assert names(kept) == ["hum"]
+
+
+def test_damage_is_told_and_passed_over_in_lists(kept, tensors):
+    found = kept.get("hum")
+    (found.folder / "weights.safetensors").write_bytes(b"half")
+    with pytest.raises(CheckpointError, match="The weights of the checkpoint 'hum' cannot be read"):
+        kept.weights(found, fingerprint=FINGERPRINT)
+    about = json.loads((found.folder / "checkpoint.json").read_text())
+    for damage in ("[]", "{", json.dumps(about | {"rank": "four"}), json.dumps(about | {"method": "dora"})):
+        (found.folder / "checkpoint.json").write_text(damage)
+        assert kept.list() == []
+
+
+def test_what_crashes_left_is_cleaned_away(kept):
+    left = kept.folder / ".hum.1.abc.part"
+    left.mkdir()
+    (left / "weights.safetensors").write_bytes(b"half")
+    kept.clean()
+    assert names(kept) == ["hum"] and not left.exists()
