@@ -252,12 +252,10 @@ class Maker:
         shown = ("id", "name", "path", "frames", "channels", "sample_rate")
         return {
             "command": command,
-            "fields": {
-                name: value for name, value in fields.items() if value is not None and (name != "seconds" or not given)
-            },
+            "fields": _as_request(fields, given, made.facts),
             "sounds": {role: {name: getattr(sound, name) for name in shown} for role, sound in given.items()},
             "model": {name: fact for name, fact in self._engine.about.items() if name != "completion_shares"},
-            "decided": dict(made.facts),
+            "decided": {**made.facts, **{name: fields[name] for name in ("ratios",) if name in fields}},
             "notes": notes,
             "versions": versions(),
         }
@@ -316,6 +314,20 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _as_request(fields: Mapping[str, Any], given: Mapping[str, Sound], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A job's resolved fields as a client would send them to get the same again."""
+    internal = {"ratios", "measured", "checkpoint"} | ({"seconds"} if given else set())
+    request = {name: value for name, value in fields.items() if value is not None and name not in internal}
+    if fields.get("checkpoint"):
+        request["reference"] = fields["checkpoint"]
+    if (
+        "ratios" in fields and "blend" in request
+    ):  # the pair's window may be measured anew by then: the step is what it came to
+        del request["blend"]
+        request["intervention"] = facts["intervention"]
+    return request
 
 
 def _as_asked(made: Audio, *, sample_rate: int, frames: int) -> Audio:

@@ -84,7 +84,9 @@ def test_a_window_is_measured_once_and_then_blend_goes_by_it(daemon, clips):
     assert (other.window.steps, other.window.path) == (6, first.window.path)
     for result in (after, morph):
         assert "blend goes by the measured window of this pair" in result.notes
-        assert json.loads(Path(result.recall).read_text())["recall"]["fields"]["ratios"] == [2.0, 1.0, 0.5]
+        assert json.loads(Path(result.recall).read_text())["recall"]["decided"]["ratios"] == [2.0, 1.0, 0.5]
+    fields = json.loads(Path(after.recall).read_text())["recall"]["fields"]
+    assert "blend" not in fields and fields["intervention"] == after.intervention, "whatever the window is by then"
     for result in (at_the_end, held):
         assert not any("measured" in note for note in result.notes)
 

@@ -51,15 +51,15 @@ def test_a_learning_ends_in_a_checkpoint_and_in_the_sound_of_its_prompt(learned,
 def test_a_checkpoint_leads_a_fusion_under_its_prompt(learned, client, clips):
     led = client.submit("fuse", original=clips[0], reference="tone", blend=0.3, steps=6, seed=1).wait()
     recall = json.loads(Path(led.recall).read_text())["recall"]
-    assert (recall["fields"]["checkpoint"], recall["fields"]["prompt"], recall["fields"]["reference"]) == (
+    assert (recall["checkpoint"]["name"], recall["fields"]["prompt"], recall["fields"]["reference"]) == (
         "tone",
         "a test tone",
-        None,
+        "tone",
     )
     assert recall["decided"]["reference"] == "checkpoint"
     base = client.submit("fuse", original=clips[0], prompt="a test tone", blend=0.3, steps=6, seed=1).wait()
     assert led.sound != base.sound and led.frames == base.frames
-    again = client.submit("fuse", original=clips[0], reference="tone", blend=0.3, steps=6, seed=1).wait()
+    again = client.submit("fuse", **recall["fields"]).wait()
     assert again.sound == led.sound
 
 
