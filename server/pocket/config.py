@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from tertium.engine import upstream
@@ -40,6 +41,7 @@ CONFIG = {
                 "project_cond_tokens": False,
                 "global_cond_type": "adaLN",
                 "transformer_type": "continuous_transformer",
+                "use_sinusoidal_emb": True,
             },
         },
         "io_channels": 128,
@@ -73,4 +75,8 @@ def build(folder: Path):
     config = copy.deepcopy(CONFIG)
     del config["model"]["pretransform"]
     config["model"]["conditioning"]["configs"][0]["config"]["tokenizer_name"] = str(folder / "tokenizer")
-    return upstream.load("stable_audio_tools.models.factory").create_model_from_config(config)
+    model = upstream.load("stable_audio_tools.models.factory").create_model_from_config(config)
+    # Where noise says nothing, a rhythm can only be known by place, and rotary embeddings give distances alone. As upstream
+    # scales places at first (1/16) they are lost beside the latents.
+    torch.nn.init.ones_(model.model.model.transformer.pos_emb.scale)
+    return model
