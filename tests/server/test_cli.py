@@ -284,3 +284,34 @@ def test_a_terminal_without_the_letters_of_a_name_gets_them_all_the_same(machine
     output.Output(machine=machine).result({"path": "/ü/🥁.wav"}, ["/ü/🥁.wav"])
     text = written.getvalue().decode("latin-1")
     assert json.loads(text) == {"path": "/ü/🥁.wav"} if machine else text == "/ü/\\U0001f941.wav\n"
+
+
+UNREAD = {
+    "full": 'exec "$@" > /dev/full',
+    "closed": 'exec "$@" >&-',
+    "both": 'exec "$@" >&- 2>&-',
+    "unread": '"$@" | true; exit ${PIPESTATUS[0]}',
+}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device here")
+@pytest.mark.parametrize("command", [("--help",), ("jobs", "--json"), ("doctor",)], ids=" ".join)
+@pytest.mark.parametrize("how", UNREAD)
+def test_output_that_nobody_gets_is_said_in_a_sentence(how, command, tmp_path):
+    wait = "import sys, time; time.sleep(0.3); from tertium.cli import main; sys.exit(main(sys.argv[1:]))"  # until `true` has ended
+    shell = ["bash", "-c", UNREAD[how], "-", sys.executable, "-c", wait, *command]
+    buffered = child.environment() | {"PYTHONUNBUFFERED": ""}  # as usual
+    run = subprocess.run(shell, capture_output=True, text=True, env=buffered, timeout=60)
+    assert "Traceback" not in run.stderr and "Exception" not in run.stderr
+    if how == "full":
+        sentence = "Error: The output could not be written: No space left on device. Send it elsewhere.\n"
+        assert (run.returncode, run.stderr) == (1, sentence)
+    elif how == "unread":
+        assert (run.returncode, run.stderr) == (141, "")
+    elif command != ("--help",):  # the help of a command that has nowhere to go is nobody's loss
+        assert run.returncode == 1
+        assert run.stderr == (
+            ""
+            if how == "both"
+            else "Error: The output could not be written: standard output is closed. Send it elsewhere.\n"
+        )
