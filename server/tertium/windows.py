@@ -61,4 +61,6 @@ class Windows:
 def _shape(fields: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
     shape = {name: fields.get(name) for name in SHAPING}
     numbers = {name: float(shape[name]) for name in ("guidance", "hold", "eta") if shape[name] is not None}
-    return {**shape, **numbers, "model": fingerprint}
+    # Left out where it is the usual one: windows that were measured before there was another stay found.
+    other = {} if fields.get("null") in (None, "unconditional") else {"null": fields["null"]}
+    return {**shape, **numbers, **other, "model": fingerprint}

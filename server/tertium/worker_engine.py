@@ -15,6 +15,7 @@ from tertium.checkpoints import Checkpoint, CheckpointError
 from tertium.engine import hub, operations, upstream
 from tertium.engine import window as windows
 from tertium.engine.adapters import Residents, Weights
+from tertium.engine.conditioning import NULLS
 from tertium.engine.fusion import blend_to_intervention
 from tertium.engine.models import NAMES, LoadedModel, load_model
 from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, MorphSettings, VarySettings
@@ -227,7 +228,8 @@ _COMMANDS: dict[str, _Perform] = {
 
 
 def _sampling(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: fields[name] for name in SAMPLING}
+    null = fields.get("null") or NULLS[0]  # a job that an older version accepted has none
+    return {**{name: fields[name] for name in SAMPLING}, "null": null}
 
 
 def _schedule(model: LoadedModel, steps: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tertium.library import Sound
 from tertium_protocol import messages as m
 from tertium_protocol.fields import NOT_IN_FILE_NAMES, nearest
 
-OUTPUT = ("steps", "order", "eta", "format", "sample_rate")
+OUTPUT = ("steps", "order", "eta", "null", "format", "sample_rate")
 ID = re.compile(r"[0-9a-fA-F]{8,64}\Z")
 LONGEST_STEM = 80
 
