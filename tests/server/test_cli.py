@@ -75,6 +75,7 @@ def test_options_become_fields_and_what_is_absent_is_left_out():
     assert parser.request_fields(arguments) == {
         "original": "a.wav", "reference": "b.wav", "steps": 20, "eta": 0.5, "sample_rate": 48_000, "name": "x",
     }  # fmt: skip
+    assert parser.request_fields(parse("vary", "a.wav", "--null", "empty")) == {"original": "a.wav", "null": "empty"}
     assert parser.request_fields(parse("generate", "a low hum")) == {"prompt": "a low hum"}
     assert parser.request_fields(parse("jobs", "--state", "done")) == {"state": "done"}
 
@@ -138,6 +139,13 @@ def test_sounds_are_paths_ids_or_for_the_reference_checkpoints(clip, tmp_path, m
     monkeypatch.chdir(tmp_path)
     fields = making.checked_fields("fuse", {"original": "clip.wav", "reference": "my voice"}, None)
     assert fields == {"original": clip, "reference": "my voice"}
+    (tmp_path / "drums 1.2").mkdir()
+    for command, name in (("morph", "my voice"), ("window", "naïve"), ("fuse", "drums 1.2"), ("fuse", "a.b.c")):
+        fields = making.checked_fields(command, {"original": clip, "reference": name}, None)
+        assert fields["reference"] == name
+    for command, name in (("fuse", "voice.WAV"), ("fuse", "./voice"), ("window", "~voice"), ("learn", "my voice")):
+        with pytest.raises(TertiumError, match="There is no file"):
+            making.checked_fields(command, {"original": clip, "reference": name, "prompt": "x"}, None)
     fields = making.checked_fields("fuse", {"original": "0123abcd", "reference": clip}, "out.FLAC")
     assert fields == {"original": "0123abcd", "reference": clip, "format": "flac"}
     assert making.checked_fields("generate", {"prompt": "hum", "format": "wav"}, "a.wav")["format"] == "wav"
