@@ -194,7 +194,8 @@ def _window(
         *given, FuseSettings(**shared, intervention=step), memory=memory,
         on_progress=lambda stage, fraction: on_progress(stage, 1 - share + fraction * share),
     )  # fmt: skip
-    decided = {"intervention": step, "reference": _leads(sounds), "window": measured}
+    leads = "checkpoint" if fields.get("checkpoint") else _leads(sounds)
+    decided = {"intervention": step, "reference": leads, "window": measured}
     return Made(audio.numpy(), {**_schedule(model, fields["steps"]), **decided}, notes=_abrupt(measured))
 
 

@@ -144,9 +144,10 @@ def longest_sound(house: House) -> float:
 
 
 def file_stem(text: str) -> str:
-    """Text made fit to be the name of a file on any system."""
+    """Text made fit to be the name of a file, or of a checkpoint, on any system."""
     plain = " ".join(NOT_IN_FILE_NAMES.sub(" ", text).split()).lstrip(". ")
-    return plain[:LONGEST_STEM].strip() or "result"
+    cut = plain[:LONGEST_STEM].encode("utf-8", "replace")[: 2 * LONGEST_STEM].decode("utf-8", "ignore")
+    return cut.strip() or "result"
 
 
 def _output(request: m.Making, title: str) -> dict[str, Any]:
@@ -170,7 +171,11 @@ def _reference(house: House, text: str) -> Sound | Checkpoint:
     found = {checkpoint.name: checkpoint for checkpoint in kept.list()}
     if text not in found:
         near = nearest(text, found)
-        remedy = f"Did you mean {near}?" if near else "Give the id of a sound, or the absolute path of a file."
+        remedy = (
+            f"Did you mean {near}?"
+            if near
+            else "Give the id of a sound, the absolute path of a file, or the name of a checkpoint."
+        )
         raise CheckpointError(
             "unknown_checkpoint", f"'{text[:80]}' is neither a sound nor a checkpoint that can be used.", field="reference",
             value=text, remedy=remedy,
