@@ -111,6 +111,25 @@ class Checkpoints:
             )  # fmt: skip
         return found
 
+    def same(self, name: str, created: str | None) -> Checkpoint:
+        """The one that had a name when a request was accepted, whatever it is called now.
+
+        Args:
+            created: its birth; None where it is not known.
+
+        Raises:
+            CheckpointError: unknown_checkpoint if it is gone, even if another has its name.
+        """
+        if created is None:
+            return self.get(name)
+        found = next((one for one in self.list() if one.created == created), None)
+        if found is None:
+            raise CheckpointError(
+                "unknown_checkpoint", f"The checkpoint '{name}' was deleted after the request was accepted.", field="reference",
+                value=name, remedy="Send the request again with another reference.",
+            )  # fmt: skip
+        return found
+
     def is_free(self, name: str) -> bool:
         """Whether no checkpoint has a name."""
         return not (self.folder / name).exists()
@@ -140,7 +159,7 @@ class Checkpoints:
             raise CheckpointError(
                 "conflict", f"The checkpoint '{checkpoint.name}' was learned on another model, {checkpoint.model} ({checkpoint.fingerprint[:8]}); "
                 f"the one that is loaded is {fingerprint[:8]}.", field="reference", value=checkpoint.name,
-                remedy=f"Start the daemon with --model {checkpoint.model}, or learn the reference on this one.",
+                remedy=f"Start the daemon with --model {checkpoint.model} as it was then, or learn the reference on this one.",
             )  # fmt: skip
         path = checkpoint.folder / WEIGHTS
         try:

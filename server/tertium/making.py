@@ -118,7 +118,7 @@ class Maker:
         Args:
             command: generate, vary, invert, fuse, morph or window.
             fields: resolved: ``original`` and ``reference`` are ids of sounds, ``seed`` and ``name`` are given; ``checkpoint`` is the name of what
-                the engine is to have learned.
+                the engine is to have learned, ``checkpoint_created`` its birth.
             notes: what was said of the job before.
             on_progress: see :class:`Engine`; what it raises stops the work.
             on_take: called with the fields of the protocol's take, as each take of a morph is in the library.
@@ -133,6 +133,8 @@ class Maker:
         if "original" in given:
             self._must_fit(given["original"])
         checkpoint, engine = self._learned(fields)
+        if checkpoint is not None:
+            fields = {**fields, "checkpoint": checkpoint.name}  # it may have been renamed meanwhile
         conformed = {name: self.conformed(sound) for name, sound in given.items()}
         said = [*notes, *_told(conformed)]
         samples = {name: sound.samples for name, sound in conformed.items()}
@@ -236,7 +238,7 @@ class Maker:
         """The checkpoint that a job names, and the engine that has learned it; without one, the engine."""
         if not fields.get("checkpoint") or self._checkpoints is None:
             return None, self._engine
-        checkpoint = self._checkpoints.get(fields["checkpoint"])
+        checkpoint = self._checkpoints.same(fields["checkpoint"], fields.get("checkpoint_created"))
         path = self._checkpoints.weights(checkpoint, fingerprint=self._engine.about["fingerprint"])
         return checkpoint, self._engine.under(checkpoint, str(path))
 

@@ -25,7 +25,7 @@ def versions() -> dict[str, str]:
 
 def as_request(fields: Mapping[str, Any], given: Mapping[str, Sound], facts: Mapping[str, Any]) -> dict[str, Any]:
     """A job's resolved fields as a client would send them to get the same again."""
-    internal = {"ratios", "measured", "checkpoint"} | ({"seconds"} if given else set())
+    internal = {"ratios", "measured", "checkpoint", "checkpoint_created"} | ({"seconds"} if given else set())
     request = {name: value for name, value in fields.items() if value is not None and name not in internal}
     if fields.get("checkpoint"):
         request["reference"] = fields["checkpoint"]

@@ -72,7 +72,7 @@ def test_another_base_model_is_refused_in_clear_words(kept):
     assert (error.code, error.field) == ("conflict", "reference")
     assert str(error) == (
         "The checkpoint 'hum' was learned on another model, pocket (abababab); the one that is loaded is efefefef. "
-        "Start the daemon with --model pocket, or learn the reference on this one."
+        "Start the daemon with --model pocket as it was then, or learn the reference on this one."
     )
 
 
@@ -84,6 +84,18 @@ def test_renaming_keeps_all_but_the_name(kept, tensors):
     with pytest.raises(CheckpointError, match="There is a checkpoint 'hum' already. Choose another name") as caught:
         kept.rename("drone", "hum")
     assert caught.value.code == "conflict"
+
+
+def test_a_request_has_the_checkpoint_that_it_named_whatever_is_called_so_now(kept, tensors):
+    first = kept.get("hum")
+    kept.rename("hum", "drone")
+    kept.save(a_checkpoint(prompt="another"), save(tensors))
+    assert kept.same("hum", first.created).name == "drone"
+    assert kept.same("hum", None).prompt == "another"
+    kept.delete("drone")
+    with pytest.raises(CheckpointError, match="'hum' was deleted after the request was accepted") as caught:
+        kept.same("hum", first.created)
+    assert caught.value.code == "unknown_checkpoint"
 
 
 def test_deleting_removes_it_for_good(kept):

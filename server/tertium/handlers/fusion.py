@@ -119,6 +119,7 @@ def _pair_fields(house: House, request: m.Fuse | m.Morph | m.Window, title: str)
         **_of(original),
         "reference": reference.id if reference else None,
         "checkpoint": checkpoint.name if checkpoint else None,
+        "checkpoint_created": checkpoint.created if checkpoint else None,
         "prompt": prompt,
         "hold": _hold(request, reference),
         "anchor": request.anchor,
