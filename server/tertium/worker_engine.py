@@ -27,6 +27,8 @@ from tertium.making import Made, OnProgress
 PRECISION_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 SAMPLING = ("steps", "order", "eta", "seed")
 REMEMBERED = 256 << 20  # bytes of encoded sounds and reference phases that are kept for the next fusion
+ALIKE = 0.95
+"""Log-mel correlation of the reference alone with the original alone from which their window is mostly what the measuring itself adds."""
 RESIDENT_SHARE = 0.5
 """Memory for checkpoints beside the model, as a share of what the model itself takes; 512 MiB at least."""
 
@@ -196,11 +198,13 @@ def _window(
     )  # fmt: skip
     leads = "checkpoint" if fields.get("checkpoint") else _leads(sounds)
     decided = {"intervention": step, "reference": leads, "window": measured}
-    return Made(audio.numpy(), {**_schedule(model, fields["steps"]), **decided}, notes=_abrupt(measured))
+    return Made(audio.numpy(), {**_schedule(model, fields["steps"]), **decided}, notes=_remarks(measured))
 
 
-def _abrupt(measured: Mapping[str, Any]) -> tuple[str, ...]:
-    """A word on a window that has no way from the reference into its middle."""
+def _remarks(measured: Mapping[str, Any]) -> tuple[str, ...]:
+    """A word on a window between sounds that are one to the ear, and on one that has no way from the reference into its middle."""
+    if measured["points"][0]["original"] > ALIKE:
+        return ("the two sounds are so alike that there is hardly a window between them: its steps mean little",)
     if measured["points"][1]["position"] <= 0.5:
         return ()
     return (

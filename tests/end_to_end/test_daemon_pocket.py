@@ -66,6 +66,12 @@ def test_the_null_prompt_is_the_one_that_was_asked_for(pocket):
     assert made["empty"].sound != made["unconditional"].sound
 
 
+def test_a_window_between_a_sound_and_itself_is_said_to_mean_little(pocket):
+    with Client(pocket.home) as client:
+        done = client.submit("window", original=ORIGINAL, reference=ORIGINAL, steps=4, points=4, seed=3).wait()
+    assert "hardly a window between them" in done.notes[-1]
+
+
 def test_what_the_protocol_offers_the_engine_knows():
     assert (NULLS, ANCHORS) == (conditioning.NULLS, inversion.ANCHORS)
 
