@@ -16,6 +16,7 @@ from tertium_protocol.fields import INT32, LONGEST_PATH, LONGEST_PROMPT, Choice,
 PROTOCOL_VERSION = "1.1"
 """Major.minor. A minor step only adds; messages of another major version are refused."""
 
+NULLS = ("unconditional", "empty")
 ANCHORS = ("clean", "predicted", "forward", "stochastic")
 FORMATS = ("wav", "flac")
 METHODS = ("lora", "full")
@@ -161,6 +162,10 @@ class Making(Request):
     steps: Annotated[int, Integer("sampling steps; with a deadline, at most so many", 1, 500)] = 50
     order: Annotated[int, Integer("order of the solver", 1, 3)] = 3
     eta: Annotated[float, Number("fresh noise at each step: 0 none (ODE), 1 full (SDE)", 0, 1)] = 1.0
+    null: Annotated[
+        str,
+        Choice("what stands for no prompt: the model's own unconditional branch, or, to compare, an empty text", NULLS),
+    ] = "unconditional"
     seed: Annotated[
         int | None,
         Integer("the same seed gives the same sound on the same machine", 0, INT32[1], absent="chosen and reported"),

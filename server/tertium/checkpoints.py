@@ -7,6 +7,7 @@ metadata; reading one runs nothing that is in it.
 import contextlib
 import itertools
 import json
+import math
 import os
 import re
 import shutil
@@ -25,6 +26,10 @@ ABOUT, WEIGHTS, METADATA = "checkpoint.json", "weights.safetensors", "tertium_ch
 METHODS = ("lora", "full")
 SCHEMA = 1
 LONGEST_NAME = 100
+LONGEST_STEM = 180
+"""Bytes of a new name in UTF-8: file systems take 255, and what marks an unfinished one comes to it."""
+LONGEST_TEXT = 4096
+GREATEST = 2**31 - 1
 
 
 class CheckpointError(TertiumError):
@@ -106,6 +111,25 @@ class Checkpoints:
             )  # fmt: skip
         return found
 
+    def same(self, name: str, created: str | None) -> Checkpoint:
+        """The one that had a name when a request was accepted, whatever it is called now.
+
+        Args:
+            created: its birth; None where it is not known.
+
+        Raises:
+            CheckpointError: unknown_checkpoint if it is gone, even if another has its name.
+        """
+        if created is None:
+            return self.get(name)
+        found = next((one for one in self.list() if one.created == created), None)
+        if found is None:
+            raise CheckpointError(
+                "unknown_checkpoint", f"The checkpoint '{name}' was deleted after the request was accepted.", field="reference",
+                value=name, remedy="Send the request again with another reference.",
+            )  # fmt: skip
+        return found
+
     def is_free(self, name: str) -> bool:
         """Whether no checkpoint has a name."""
         return not (self.folder / name).exists()
@@ -120,7 +144,7 @@ class Checkpoints:
             CheckpointError: out_of_range for a name that cannot be a folder's.
             TertiumError: disk_full or path_refused.
         """
-        _must_be_plain(checkpoint.name)
+        must_be_plain(checkpoint.name)
         checkpoint = replace(checkpoint, created=datetime.now(UTC).isoformat(timespec="microseconds"))
         names = itertools.chain([checkpoint.name], (f"{checkpoint.name}-{number}" for number in itertools.count(2)))
         return self._place(checkpoint, weights, names)
@@ -135,7 +159,7 @@ class Checkpoints:
             raise CheckpointError(
                 "conflict", f"The checkpoint '{checkpoint.name}' was learned on another model, {checkpoint.model} ({checkpoint.fingerprint[:8]}); "
                 f"the one that is loaded is {fingerprint[:8]}.", field="reference", value=checkpoint.name,
-                remedy=f"Start the daemon with --model {checkpoint.model}, or learn the reference on this one.",
+                remedy=f"Start the daemon with --model {checkpoint.model} as it was then, or learn the reference on this one.",
             )  # fmt: skip
         path = checkpoint.folder / WEIGHTS
         try:
@@ -151,7 +175,7 @@ class Checkpoints:
             CheckpointError: unknown_checkpoint; conflict if the new name is taken; out_of_range if it cannot be a folder's.
         """
         found = self.get(name)
-        _must_be_plain(to)
+        must_be_plain(to)
         self._must_be_free(to)
         with files.disk_errors(self.folder / to):
             os.rename(found.folder, self.folder / to)
@@ -205,6 +229,7 @@ class Checkpoints:
         """
         try:
             checkpoint = _made(json.loads(_check(path)[METADATA]), Path())
+            _must_hold(path, checkpoint)
             data = path.read_bytes()
         except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
             raise CheckpointError(
@@ -293,21 +318,50 @@ def _made(said: Mapping[str, Any], folder: Path) -> Checkpoint:
     kinds = {"name": str, "prompt": str, "reference": str, "model": str, "fingerprint": str, "method": str, "rank": int,
              "steps": int, "seconds": (int, float), "settings": dict, "created": str}  # fmt: skip
     values = {name: said[name] for name in kinds}
+    losses = tuple(map(float, said.get("losses", ())))
     wrong = [name for name, kind in kinds.items() if not isinstance(values[name], kind)]
-    if wrong or values["method"] not in METHODS or said.get("schema") != SCHEMA:
+    if wrong or said.get("schema") != SCHEMA:
         raise ValueError(f"not a checkpoint of schema {SCHEMA}: {', '.join(wrong)}")
-    return Checkpoint(**values, losses=tuple(map(float, said.get("losses", ()))), folder=folder)
+    texts = [value for value in values.values() if isinstance(value, str)]
+    sound = (
+        values["method"] in METHODS
+        and (values["rank"] > 0) == (values["method"] == "lora")
+        and 0 < values["steps"] <= GREATEST and 0 <= values["rank"] <= GREATEST
+        and values["seconds"] > 0 and all(map(math.isfinite, (values["seconds"], *losses)))
+        and values["prompt"].strip() and max(map(len, texts)) <= LONGEST_TEXT
+    )  # fmt: skip
+    if not sound:
+        raise ValueError("a checkpoint that cannot be, or could not be told of")
+    return Checkpoint(**values, losses=losses, folder=folder)
+
+
+def _must_hold(path: Path, checkpoint: Checkpoint) -> None:
+    """See whether a file holds the kind of weights that its JSON speaks of.
+
+    Raises:
+        ValueError, OSError, SafetensorError: it does not.
+    """
+    with safetensors.safe_open(path, framework="numpy") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 it is no dictionary
+    ranks = {
+        shape[0 if name.endswith(".lora_A") else -1]
+        for name, shape in shapes.items()
+        if name.endswith((".lora_A", ".lora_B"))
+    }
+    if not shapes or ranks != ({checkpoint.rank} if checkpoint.method == "lora" else set()):
+        raise ValueError(f"the weights are not those of {checkpoint.method} of rank {checkpoint.rank}")
 
 
 def _is_plain(name: str) -> bool:
     return 0 < len(name) <= LONGEST_NAME and name[0] not in ". " and not re.search(r'[/\\:*?"<>|\x00-\x1f]', name)
 
 
-def _must_be_plain(name: str) -> None:
-    if not _is_plain(name):
+def must_be_plain(name: str) -> None:
+    """Refuse what cannot be the name of a checkpoint. Raises CheckpointError: out_of_range."""
+    if not _is_plain(name) or len(name.encode("utf-8", "replace")) > LONGEST_STEM:
         raise CheckpointError(
             "out_of_range", f"{name!r} cannot be the name of a checkpoint.", field="name", value=name,
-            remedy="Choose a plain name without folder and extension.",
+            remedy="Choose a shorter name, or a plainer one, without a folder.",
         )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tertium import __version__
 from tertium.child import environment
+from tertium.cli.writing import flush, say
 
 PROBE_SECONDS = 180
 LEAST_FREE_GIGABYTES = 1.0
@@ -64,10 +65,11 @@ def main(arguments: list[str]) -> int:
     for finding in examine(parsed.home):
         found.append(finding)
         if not parsed.json:
-            print(_line(finding), flush=True)
+            say(_line(finding))
+            flush()
     healthy = all(finding.state != FAULT for finding in found)
     if parsed.json:
-        print(json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in found]}))
+        say(json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in found]}))
     return 0 if healthy else 1
 
 

@@ -164,6 +164,18 @@ def write_whole(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
+def write_over(path: Path, data: bytes) -> None:
+    """A file in place of one that may be there: at every moment the old one or the new one, whole. Nothing else is left behind on any error."""
+    part = write_part(path, data)
+    try:
+        with disk_errors(path):
+            os.replace(part, path)
+        _sync_folder(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
 def clean(folder: Path) -> list[str]:
     """Remove what crashed writers left in ``folder``; parts of processes that live are let be. Returns the names removed."""
     removed = []

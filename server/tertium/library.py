@@ -14,7 +14,7 @@ import os
 import re
 import threading
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,6 +30,7 @@ LONGEST_STEM = 180
 """Bytes in UTF-8: file systems take 255, and a number, an extension and the mark of an unfinished file come to it."""
 RACES = 3  # how often to look again when another process writes the same sound
 SCHEMA = 1  # of the sidecars
+OF_A_JOB = ("job", "take")  # which older sidecars do not have
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Sound:
         created: ISO 8601, UTC.
         sidecar: absolute path of its JSON file; for a result, the recall sidecar.
         peak_dbtp: true peak of a result; None for silence and for sounds that were given.
+        job: id of the job that made a result, and its number among the takes of that job, if there are several.
     """
 
     id: str
@@ -58,6 +60,8 @@ class Sound:
     created: str
     sidecar: str
     peak_dbtp: float | None = None
+    job: str | None = None
+    take: int | None = None
 
 
 def sound_id(samples: np.ndarray, sample_rate: int) -> str:
@@ -100,14 +104,16 @@ class Library:
         name: str | None = None,
         field: str = "path",
     ) -> Sound:
-        """Take a client's file, which must lie in one of ``roots``, into the library; a sound that is there already is returned as it is.
+        """Take a client's file, which must lie in one of ``roots``, into the library.
+
+        A sound that is there already stays as it is, but takes ``name`` if one is given, and says so in its notes. Nothing else changes a name.
 
         Raises:
             SoundError: of ``files.resolve``, ``audio.read`` or ``audio.write``; errors name ``field``.
         """
         own = files.resolve(path, [*roots, self.sounds_folder, self.results_folder], field=field)
         sound = audio.read(own, max_seconds=max_seconds, field=field)
-        return self._keep(sound, name=name or own.stem, origin={"path": str(own)})
+        return self._keep(sound, name=name, otherwise=own.stem, origin={"path": str(own)})
 
     def add_samples(
         self,
@@ -118,14 +124,14 @@ class Library:
         name: str | None = None,
         origin: dict | None = None,
     ) -> Sound:
-        """Take samples, float32 of shape (channels, frames), into the library; ``origin`` says where they came from.
+        """Take samples, float32 of shape (channels, frames), into the library; ``origin`` says where they came from. As ``add_path``.
 
         Raises:
             SoundError: of ``audio.check`` or ``audio.write``.
         """
         sound = Audio(np.ascontiguousarray(samples, dtype=np.float32), int(sample_rate))
         audio.check(sound, max_seconds=max_seconds)
-        return self._keep(sound, name=name or "buffer", origin=origin or {})
+        return self._keep(sound, name=name, otherwise="buffer", origin=origin or {})
 
     def get(self, id_or_prefix: str) -> Sound:
         """The sound with this id, or with this beginning of an id (8 hex digits or more) if it is the only one.
@@ -149,7 +155,7 @@ class Library:
             raise _unknown(
                 id_or_prefix, f"{len(found)} sounds have ids that begin with '{id_or_prefix}'.", "Give more digits."
             )
-        return found[0]
+        return _read_sidecar(Path(found[0].sidecar)) or found[0]  # another process may have given it another name
 
     def list(self) -> list[Sound]:
         """All sounds and results, newest first; of files with the same samples, the newest."""
@@ -160,13 +166,35 @@ class Library:
         """The samples of a sound of this library."""
         return audio.load(sound.path, max_seconds=float("inf"), field="sound")
 
+    def made_by(self, job: str, take: int | None = None) -> Sound | None:
+        """The result of a job, or of one of its takes, if it is here and whole: then that job need not be done again."""
+        with self._lock:
+            made = [sound for sound in self._sounds.values() if (sound.job, sound.take) == (job, take)]
+        return next(filter(_is_there, made), None)
+
+    def recall(self, result: Sound) -> dict:
+        """What ``store_result`` got as ``recall``; empty where the sidecar cannot be read."""
+        try:
+            return json.loads(Path(result.sidecar).read_text(encoding="utf-8"))["recall"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+
     def store_result(
-        self, samples: np.ndarray, sample_rate: int, *, name: str, format: str = "wav", recall: dict | None = None
+        self,
+        samples: np.ndarray,
+        sample_rate: int,
+        *,
+        name: str,
+        format: str = "wav",
+        recall: dict | None = None,
+        latents: bytes | None = None,
+        job: str | None = None,
+        take: int | None = None,
     ) -> Sound:
         """Keep what a job made, made safe (true peak at most -1 dBTP), as ``results/<name>.<format>`` with its recall sidecar.
 
         A name that is taken becomes name-2, name-3 …; the file name is never one that exists. One of more bytes than file systems take
-        is cut at its end.
+        is cut at its end. All its files are kept or, on an error, none.
 
         Args:
             samples: float32, (channels, frames).
@@ -174,6 +202,8 @@ class Library:
             name: stem of the file name, without folder.
             format: "wav" or "flac".
             recall: everything needed to make the sound again; the sidecar holds it under ``recall``.
+            latents: content of a safetensors file to be kept beside the sound; see :func:`latents_path`.
+            job, take: whose result it is; see :meth:`made_by`.
 
         Raises:
             SoundError: ``disk_full``, ``path_refused``, ``internal`` for samples that are not numbers, ``out_of_range`` for a name.
@@ -184,53 +214,77 @@ class Library:
         notes += () if np.isfinite(peak) else ("silent: nothing came of it",)
         about = {
             "id": sound_id(samples, sample_rate), "notes": notes, "peak_dbtp": float(peak) if np.isfinite(peak) else None,
-            **_shape(samples, sample_rate),
+            **_shape(samples, sample_rate), "job": job, "take": take,
         }  # fmt: skip
         data = audio.encode(samples, sample_rate, format=format)
         for stem in _names(_plain_name(name)):
-            if _taken(self.results_folder, stem):
+            if _taken(self.results_folder, stem) and not _cleared(self.results_folder, stem, job=job, take=take):
                 continue
             path = self.results_folder / f"{stem}.{format}"
             try:
-                return self._publish(path, data, about | {"name": stem}, {"recall": recall or {}})
+                return self._publish(path, data, about | {"name": stem}, {"recall": recall or {}}, latents)
             except FileExistsError:
                 continue
         raise AssertionError("there is always another name")
 
-    def _keep(self, sound: Audio, *, name: str, origin: dict) -> Sound:
+    def _keep(self, sound: Audio, *, name: str | None, otherwise: str, origin: dict) -> Sound:
         sid = sound_id(sound.samples, sound.sample_rate)
         path = self.sounds_folder / f"{sid}.wav"
-        about = {"id": sid, "name": name, "notes": sound.notes, **_shape(sound.samples, sound.sample_rate)}
+        about = {"id": sid, "name": name or otherwise, "notes": sound.notes, **_shape(sound.samples, sound.sample_rate)}
         data = audio.encode(sound.samples, sound.sample_rate, format="wav")
         for _ in range(RACES):
             self.refresh()
             present = self._matching(sid)
             if present:
-                return present[0]
+                return self._renamed(present[0], name or present[0].name)
             path.with_suffix(".json").unlink(missing_ok=True)  # of a file that was deleted, or of a writer that crashed
             with contextlib.suppress(FileExistsError):  # another process is adding the same sound: look again
                 if path.exists():
                     return self._describe(path, about, {"origin": origin})
                 return self._publish(path, data, about, {"origin": origin})
-        raise SoundError("busy", f"The sound '{name}' is being added elsewhere.", remedy="Send the request again.")
+        raise SoundError(
+            "busy", f"The sound '{about['name']}' is being added elsewhere.", remedy="Send the request again."
+        )
 
-    def _publish(self, path: Path, data: bytes, about: dict, provenance: dict) -> Sound:
-        """Write the file and its sidecar; the sidecar takes the name first, so no sound stands without one.
+    def _renamed(self, sound: Sound, name: str) -> Sound:
+        """A sound under the name that was given last. What it is goes by its samples; the name is a label, the file keeps its own."""
+        if name == sound.name:
+            return sound
+        sidecar = Path(sound.sidecar)
+        with files.disk_errors(sidecar):
+            content = json.loads(sidecar.read_text(encoding="utf-8")) | {"name": name}
+        files.write_over(sidecar, _as_json(content))
+        renamed = replace(sound, name=name)
+        with self._lock:
+            self._sounds[sidecar] = renamed
+        return replace(renamed, notes=(*sound.notes, f"known already, as '{sound.name}': it is called '{name}' now"))
+
+    def _publish(self, path: Path, data: bytes, about: dict, provenance: dict, latents: bytes | None = None) -> Sound:
+        """Write the file, its latents and its sidecar. The sidecar takes the name first, so no sound stands without one; the sound comes
+        last, so whatever ends this process, one that stands is whole.
 
         Raises:
-            FileExistsError: one of the two names is taken; nothing is left.
+            FileExistsError: one of the names is taken; nothing is left.
         """
-        part = files.write_part(path, data)
+        contents = {path: data} if latents is None else {latents_path(path): latents, path: data}
+        parts, published = {}, []
         try:
+            for target, content in contents.items():
+                parts[target] = files.write_part(target, content)
             sound = self._describe(path, about, provenance)
             try:
-                files.publish(part, path)
+                for target, part in parts.items():
+                    files.publish(part, target)
+                    published.append(target)
             except BaseException:
+                for target in published:
+                    target.unlink(missing_ok=True)
                 self._forget(sound)
                 raise
             return sound
         finally:
-            part.unlink(missing_ok=True)
+            for part in parts.values():
+                part.unlink(missing_ok=True)
 
     def _describe(self, path: Path, about: dict, provenance: dict) -> Sound:
         sidecar = path.with_suffix(".json")
@@ -238,7 +292,7 @@ class Library:
         sound = Sound(path=str(path), sidecar=str(sidecar), **about)
         content = {"tertium": __version__, "schema": SCHEMA, **asdict(sound), "path": path.name, **provenance}
         del content["sidecar"]
-        files.write_whole(sidecar, json.dumps(content, indent=2, ensure_ascii=False, default=str).encode())
+        files.write_whole(sidecar, _as_json(content))
         with self._lock:
             self._sounds[sidecar] = sound
         return sound
@@ -256,6 +310,15 @@ class Library:
         return list({sound.id: sound for sound in newest_last}.values())
 
 
+def _as_json(content: dict) -> bytes:
+    return json.dumps(content, indent=2, ensure_ascii=False, default=str).encode()
+
+
+def latents_path(sound: str | Path) -> Path:
+    """Where the latents lie that belong to a result."""
+    return Path(sound).with_suffix(".safetensors")
+
+
 def _is_there(sound: Sound) -> bool:
     return os.path.exists(sound.path)
 
@@ -269,7 +332,8 @@ def _read_sidecar(sidecar: Path) -> Sound | None:
     """The sound that a sidecar tells of, or None if it is damaged or its sound is gone."""
     try:
         content = json.loads(sidecar.read_text(encoding="utf-8"))
-        about = {name: content[name] for name in Sound.__dataclass_fields__ if name != "sidecar"}
+        about = {name: content[name] for name in Sound.__dataclass_fields__ if name not in ("sidecar", *OF_A_JOB)}
+        about |= {name: content.get(name) for name in OF_A_JOB}
         about["notes"] = tuple(about["notes"])
         sound = Sound(**about | {"path": str(sidecar.parent / Path(content["path"]).name), "sidecar": str(sidecar)})
     except (OSError, ValueError, KeyError, TypeError):
@@ -293,6 +357,21 @@ def _names(stem: str) -> Iterable[str]:
 
 def _taken(folder: Path, stem: str) -> bool:
     return any((folder / f"{stem}.{suffix}").exists() for suffix in ("json", "safetensors", *audio.FORMATS))
+
+
+def _cleared(folder: Path, stem: str, *, job: str | None, take: int | None) -> bool:
+    """Whether a name was taken by this very job alone, which was ended before the sound was there: then it has it back."""
+    sidecar = folder / f"{stem}.json"
+    try:
+        content = json.loads(sidecar.read_text(encoding="utf-8"))
+        own = job is not None and (content["job"], content["take"]) == (job, take)
+        if not own or (folder / Path(content["path"]).name).exists():
+            return False
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    latents_path(sidecar).unlink(missing_ok=True)
+    sidecar.unlink(missing_ok=True)
+    return not _taken(folder, stem)
 
 
 def _unknown(value: str, message: str, remedy: str) -> SoundError:

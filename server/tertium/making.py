@@ -4,29 +4,25 @@ Runs in the worker. The engine computes on samples; here they come from the libr
 needed to make them again.
 """
 
-import importlib.metadata
 import itertools
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from tertium import __version__, audio, files
+from tertium import audio, recall
 from tertium.audio import Audio
 from tertium.checkpoints import Checkpoint, Checkpoints
 from tertium.errors import TertiumError
-from tertium.library import Library, Sound
+from tertium.library import Library, Sound, latents_path
 from tertium.windows import Windows
 
 OnProgress = Callable[..., None]
 """(stage, fraction of the job done, 0 … 1), and by keyword what else is known: ``loss``, ``seconds_left``. What it raises stops the work."""
 OnTake = Callable[[dict[str, Any]], None]
 LONGEST_NAME = 90  # of a take, before its number
-PACKAGES = ("torch", "numpy", "stable-audio-tools", "k-diffusion", "soxr", "scipy")
 READ, WRITE = 0.02, 0.95  # fractions at which the computing begins and ends
 SOUND_FIELDS = ("original", "reference")
 SAME_LENGTH = 0.01
@@ -114,16 +110,19 @@ class Maker:
         notes: tuple[str, ...],
         on_progress: OnProgress,
         on_take: OnTake = lambda take: None,
+        *,
+        job: str | None = None,
     ) -> tuple[dict[str, Any], Mapping[str, Any]]:
         """Carry out a job.
 
         Args:
             command: generate, vary, invert, fuse, morph or window.
             fields: resolved: ``original`` and ``reference`` are ids of sounds, ``seed`` and ``name`` are given; ``checkpoint`` is the name of what
-                the engine is to have learned.
+                the engine is to have learned, ``checkpoint_created`` its birth.
             notes: what was said of the job before.
             on_progress: see :class:`Engine`; what it raises stops the work.
             on_take: called with the fields of the protocol's take, as each take of a morph is in the library.
+            job: its id. What it stored before it was ended is found by that and not stored again.
 
         Returns:
             The fields of the protocol's result, and the engine's facts.
@@ -134,6 +133,8 @@ class Maker:
         if "original" in given:
             self._must_fit(given["original"])
         checkpoint, engine = self._learned(fields)
+        if checkpoint is not None:
+            fields = {**fields, "checkpoint": checkpoint.name}  # it may have been renamed meanwhile
         conformed = {name: self.conformed(sound) for name, sound in given.items()}
         said = [*notes, *_told(conformed)]
         samples = {name: sound.samples for name, sound in conformed.items()}
@@ -142,7 +143,10 @@ class Maker:
             on_progress(stage, READ + fraction * (WRITE - READ), **facts)
 
         known, more = self._calibrated(command, fields, checkpoint)
-        task = _Task(command, {**fields, **known}, given, [*said, *more], began, engine, checkpoint)
+        task = _Task(command, {**fields, **known}, given, [*said, *more], began, engine, checkpoint, job)
+        found = self._found(task)
+        if found is not None:
+            return found, {}
         if command == "morph":
             return self._morph(task, samples, computing, on_take)
         made = engine.perform(command, sounds=samples, fields=task.fields, on_progress=computing)
@@ -177,7 +181,7 @@ class Maker:
         for made in task.engine.takes(sounds=samples, fields=task.fields, on_progress=on_progress):
             index = made.facts["index"]
             name = f"{task.fields['name'][:LONGEST_NAME]} {index}"
-            result = self._stored(task, made, name=name) | {"index": index, "blend": made.facts["blend"]}
+            result = self._stored(task, made, name=name, take=index) | {"index": index, "blend": made.facts["blend"]}
             results[index], facts[index] = result, made.facts
             on_take({**result, "count": count})
         middle = (count + 1) // 2
@@ -197,16 +201,30 @@ class Maker:
         window = {**window, "asked": task.fields["points"]}
         return {**window, "path": self._windows.keep(task.fields, self._model(task.checkpoint), window)}
 
-    def _stored(self, task: "_Task", made: Made, *, name: str) -> dict[str, Any]:
-        """Put what was made into the library; returns the fields of the protocol's result."""
+    def _found(self, task: "_Task") -> dict[str, Any] | None:
+        """The result that a job stored before it was ended: it was not told of then, and need not be made again."""
+        sound = None if task.job is None else self._library.made_by(task.job)
+        if sound is None:
+            return None
+        result = self._told_again(task, sound)
+        if task.command != "window":
+            return result
+        measured = task.fields.get("measured") or self._library.recall(sound).get("decided", {}).get("window")
+        return measured and {**result, "window": self._kept(task, measured)}
+
+    def _stored(self, task: "_Task", made: Made, *, name: str, take: int | None = None) -> dict[str, Any]:
+        """Put what was made into the library, unless the same job did so before; returns the fields of the protocol's result."""
+        before = None if task.job is None else self._library.made_by(task.job, take)
+        if before is not None:
+            return self._told_again(task, before)
         rate, frames = self._shape(task.fields, task.given)
         result = _as_asked(Audio(made.samples, self._engine.about["sample_rate"]), sample_rate=rate, frames=frames)
         notes = [*task.notes, *made.notes, *result.notes]
         sound = self._library.store_result(
-            result.samples, rate, name=name, format=task.fields["format"],
-            recall=self._recall(task.command, task.fields, task.given, made, notes) | _told_checkpoint(task.checkpoint),
+            result.samples, rate, name=name, format=task.fields["format"], latents=_encoded(made.latents), job=task.job, take=take,
+            recall=self._recall(task.command, task.fields, task.given, made, notes) | recall.told_checkpoint(task.checkpoint),
         )  # fmt: skip
-        return self._told_result(sound, task.fields, made, notes, time.monotonic() - task.began)
+        return self._told_result(sound, task, made.facts, notes) | {"elapsed": time.monotonic() - task.began}
 
     def _must_fit(self, original: Sound) -> None:
         about = self._engine.about
@@ -220,7 +238,7 @@ class Maker:
         """The checkpoint that a job names, and the engine that has learned it; without one, the engine."""
         if not fields.get("checkpoint") or self._checkpoints is None:
             return None, self._engine
-        checkpoint = self._checkpoints.get(fields["checkpoint"])
+        checkpoint = self._checkpoints.same(fields["checkpoint"], fields.get("checkpoint_created"))
         path = self._checkpoints.weights(checkpoint, fingerprint=self._engine.about["fingerprint"])
         return checkpoint, self._engine.under(checkpoint, str(path))
 
@@ -252,17 +270,21 @@ class Maker:
         shown = ("id", "name", "path", "frames", "channels", "sample_rate")
         return {
             "command": command,
-            "fields": _as_request(fields, given, made.facts),
+            "fields": recall.as_request(fields, given, made.facts),
             "sounds": {role: {name: getattr(sound, name) for name in shown} for role, sound in given.items()},
             "model": {name: fact for name, fact in self._engine.about.items() if name != "completion_shares"},
             "decided": {**made.facts, **{name: fields[name] for name in ("ratios",) if name in fields}},
             "notes": notes,
-            "versions": versions(),
+            "versions": recall.versions(),
         }
 
-    def _told_result(
-        self, sound: Sound, fields: Mapping[str, Any], made: Made, notes: list[str], elapsed: float
-    ) -> dict[str, Any]:
+    def _told_again(self, task: "_Task", sound: Sound) -> dict[str, Any]:
+        """The fields of the result that a sound in the library is, by its sidecar. How long it took is not known any more."""
+        kept = self._library.recall(sound)
+        notes = [*kept.get("notes", task.notes), "made before the daemon or its worker was ended, and kept"]
+        return self._told_result(sound, task, kept.get("decided", {}), notes)
+
+    def _told_result(self, sound: Sound, task: "_Task", facts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
         told = {
             "sound": sound.id,
             "path": sound.path,
@@ -271,17 +293,15 @@ class Maker:
             "sample_rate": sound.sample_rate,
             "seconds": sound.seconds,
             "peak_dbtp": sound.peak_dbtp,
-            "seed": fields.get("seed"),
-            "steps": made.facts.get("steps"),
-            "intervention": made.facts.get("intervention"),
+            "seed": task.fields.get("seed"),
+            "steps": facts.get("steps"),
+            "intervention": facts.get("intervention"),
             "model": self._engine.about["name"],
             "recall": sound.sidecar,
-            "elapsed": elapsed,
             "notes": [*notes, *sound.notes],
         }
-        if made.latents:
-            told["latents"] = str(_keep_latents(Path(sound.path), made.latents))
-        return told
+        latents = latents_path(sound.path)
+        return told | ({"latents": str(latents)} if latents.exists() else {})
 
 
 @dataclass(frozen=True)
@@ -295,6 +315,7 @@ class _Task:
     began: float
     engine: Engine
     checkpoint: Checkpoint | None
+    job: str | None
 
 
 def _alike(takes: list[dict[str, Any]]) -> list[str]:
@@ -305,45 +326,12 @@ def _alike(takes: list[dict[str, Any]]) -> list[str]:
     return [f"takes {', '.join(same)} enter at the same step: more steps would tell them apart"] if same else []
 
 
-def versions() -> dict[str, str]:
-    """Versions of what the samples depend on."""
-    found = {"tertium": __version__, "python": platform.python_version(), "machine": platform.machine()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _as_request(fields: Mapping[str, Any], given: Mapping[str, Sound], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """A job's resolved fields as a client would send them to get the same again."""
-    internal = {"ratios", "measured", "checkpoint"} | ({"seconds"} if given else set())
-    request = {name: value for name, value in fields.items() if value is not None and name not in internal}
-    if fields.get("checkpoint"):
-        request["reference"] = fields["checkpoint"]
-    if (
-        "ratios" in fields and "blend" in request
-    ):  # the pair's window may be measured anew by then: the step is what it came to
-        del request["blend"]
-        request["intervention"] = facts["intervention"]
-    return request
-
-
 def _as_asked(made: Audio, *, sample_rate: int, frames: int) -> Audio:
     """Samples at a rate and of exactly so many frames; resampling alone may be a frame off."""
     conformed = audio.conform(made, sample_rate=sample_rate, channels=made.channels)
     samples = conformed.samples[:, :frames]
     missing = frames - samples.shape[1]
     return Audio(np.pad(samples, ((0, 0), (0, missing))) if missing else samples, sample_rate)
-
-
-def _told_checkpoint(checkpoint: Checkpoint | None) -> dict[str, Any]:
-    """What a recall says of the checkpoint: enough to learn it again."""
-    if checkpoint is None:
-        return {}
-    shown = ("name", "prompt", "reference", "model", "fingerprint", "method", "rank", "steps", "settings", "created")
-    return {"checkpoint": {name: getattr(checkpoint, name) for name in shown}}
 
 
 def _told(sounds: Mapping[str, Audio]) -> list[str]:
@@ -358,10 +346,8 @@ def _told(sounds: Mapping[str, Audio]) -> list[str]:
     return [*said, f"reference: {done}"]
 
 
-def _keep_latents(beside: Path, latents: Mapping[str, np.ndarray]) -> Path:
-    """Write latents as ``<stem>.safetensors`` beside a result, whose name is its own already."""
+def _encoded(latents: Mapping[str, np.ndarray]) -> bytes | None:
+    """Latents as the content of a safetensors file; None where there are none."""
     from safetensors.numpy import save
 
-    path = beside.with_suffix(".safetensors")
-    files.write_whole(path, save({name: np.ascontiguousarray(array) for name, array in latents.items()}))
-    return path
+    return save({name: np.ascontiguousarray(array) for name, array in latents.items()}) if latents else None

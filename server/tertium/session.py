@@ -11,11 +11,16 @@ from tertium_protocol import frames, osc_answers
 from tertium_protocol.buffers import AudioBuffer
 from tertium_protocol.commands import Transport
 from tertium_protocol.errors import ProtocolError
-from tertium_protocol.events import Answer
+from tertium_protocol.events import Answer, ErrorInfo
 
 MOST_SESSIONS = 1024
 MOST_SUBSCRIBERS = 32
 MOST_FOLLOWERS = 16  # of one job
+UNSENT = ErrorInfo(
+    code="internal",
+    message="The daemon has an answer that it cannot send.",
+    remedy="Its log has the details; please report them.",
+)
 
 
 class Session:
@@ -46,11 +51,13 @@ class Session:
         self._put = put
 
     def send(self, answer: Answer, buffers: Iterable[AudioBuffer] = ()) -> None:
-        """Send an answer; nobody waits for its arrival. One that cannot be encoded is a mistake of ours, and goes to the log."""
+        """Send an answer; nobody waits for its arrival. One that cannot be encoded is a mistake of ours, and goes to the log; who waits for it is told."""
         try:
             self._put(answer, tuple(buffers))
         except ProtocolError as problem:
             logs.trouble("answer not sent", problem, peer=self.name, answer=answer.event, request=answer.id)
+            if answer.event == "reply":
+                self._put(Answer.of(UNSENT, id=answer.id, command=answer.command), ())
 
     def answer_at(self, port: int) -> None:
         """Send all answers to another port of the peer from now on.

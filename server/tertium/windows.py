@@ -1,6 +1,5 @@
 """The measured windows, kept on disk: one JSON file for each pair under the settings that shape it."""
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -51,13 +50,7 @@ class Windows:
         content = {"tertium": __version__, "schema": SCHEMA, "of": shape, "window": dict(window) | {"path": str(path)}}
         with files.disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        part = files.write_part(path, json.dumps(content, indent=1).encode())
-        try:
-            with files.disk_errors(path):
-                part.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
+        files.write_over(path, json.dumps(content, indent=1).encode())
         return str(path)
 
     def _path(self, shape: Mapping[str, Any]) -> Path:
@@ -68,4 +61,6 @@ class Windows:
 def _shape(fields: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
     shape = {name: fields.get(name) for name in SHAPING}
     numbers = {name: float(shape[name]) for name in ("guidance", "hold", "eta") if shape[name] is not None}
-    return {**shape, **numbers, "model": fingerprint}
+    # Left out where it is the usual one: windows that were measured before there was another stay found.
+    other = {} if fields.get("null") in (None, "unconditional") else {"null": fields["null"]}
+    return {**shape, **numbers, **other, "model": fingerprint}

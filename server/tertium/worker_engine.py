@@ -15,6 +15,7 @@ from tertium.checkpoints import Checkpoint, CheckpointError
 from tertium.engine import hub, operations, upstream
 from tertium.engine import window as windows
 from tertium.engine.adapters import Residents, Weights
+from tertium.engine.conditioning import NULLS
 from tertium.engine.fusion import blend_to_intervention
 from tertium.engine.models import NAMES, LoadedModel, load_model
 from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, MorphSettings, VarySettings
@@ -26,6 +27,8 @@ from tertium.making import Made, OnProgress
 PRECISION_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 SAMPLING = ("steps", "order", "eta", "seed")
 REMEMBERED = 256 << 20  # bytes of encoded sounds and reference phases that are kept for the next fusion
+ALIKE = 0.95
+"""Log-mel correlation of the reference alone with the original alone from which their window is mostly what the measuring itself adds."""
 RESIDENT_SHARE = 0.5
 """Memory for checkpoints beside the model, as a share of what the model itself takes; 512 MiB at least."""
 
@@ -193,12 +196,15 @@ def _window(
         *given, FuseSettings(**shared, intervention=step), memory=memory,
         on_progress=lambda stage, fraction: on_progress(stage, 1 - share + fraction * share),
     )  # fmt: skip
-    decided = {"intervention": step, "reference": _leads(sounds), "window": measured}
-    return Made(audio.numpy(), {**_schedule(model, fields["steps"]), **decided}, notes=_abrupt(measured))
+    leads = "checkpoint" if fields.get("checkpoint") else _leads(sounds)
+    decided = {"intervention": step, "reference": leads, "window": measured}
+    return Made(audio.numpy(), {**_schedule(model, fields["steps"]), **decided}, notes=_remarks(measured))
 
 
-def _abrupt(measured: Mapping[str, Any]) -> tuple[str, ...]:
-    """A word on a window that has no way from the reference into its middle."""
+def _remarks(measured: Mapping[str, Any]) -> tuple[str, ...]:
+    """A word on a window between sounds that are one to the ear, and on one that has no way from the reference into its middle."""
+    if measured["points"][0]["original"] > ALIKE:
+        return ("the two sounds are so alike that there is hardly a window between them: its steps mean little",)
     if measured["points"][1]["position"] <= 0.5:
         return ()
     return (
@@ -227,7 +233,8 @@ _COMMANDS: dict[str, _Perform] = {
 
 
 def _sampling(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: fields[name] for name in SAMPLING}
+    null = fields.get("null") or NULLS[0]  # a job that an older version accepted has none
+    return {**{name: fields[name] for name in SAMPLING}, "null": null}
 
 
 def _schedule(model: LoadedModel, steps: int) -> dict[str, Any]:

@@ -165,7 +165,7 @@ class Child:
             return self._teacher.learn(message["job"], fields, notes, report, report.is_paused), {}
         job = message["job"]
         return self._maker.make(
-            message["command"], fields, notes, report, lambda take: self._say("take", job=job, take=take)
+            message["command"], fields, notes, report, lambda take: self._say("take", job=job, take=take), job=job
         )
 
     def _forget(self, job: str) -> None:

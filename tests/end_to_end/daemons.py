@@ -25,11 +25,14 @@ class Daemon:
 
     Args:
         step: seconds that the fake engine takes a step.
+        program: the module that is run.
         file_limit: bytes that any of its files may have; a disk that fills up looks the same to it.
         options: those of ``tertium.config.settings``.
     """
 
-    def __init__(self, home, *, step=0.0, file_limit=resource.RLIM_INFINITY, **options):
+    def __init__(
+        self, home, *, step=0.0, file_limit=resource.RLIM_INFINITY, program="tests.end_to_end.serve", **options
+    ):
         self.home = Path(home)
         given = {"home": str(home), "osc": "127.0.0.1:0", "engine": FAKE, "model": "fake", **options}
         environment = os.environ | {
@@ -41,7 +44,7 @@ class Daemon:
         self.home.mkdir(parents=True, exist_ok=True)
         with open(self.home / "log", "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.end_to_end.serve", json.dumps(given)],
+                [sys.executable, "-m", program, json.dumps(given)],
                 cwd=ROOT, env=environment, stderr=log, stdout=log,
                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit)),
             )  # fmt: skip

@@ -1,5 +1,6 @@
 """Nothing accepted is lost: processes are killed here, and the jobs are done all the same."""
 
+import json
 import os
 import signal
 import time
@@ -43,6 +44,33 @@ def test_accepted_jobs_survive_a_killed_daemon_and_are_done_after_a_restart(tmp_
             repeated = client.events("waiting")
             assert [answer.event for answer in repeated] == ["accepted", "done"]
             assert repeated[0].fields["job"] == waiting_job
+    finally:
+        second.stop()
+
+
+@pytest.mark.parametrize("command", ["fuse", "invert", "morph", "window"])
+def test_what_was_stored_before_a_kill_is_not_made_again(tmp_path, clips, command):
+    more = {} if command == "invert" else {"reference": clips[1]}
+    first = Daemon(tmp_path, program="tests.end_to_end.serve_killed").ready()
+    with Osc(first.osc) as client:
+        client.send(command, "once", original=clips[0], steps=4, seed=5, name="made", **more)
+        job = client.events("once", last=("accepted",))[0].fields["job"]
+        assert first.process.wait(30) == -signal.SIGKILL
+    stored = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "results").iterdir()}
+    assert stored
+    second = Daemon(tmp_path).up()
+    try:
+        with Client(tmp_path) as client:
+            until(lambda: client.ask("job", job=job).state == "done", lambda: second.log)
+            result = client.ask("job", job=job).result
+        assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "results").iterdir()} == stored
+        assert Path(result.path).name in stored and json.loads(Path(result.recall).read_text())["job"] == job
+        assert (result.seed, result.steps) == (5, 4)
+        assert "made before the daemon or its worker was ended, and kept" in result.notes
+        if command == "invert":
+            assert Path(result.latents).name in stored
+        if command == "window":
+            assert Path(result.window.path).is_file()
     finally:
         second.stop()
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from tertium.engine import conditioning, inversion
 from tertium_protocol.client import Client
+from tertium_protocol.messages import ANCHORS, NULLS
 from tests.end_to_end.daemons import Osc, running
 
 SOUNDS = Path(str(resources.files("tertium") / "demo_sounds"))
@@ -50,6 +52,28 @@ def test_blend_leads_from_the_reference_to_the_original(pocket):
             likeness.append({name: np.corrcoef(found, spectrum)[0, 1] for name, spectrum in spectra.items()})
     assert likeness[0]["reference"] > 0.9 > likeness[0]["original"]
     assert likeness[1]["original"] > 0.9 > likeness[1]["reference"]
+
+
+def test_the_null_prompt_is_the_one_that_was_asked_for(pocket):
+    with Client(pocket.home) as client:
+        made = {
+            null: client.submit("fuse", original=ORIGINAL, reference=REFERENCE, steps=6, seed=3, null=null).wait()
+            for null in NULLS
+        }
+        recall = json.loads(Path(made["empty"].recall).read_text())["recall"]
+        assert recall["fields"]["null"] == "empty"
+        assert client.submit(recall["command"], **recall["fields"]).wait().sound == made["empty"].sound
+    assert made["empty"].sound != made["unconditional"].sound
+
+
+def test_a_window_between_a_sound_and_itself_is_said_to_mean_little(pocket):
+    with Client(pocket.home) as client:
+        done = client.submit("window", original=ORIGINAL, reference=ORIGINAL, steps=4, points=4, seed=3).wait()
+    assert "hardly a window between them" in done.notes[-1]
+
+
+def test_what_the_protocol_offers_the_engine_knows():
+    assert (NULLS, ANCHORS) == (conditioning.NULLS, inversion.ANCHORS)
 
 
 def test_every_other_command_makes_its_sound(pocket):

@@ -125,6 +125,27 @@ def test_checkpoints_are_listed_renamed_exported_imported_and_deleted_over_osc(l
         assert outside["code"] == "path_refused"
 
 
+def test_a_job_that_waits_keeps_its_checkpoint_under_whatever_name(learned, client, clips):
+    asked = {"original": clips[0], "reference": "tone", "seed": 1}
+    before = client.submit("fuse", steps=4, **asked).wait()
+    running = client.submit("fuse", steps=200, **asked)
+    waiting = client.submit("fuse", steps=4, **asked)
+    client.ask("rename_checkpoint", checkpoint="tone", name="moved")
+    try:
+        assert waiting.wait().sound == before.sound
+        recall = json.loads(Path(waiting.wait().recall).read_text())["recall"]
+        assert client.submit("fuse", **recall["fields"]).wait().sound == before.sound
+        assert recall["fields"]["reference"] == recall["checkpoint"]["name"] == "moved"
+    finally:
+        running.wait()
+        client.ask("rename_checkpoint", checkpoint="moved", name="tone")
+
+
+def test_a_window_under_a_checkpoint_says_what_led(learned, client, clips):
+    done = client.submit("window", original=clips[0], reference="tone", steps=6, points=4, seed=1).wait()
+    assert json.loads(Path(done.recall).read_text())["recall"]["decided"]["reference"] == "checkpoint"
+
+
 def test_a_taken_name_and_another_base_model_are_refused_at_once(learned, pocket, client, clips):
     with pytest.raises(RemoteError, match="There is a checkpoint 'tone' already. Choose another name") as caught:
         client.submit("learn", reference=clips[1], name="tone", steps=1, **QUICK).wait()

@@ -237,6 +237,57 @@ def test_the_guidance_of_generating_is_the_models_own_unless_given(prompted_mode
     assert not torch.allclose(make(None), make(1.0))
 
 
+def test_without_a_prompt_an_empty_text_is_another_null_prompt(prompted_model):
+    def make(null, **more):
+        return operations.generate(prompted_model, GenerateSettings(seconds=0.5, steps=3, null=null, **more))
+
+    empty = make("empty", prompt="")
+    assert not torch.allclose(empty, make("unconditional", prompt=""))
+    schedule, noise = prompted_model.schedule(3), StepNoise(0, (1, 4, 250))
+    under_text = prompted_model.denoiser(schedule).under(prompted_model.condition("", seconds=0.5))
+    latents = solver.sample(under_text, noise.initial(), schedule, noise=noise, order=3, eta=1.0)
+    assert torch.equal(empty, prompted_model.decode(latents, samples=4000)[0])
+    assert torch.equal(make("empty", prompt="drum", guidance=1.0), make("unconditional", prompt="drum", guidance=1.0))
+
+
+@pytest.mark.parametrize("null", ["unconditional", "empty"])
+def test_guidance_leads_away_from_the_null_prompt_that_is_asked_for(null, prompted_model):
+    settings = GenerateSettings(prompt="drum", seconds=0.5, steps=3, guidance=3.0, null=null)
+    schedule, noise = prompted_model.schedule(3), StepNoise(0, (1, 4, 250))
+    denoiser = prompted_model.denoiser(schedule)
+    drum = denoiser.under(prompted_model.condition("drum", seconds=0.5))
+    away = denoiser.under(prompted_model.null_condition(seconds=0.5, null=null))
+
+    def led(x, step):
+        return away(x, step) + 3.0 * (drum(x, step) - away(x, step))
+
+    latents = solver.sample(led, noise.initial(), schedule, noise=noise, order=3, eta=1.0)
+    expected = prompted_model.decode(latents, samples=4000)[0]
+    torch.testing.assert_close(operations.generate(prompted_model, settings), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_reference_phases_of_different_null_prompts_are_not_mixed(guidance, prompted_model):
+    memory = Memory(1 << 20)
+
+    def fused(null, memory):
+        settings = FuseSettings(intervention=2, steps=4, prompt="drum", guidance=guidance, null=null)
+        return operations.fuse(prompted_model, sound(1), None, settings, memory=memory)
+
+    remembered = [fused(null, memory) for null in ("unconditional", "empty")]
+    assert torch.equal(remembered[0], fused("unconditional", None))
+    assert torch.equal(remembered[1], fused("empty", None))
+    assert not torch.allclose(*remembered)
+
+
+def test_an_inversion_has_the_null_prompt_that_is_asked_for(prompted_model):
+    def reconstructed(null):
+        settings = InvertSettings(steps=4, reconstruct_from=2, null=null)
+        return operations.invert(prompted_model, sound(1), settings).reconstruction
+
+    assert not torch.allclose(reconstructed("empty"), reconstructed("unconditional"))
+
+
 def test_lengths_that_a_model_does_not_make(tiny_model):
     with pytest.raises(SettingError) as caught:
         operations.generate(tiny_model, GenerateSettings(prompt="", seconds=2.5))
@@ -355,6 +406,7 @@ def test_a_sound_that_a_model_does_not_take(original, reference, field, message,
             "anchor",
             "one of clean, predicted, forward, stochastic; it is 'ship'",
         ),
+        (lambda: VarySettings(null="none"), "null", "null must be one of unconditional, empty; it is 'none'."),
         (lambda: FuseSettings(blend=0.5, steps=0), "steps", "a whole number from 1 to 500; it is 0"),
         (lambda: FuseSettings(blend=0.5, steps=2.5), "steps", "it is 2.5"),
         (lambda: FuseSettings(blend=0.5, order=4), "order", "from 1 to 3; it is 4"),

@@ -5,10 +5,11 @@ import re
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
 from tertium import files
-from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints
+from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints, with_metadata
 
 FINGERPRINT = "ab" * 32
 
@@ -71,7 +72,7 @@ def test_another_base_model_is_refused_in_clear_words(kept):
     assert (error.code, error.field) == ("conflict", "reference")
     assert str(error) == (
         "The checkpoint 'hum' was learned on another model, pocket (abababab); the one that is loaded is efefefef. "
-        "Start the daemon with --model pocket, or learn the reference on this one."
+        "Start the daemon with --model pocket as it was then, or learn the reference on this one."
     )
 
 
@@ -83,6 +84,18 @@ def test_renaming_keeps_all_but_the_name(kept, tensors):
     with pytest.raises(CheckpointError, match="There is a checkpoint 'hum' already. Choose another name") as caught:
         kept.rename("drone", "hum")
     assert caught.value.code == "conflict"
+
+
+def test_a_request_has_the_checkpoint_that_it_named_whatever_is_called_so_now(kept, tensors):
+    first = kept.get("hum")
+    kept.rename("hum", "drone")
+    kept.save(a_checkpoint(prompt="another"), save(tensors))
+    assert kept.same("hum", first.created).name == "drone"
+    assert kept.same("hum", None).prompt == "another"
+    kept.delete("drone")
+    with pytest.raises(CheckpointError, match="'hum' was deleted after the request was accepted") as caught:
+        kept.same("hum", first.created)
+    assert caught.value.code == "unknown_checkpoint"
 
 
 def test_deleting_removes_it_for_good(kept):
@@ -134,6 +147,38 @@ def test_what_is_no_exported_checkpoint_is_refused(kept, tmp_path, tensors):
         with pytest.raises(CheckpointError, match=f"'{path.name}' is no checkpoint that was exported by Tertium."):
             kept.import_file(path)
     assert names(kept) == ["hum"]
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"seconds": float("nan")}, {"seconds": 0}, {"losses": [float("nan")]}, {"losses": ["x"]}, {"steps": 0}, {"steps": 2**31}, {"rank": 8},
+        {"rank": 0}, {"rank": -1}, {"method": "full", "rank": 0}, {"method": "full"}, {"prompt": " "}, {"prompt": "x" * 5000},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_file_that_lies_of_itself_is_refused(kept, tmp_path, lie):
+    path = kept.export("hum", tmp_path / "hum.safetensors")
+    about = json.loads(safe_open(path, framework="numpy").metadata()["tertium_checkpoint"]) | lie
+    path.write_bytes(with_metadata(path.read_bytes(), {"tertium_checkpoint": json.dumps(about)}))
+    with pytest.raises(CheckpointError, match="is no checkpoint that was exported by Tertium"):
+        kept.import_file(path)
+    assert names(kept) == ["hum"]
+
+
+def test_a_folder_that_could_not_be_told_of_does_not_keep_the_others_from_it(kept, tensors):
+    kept.save(a_checkpoint("drum"), save(tensors))
+    about = kept.get("hum").folder / "checkpoint.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"losses": [float("inf")]}))
+    assert names(kept) == ["drum"]
+
+
+def test_a_name_of_more_bytes_than_file_systems_take_is_refused_before_anything_is_done(kept, tensors):
+    for do in (lambda name: kept.rename("hum", name), lambda name: kept.save(a_checkpoint(name), save(tensors))):
+        with pytest.raises(CheckpointError, match="Choose a shorter name") as caught:
+            do("🥁" * 46)
+        assert caught.value.code == "out_of_range"
+    assert kept.rename("hum", "🥁" * 45).name == "🥁" * 45
 
 
 def test_damage_is_told_and_passed_over_in_lists(kept, tensors):

@@ -75,6 +75,7 @@ def test_options_become_fields_and_what_is_absent_is_left_out():
     assert parser.request_fields(arguments) == {
         "original": "a.wav", "reference": "b.wav", "steps": 20, "eta": 0.5, "sample_rate": 48_000, "name": "x",
     }  # fmt: skip
+    assert parser.request_fields(parse("vary", "a.wav", "--null", "empty")) == {"original": "a.wav", "null": "empty"}
     assert parser.request_fields(parse("generate", "a low hum")) == {"prompt": "a low hum"}
     assert parser.request_fields(parse("jobs", "--state", "done")) == {"state": "done"}
 
@@ -138,6 +139,13 @@ def test_sounds_are_paths_ids_or_for_the_reference_checkpoints(clip, tmp_path, m
     monkeypatch.chdir(tmp_path)
     fields = making.checked_fields("fuse", {"original": "clip.wav", "reference": "my voice"}, None)
     assert fields == {"original": clip, "reference": "my voice"}
+    (tmp_path / "drums 1.2").mkdir()
+    for command, name in (("morph", "my voice"), ("window", "naïve"), ("fuse", "drums 1.2"), ("fuse", "a.b.c")):
+        fields = making.checked_fields(command, {"original": clip, "reference": name}, None)
+        assert fields["reference"] == name
+    for command, name in (("fuse", "voice.WAV"), ("fuse", "./voice"), ("window", "~voice"), ("learn", "my voice")):
+        with pytest.raises(TertiumError, match="There is no file"):
+            making.checked_fields(command, {"original": clip, "reference": name, "prompt": "x"}, None)
     fields = making.checked_fields("fuse", {"original": "0123abcd", "reference": clip}, "out.FLAC")
     assert fields == {"original": "0123abcd", "reference": clip, "format": "flac"}
     assert making.checked_fields("generate", {"prompt": "hum", "format": "wav"}, "a.wav")["format"] == "wav"
@@ -284,3 +292,34 @@ def test_a_terminal_without_the_letters_of_a_name_gets_them_all_the_same(machine
     output.Output(machine=machine).result({"path": "/ü/🥁.wav"}, ["/ü/🥁.wav"])
     text = written.getvalue().decode("latin-1")
     assert json.loads(text) == {"path": "/ü/🥁.wav"} if machine else text == "/ü/\\U0001f941.wav\n"
+
+
+UNREAD = {
+    "full": 'exec "$@" > /dev/full',
+    "closed": 'exec "$@" >&-',
+    "both": 'exec "$@" >&- 2>&-',
+    "unread": '"$@" | true; exit ${PIPESTATUS[0]}',
+}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device here")
+@pytest.mark.parametrize("command", [("--help",), ("jobs", "--json"), ("doctor",)], ids=" ".join)
+@pytest.mark.parametrize("how", UNREAD)
+def test_output_that_nobody_gets_is_said_in_a_sentence(how, command, tmp_path):
+    wait = "import sys, time; time.sleep(0.3); from tertium.cli import main; sys.exit(main(sys.argv[1:]))"  # until `true` has ended
+    shell = ["bash", "-c", UNREAD[how], "-", sys.executable, "-c", wait, *command]
+    buffered = child.environment() | {"PYTHONUNBUFFERED": ""}  # as usual
+    run = subprocess.run(shell, capture_output=True, text=True, env=buffered, timeout=60)
+    assert "Traceback" not in run.stderr and "Exception" not in run.stderr
+    if how == "full":
+        sentence = "Error: The output could not be written: No space left on device. Send it elsewhere.\n"
+        assert (run.returncode, run.stderr) == (1, sentence)
+    elif how == "unread":
+        assert (run.returncode, run.stderr) == (141, "")
+    elif command != ("--help",):  # the help of a command that has nowhere to go is nobody's loss
+        assert run.returncode == 1
+        assert run.stderr == (
+            ""
+            if how == "both"
+            else "Error: The output could not be written: standard output is closed. Send it elsewhere.\n"
+        )

@@ -232,3 +232,41 @@ def test_a_file_in_another_format_is_kept_without_loss(library, tmp_path):
     sound = library.add_path(tmp_path / "a.aiff", [tmp_path])
     assert (sound.channels, sound.sample_rate) == (8, 96_000)
     np.testing.assert_array_equal(library.read(sound).samples, audio.read(tmp_path / "a.aiff").samples)
+
+
+def test_the_name_that_was_given_last_is_the_sounds(library, clip, tmp_path):
+    first = library.add_path(clip, [tmp_path], name="drum")
+    elsewhere = Library(tmp_path / "home")
+    assert library.add_path(clip, [tmp_path]) == first, "a file's own name replaces none that was given"
+    again = library.add_path(clip, [tmp_path], name="Trommel ü")
+    assert (again.id, again.name, again.path) == (first.id, "Trommel ü", first.path)
+    assert again.notes[-1] == "known already, as 'drum': it is called 'Trommel ü' now"
+    assert library.add_path(clip, [tmp_path], name="Trommel ü").notes == first.notes
+    assert [sound.name for sound in library.list()] == ["Trommel ü"]
+    assert elsewhere.get(first.id).name == "Trommel ü", "another process has it too"
+    assert json.loads(Path(first.sidecar).read_text())["origin"] == {"path": str(clip)}
+    assert Library(tmp_path / "home").list()[0].notes == first.notes
+
+
+def test_a_result_takes_a_name_as_well_and_its_file_keeps_its_own(library):
+    result = library.store_result(tone(), 44_100, name="made", recall={"seed": 3})
+    named = library.add_samples(library.read(result).samples, 44_100, name="keeper")
+    assert (named.id, named.name, named.path) == (result.id, "keeper", result.path)
+    assert library.recall(named) == {"seed": 3}
+
+
+def test_a_name_that_finds_no_room_is_refused_and_the_old_one_stays(library, clip, tmp_path, monkeypatch):
+    first = library.add_path(clip, [tmp_path], name="drum")
+    monkeypatch.setattr(files.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
+    with pytest.raises(SoundError) as caught:
+        library.add_path(clip, [tmp_path], name="other")
+    assert caught.value.code == "disk_full"
+    assert Library(tmp_path / "home").get(first.id) == first
+
+
+def test_a_sidecar_of_an_older_version_is_read(library, tmp_path):
+    result = library.store_result(tone(), 44_100, name="made")
+    content = json.loads(Path(result.sidecar).read_text())
+    del content["job"], content["take"]
+    Path(result.sidecar).write_text(json.dumps(content))
+    assert Library(tmp_path / "home").get(result.id) == result

@@ -9,7 +9,7 @@ from tertium.errors import TertiumError
 from tertium.handlers import registry
 from tertium.handlers.fusion import file_stem
 from tertium.session import OscSession, Session, Sessions
-from tertium_protocol import COMMANDS
+from tertium_protocol import COMMANDS, frames
 from tertium_protocol import messages as m
 from tertium_protocol.events import Answer
 
@@ -71,6 +71,18 @@ def test_osc_answers_go_to_the_sender_until_hello_names_a_port():
         session.answer_at(7700)
 
 
+def test_who_waits_for_an_answer_that_cannot_be_sent_is_told():
+    sent = []
+    session = sessions.zeromq_session(
+        (b"peer",), lambda parts, peer: sent.append(frames.decode_answer(parts)[0]), trusted=True
+    )
+    session.send(Answer(id=1, event="reply", command="checkpoints", fields={"loss": float("nan")}))
+    session.send(Answer(id=1, event="progress", command="learn", fields={"loss": float("nan")}))  # another follows
+    (answer,) = sent
+    assert (answer.id, answer.event, answer.command, answer.fields["code"]) == (1, "error", "checkpoints", "internal")
+    assert answer.fields["message"] == "The daemon has an answer that it cannot send."
+
+
 def test_reply_port_has_no_meaning_over_zeromq():
     with pytest.raises(TertiumError) as refused:
         a_session().answer_at(6)
@@ -100,6 +112,7 @@ def test_every_command_has_one_handler(monkeypatch):
         ("..hidden", "hidden"),
         ("///", "result"),
         ("x" * 200, "x" * 80),
+        ("🥁" * 80, "🥁" * 40),
         ("tab\there", "tab here"),
         (". .hidden", "hidden"),
         ("\u202evaw.exe", "vaw.exe"),

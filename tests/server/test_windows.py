@@ -31,12 +31,17 @@ def test_a_window_is_found_again_whatever_the_steps_and_the_seed(windows):
 
 @pytest.mark.parametrize(
     "other",
-    [{"original": "c" * 64}, {"reference": None}, {"prompt": "hum"}, {"hold": 0.3}, {"anchor": "forward"}, {"order": 2}, {"eta": 0.0}],
+    [{"original": "c" * 64}, {"reference": None}, {"prompt": "hum"}, {"hold": 0.3}, {"anchor": "forward"}, {"order": 2}, {"null": "empty"}, {"eta": 0.0}],
 )  # fmt: skip
 def test_another_pair_or_shape_has_its_own(other, windows):
     windows.keep(FIELDS, "f" * 64, a_window(50))
     assert windows.find(FIELDS | other, "f" * 64) is None
     assert windows.find(FIELDS, "e" * 64) is None
+
+
+def test_a_window_of_before_there_was_a_choice_of_null_prompts_is_found(windows):
+    path = windows.keep(FIELDS, "f" * 64, a_window(50))
+    assert windows.find(FIELDS | {"null": "unconditional"}, "f" * 64)["path"] == path
 
 
 def test_a_newer_window_takes_the_place_of_an_older(windows):

@@ -1,12 +1,14 @@
 """The command line. ``main`` is what ``tertium`` and ``python -m tertium`` run.
 
-Exit status: 0 done, 1 failed, 2 the request was wrong, 130 interrupted.
+Exit status: 0 done, 1 failed, 2 the request was wrong, 130 interrupted, 141 nobody reads the output any more.
 """
 
 import contextlib
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+
+from tertium.cli.writing import Unwritten, complain, flush, given_up
 
 INTERRUPTED = 130
 
@@ -17,13 +19,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         # The daemon sees to its signals itself.
         with contextlib.nullcontext() if arguments[:1] == ["serve"] else ended_like_interrupted():
-            return _run(arguments)
+            status = _run(arguments)
+        flush()
+        return status
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        complain("Interrupted.")
         return INTERRUPTED
-    except BrokenPipeError:  # as in `tertium jobs | head`
-        sys.stderr.close()
-        return 1
+    except Unwritten as error:
+        return given_up(error)
 
 
 def _run(arguments: list[str]) -> int:
@@ -35,7 +38,7 @@ def _run(arguments: list[str]) -> int:
         from tertium.cli import commands
     except ImportError as error:
         name = error.name or "a package"
-        print(f"Error: {name} cannot be imported ({error}). Run: tertium doctor", file=sys.stderr)
+        complain(f"Error: {name} cannot be imported ({error}). Run: tertium doctor")
         return 1
     return commands.run(arguments)
 

@@ -19,7 +19,11 @@ from tertium_protocol.messages import FORMATS, Done, Progress, WindowInfo
 
 SOUND_FIELDS = ("original", "reference")
 SOUND_ID = re.compile(r"[0-9a-fA-F]{8,64}")
-CHECKPOINT = re.compile(r"[^/\\.~][^/\\.]*")
+CHECKPOINT = re.compile(r"[^/\\.~][^/\\]*")
+SOUND_SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3", ".m4a")
+"""What ends so is meant to be a file, and no checkpoint's name, though that may have dots in it."""
+LED = ("fuse", "morph", "window")
+"""What a checkpoint may lead; one is learned from a sound."""
 CANCEL_SECONDS = 10.0
 
 
@@ -51,7 +55,7 @@ def checked_fields(command: str, fields: dict[str, Any], output: str | None) -> 
     fields = dict(fields)
     for name in SOUND_FIELDS:
         if name in fields:
-            fields[name] = _sound(fields[name], name, checkpoints=command == "fuse" and name == "reference")
+            fields[name] = _sound(fields[name], name, checkpoints=command in LED and name == "reference")
     if output and command != "invert" and "format" not in fields:
         fields["format"] = _suffix(output, FORMATS, "output")
     parse_request(command, fields)
@@ -60,9 +64,10 @@ def checked_fields(command: str, fields: dict[str, Any], output: str | None) -> 
 
 def _sound(text: str, field: str, *, checkpoints: bool) -> str:
     path = os.path.abspath(os.path.expanduser(text))
-    if os.path.exists(path):
+    named = checkpoints and CHECKPOINT.fullmatch(text) and not text.lower().endswith(SOUND_SUFFIXES)
+    if os.path.exists(path) and not (named and os.path.isdir(path)):
         return path
-    if SOUND_ID.fullmatch(text) or (checkpoints and CHECKPOINT.fullmatch(text)):
+    if SOUND_ID.fullmatch(text) or named:
         return text
     raise TertiumError(
         "unknown_sound",

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tertium.cli.writing import complain, say
 from tertium.errors import TertiumError
 from tertium_protocol.client import JobCancelled, NoAnswer, NoDaemon, RemoteError
 from tertium_protocol.errors import ProtocolError
@@ -32,32 +33,36 @@ class Output:
         self.machine = machine
 
     def result(self, fields: dict[str, Any], lines: list[str]) -> None:
-        """A result, as an object or as lines."""
+        """A result, as an object or as lines.
+
+        Raises:
+            Unwritten: standard output does not take it.
+        """
         if self.machine:
-            print(json.dumps(fields))
-        else:
-            encoding = sys.stdout.encoding or "utf-8"
-            for line in lines:  # a terminal that lacks a letter of a sound's name shows its number instead
-                print(line.encode(encoding, "backslashreplace").decode(encoding))
+            say(json.dumps(fields))
+            return
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        for line in lines:  # a terminal that lacks a letter of a sound's name shows its number instead
+            say(line.encode(encoding, "backslashreplace").decode(encoding))
 
     def note(self, text: str) -> None:
         """Something to know on the way."""
         if not self.machine:
-            print(text, file=sys.stderr)
+            complain(text)
 
     def error(self, error: Exception) -> int:
         """Say what is wrong and what to do about it; returns the exit status."""
         said = describe_error(error)
         if self.machine:
-            print(json.dumps({"error": said}, default=str))
+            say(json.dumps({"error": said}, default=str))
         else:
-            print(" ".join(filter(None, (f"Error: {said['message']}", said.get("remedy")))), file=sys.stderr)
+            complain(" ".join(filter(None, (f"Error: {said['message']}", said.get("remedy")))))
         return exit_status(said["code"])
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:
         """A spinner while something takes its time, on a terminal."""
-        if self.machine or not sys.stderr.isatty():
+        if self.machine or not _is_terminal():
             yield
             return
         from rich.console import Console
@@ -68,7 +73,7 @@ class Output:
     @contextlib.contextmanager
     def progress(self, text: str) -> Iterator[Watch]:
         """A bar, on a terminal: call what is yielded with (stage, fraction, seconds left)."""
-        if self.machine or not sys.stderr.isatty():
+        if self.machine or not _is_terminal():
             yield lambda stage, fraction, seconds_left: None
             return
         from rich.console import Console
@@ -88,6 +93,10 @@ class Output:
                 bars.update(bar, completed=fraction, description=f"{text}: {stage}", left=left)
 
             yield watch
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def describe_error(error: Exception) -> dict[str, Any]:

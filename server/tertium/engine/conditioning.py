@@ -2,11 +2,20 @@
 
 import warnings
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import torch
 
 KNOWN = ("prompt", "seconds_start", "seconds_total")
 """The conditionings that Tertium can give; a model that asks for others is refused when it is loaded."""
+
+Null = Literal["unconditional", "empty"]
+"""What stands for no prompt.
+
+``unconditional``: the model's own unconditional branch, the one that it was trained with and that guidance subtracts.
+``empty``: the embedding of an empty text, to compare; a reference is not learned under it.
+"""
+NULLS: tuple[Null, ...] = get_args(Null)
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,10 @@ class Conditioning:
             prepend=None if self.prepend is None else torch.zeros_like(self.prepend),
             is_null=True,
         )
+
+    def as_null(self) -> "Conditioning":
+        """The same, as what guidance subtracts: for that of an empty text."""
+        return replace(self, is_null=True)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Conditioning":
         """The same on a device and in a precision."""

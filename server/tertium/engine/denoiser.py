@@ -72,7 +72,13 @@ class Denoiser:
 
     @torch.no_grad()
     def __call__(
-        self, x: torch.Tensor, step: int, conditioning: Conditioning, *, guidance: float = 1.0
+        self,
+        x: torch.Tensor,
+        step: int,
+        conditioning: Conditioning,
+        *,
+        guidance: float = 1.0,
+        null: Conditioning | None = None,
     ) -> torch.Tensor:
         """The estimate of x_0 from latents ``x`` (batch, channels, frames) at point ``step``, of the same shape and dtype.
 
@@ -81,6 +87,7 @@ class Denoiser:
             conditioning: of one row, or of as many as ``x`` has.
             guidance: w in null + w (conditioned - null). At 1, and for the null conditioning, the network runs once on
                 each row; else the conditioned and the null rows share one batch.
+            null: what guidance leads away from, of one row; None for the model's own unconditional branch.
         """
         at = self._scalings[step]
         rows = conditioning.to(self.device, self.dtype).expand(x.shape[0])
@@ -88,15 +95,17 @@ class Denoiser:
         if guidance == 1.0 or conditioning.is_null:
             output = self._network(scaled, step, rows).to(x.dtype)
         else:
-            both = self._network(torch.cat([scaled, scaled]), step, rows.beside(rows.null()))
+            away = rows.null() if null is None else null.to(self.device, self.dtype).expand(x.shape[0])
+            both = self._network(torch.cat([scaled, scaled]), step, rows.beside(away))
             conditioned, null = both.to(x.dtype).chunk(2)
             output = null + (conditioned - null) * guidance
         return x * at.skip + output * at.out
 
-    def under(self, conditioning: Conditioning, *, guidance: float = 1.0) -> Predict:
+    def under(self, conditioning: Conditioning, *, guidance: float = 1.0, null: Conditioning | None = None) -> Predict:
         """This denoiser under one conditioning, as the sampler wants it: (x, step) -> data prediction."""
         placed = conditioning.to(self.device, self.dtype)
-        return lambda x, step: self(x, step, placed, guidance=guidance)
+        away = None if null is None else null.to(self.device, self.dtype)
+        return lambda x, step: self(x, step, placed, guidance=guidance, null=away)
 
     def _network(self, x: torch.Tensor, step: int, rows: Conditioning) -> torch.Tensor:
         # The inner forward, since the outer one rounds the time to the network's precision: neighbouring steps then coincide

@@ -126,9 +126,10 @@ class LoadedModel:
         """What the network is told for a prompt and a sound of ``seconds``."""
         return conditioning.condition(self.model, prompt, seconds=seconds, device=self.device)
 
-    def null_condition(self, *, seconds: float) -> Conditioning:
-        """The model's own unconditional branch, the one that guidance subtracts, for a sound of ``seconds``."""
-        return self.condition("", seconds=seconds).null()
+    def null_condition(self, *, seconds: float, null: conditioning.Null = "unconditional") -> Conditioning:
+        """What stands for no prompt, and what guidance subtracts, for a sound of ``seconds``."""
+        empty = self.condition("", seconds=seconds)
+        return empty.as_null() if null == "empty" else empty.null()
 
 
 def load_model(

@@ -63,7 +63,9 @@ def generate(model: LoadedModel, settings: GenerateSettings, *, on_progress: OnP
     schedule = model.schedule(settings.steps)
     noise = noise_of(model, settings, model.frames(samples))
     progress = Progress(on_progress, {"sample": settings.steps, "decode": DECODE})
-    predict = prompted(model, schedule, settings.prompt, settings.guidance, seconds=settings.seconds)
+    predict = prompted(
+        model, schedule, settings.prompt, settings.guidance, seconds=settings.seconds, null=settings.null
+    )
     x = noise.initial() * schedule.sigmas[0]
     latents = _sample(predict, x, schedule, settings, noise=noise, start=0, progress=progress)
     return _decoded(model, latents, samples, progress)
@@ -84,7 +86,9 @@ def vary(
     progress.at("encode")
     z_o = model.encode(original)
     noise = noise_of(model, settings, z_o.shape[-1])
-    predict = prompted(model, schedule, settings.prompt, settings.guidance, seconds=seconds_of(model, original))
+    predict = prompted(
+        model, schedule, settings.prompt, settings.guidance, seconds=seconds_of(model, original), null=settings.null
+    )
     x = z_o * schedule.alphas[start]
     if schedule.sigmas[start]:
         x = x + noise.initial() * schedule.sigmas[start]
@@ -122,7 +126,7 @@ def invert(
     progress = Progress(on_progress, {"encode": ENCODE, "sample": sampled, "decode": DECODE})
     progress.at("encode")
     z_o = model.encode(original)
-    null = null_of(model, schedule, seconds=seconds_of(model, original))
+    null = null_of(model, schedule, seconds=seconds_of(model, original), null=settings.null)
     inversion = inversion_of(model, z_o, schedule, settings, null=null)
     latents = {
         "latents": torch.cat([latent_of(inversion, point, settings) for point in range(schedule.steps + 1)]).cpu(),

@@ -120,13 +120,15 @@ def prepare(
     schedule, seconds = model.schedule(settings.steps), seconds_of(model, original)
     on_encode(0.0)
     if reference is None:
-        predict = denoiser_of(model, schedule, settings.prompt, seconds=seconds, guidance=settings.guidance)
+        predict = denoiser_of(
+            model, schedule, settings.prompt, seconds=seconds, guidance=settings.guidance, null=settings.null
+        )
     else:
         check_sound(model, reference, "reference", longest=False)
         predict = InstantReference(_encoded(model, looped(reference, original.shape[1]), memory))
         on_encode(0.5)
     z_o = _encoded(model, original, memory)
-    null = null_of(model, schedule, seconds=seconds)
+    null = null_of(model, schedule, seconds=seconds, null=settings.null)
     noise = noise_of(model, settings, z_o.shape[-1])
 
     def lead() -> Lead:
@@ -140,6 +142,7 @@ def prepare(
             checkpoint=model.checkpoint,
             prompt=settings.prompt,
             guidance=settings.guidance,
+            null=settings.null,
             order=settings.order,
             eta=settings.eta,
             seed=settings.seed,

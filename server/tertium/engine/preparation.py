@@ -4,6 +4,7 @@ import torch
 
 from tertium.engine import inversion as inverting
 from tertium.engine import solver
+from tertium.engine.conditioning import Null
 from tertium.engine.denoiser import Denoiser
 from tertium.engine.inversion import Inversion
 from tertium.engine.models import MIN_SECONDS, LoadedModel
@@ -60,26 +61,28 @@ def noise_of(model: LoadedModel, settings: Sampling, frames: int, *, stream: int
     return StepNoise(settings.seed, (1, model.latent_channels, frames), device=model.device, stream=stream)
 
 
-def null_of(model: LoadedModel, schedule: Schedule, *, seconds: float) -> solver.Predict:
+def null_of(model: LoadedModel, schedule: Schedule, *, seconds: float, null: Null) -> solver.Predict:
     """The data prediction under the null prompt."""
-    return Denoiser(model.model, schedule).under(model.null_condition(seconds=seconds))
+    return Denoiser(model.model, schedule).under(model.null_condition(seconds=seconds, null=null))
 
 
 def denoiser_of(
-    model: LoadedModel, schedule: Schedule, prompt: str, *, seconds: float, guidance: float
+    model: LoadedModel, schedule: Schedule, prompt: str, *, seconds: float, guidance: float, null: Null
 ) -> solver.Predict:
-    """The data prediction under a prompt."""
-    return Denoiser(model.model, schedule).under(model.condition(prompt, seconds=seconds), guidance=guidance)
+    """The data prediction under a prompt, led away from the null prompt."""
+    away = None if guidance == 1.0 else model.null_condition(seconds=seconds, null=null)
+    conditioning = model.condition(prompt, seconds=seconds)
+    return Denoiser(model.model, schedule).under(conditioning, guidance=guidance, null=away)
 
 
 def prompted(
-    model: LoadedModel, schedule: Schedule, prompt: str, guidance: float | None, *, seconds: float
+    model: LoadedModel, schedule: Schedule, prompt: str, guidance: float | None, *, seconds: float, null: Null
 ) -> solver.Predict:
     """The data prediction under a prompt, or under the null prompt where that is empty; guidance None for what suits the model."""
     if not prompt:
-        return null_of(model, schedule, seconds=seconds)
+        return null_of(model, schedule, seconds=seconds, null=null)
     chosen = model.default_guidance if guidance is None else guidance
-    return denoiser_of(model, schedule, prompt, seconds=seconds, guidance=chosen)
+    return denoiser_of(model, schedule, prompt, seconds=seconds, guidance=chosen, null=null)
 
 
 def inversion_of(

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from tertium.engine.conditioning import NULLS, Null
 from tertium.engine.fusion import WINDOW, blend_to_intervention
 from tertium.engine.inversion import ANCHORS, Anchor
 from tertium.engine.schedule import Schedule
@@ -33,6 +34,7 @@ class Sampling:
         order: of the solver, 1, 2 or 3.
         eta: 0 (ODE) … 1 (SDE).
         seed: 0 … 2^31 - 1. The same seed gives the same samples on the same machine.
+        null: what stands for no prompt; see :data:`tertium.engine.conditioning.Null`.
 
     Raises:
         SettingError: a field out of its range.
@@ -42,12 +44,14 @@ class Sampling:
     order: int = 3
     eta: float = 1.0
     seed: int = 0
+    null: Null = "unconditional"
 
     def __post_init__(self):
         _whole("steps", self.steps, 1, MAX_STEPS)
         _whole("order", self.order, 1, 3)
         _real("eta", self.eta, 0.0, 1.0)
         _whole("seed", self.seed, 0, MAX_SEED)
+        _one_of("null", self.null, NULLS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +116,7 @@ class InvertSettings(Sampling):
 
     def __post_init__(self):
         super().__post_init__()
-        _anchor(self.anchor)
+        _one_of("anchor", self.anchor, ANCHORS)
         if self.reconstruct_from is not None:
             _whole("reconstruct_from", self.reconstruct_from, 0, self.steps)
 
@@ -137,7 +141,7 @@ class PairSettings(Sampling):
     def __post_init__(self):
         super().__post_init__()
         _real("hold", self.hold, 0.0, 1.0)
-        _anchor(self.anchor)
+        _one_of("anchor", self.anchor, ANCHORS)
         _real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
         if self.prompt is not None:
             _text("prompt", self.prompt)
@@ -298,6 +302,6 @@ def _text(field: str, value: object) -> None:
         raise _refuse(field, value, "text")
 
 
-def _anchor(value: object) -> None:
-    if value not in ANCHORS:
-        raise _refuse("anchor", value, f"one of {', '.join(ANCHORS)}")
+def _one_of(field: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise _refuse(field, value, f"one of {', '.join(known)}")

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import torch
 
 from tertium.engine import solver
+from tertium.engine.conditioning import Null
 from tertium.engine.schedule import Schedule
 
 OnStep = Callable[[int], None]
@@ -131,7 +132,7 @@ class TrajectoryKey:
         model: fingerprint of the weights.
         checkpoint: digest of what was learned on top of them; None for nothing.
         prompt: that the reference answers to.
-        guidance, order, eta, seed: of the sampling.
+        guidance, null, order, eta, seed: of the sampling; ``null`` is what guidance leads away from.
         schedule: signal and noise scales at every point.
         frames: of the latents.
         seconds: of the original, as the model is told.
@@ -141,6 +142,7 @@ class TrajectoryKey:
     checkpoint: str | None
     prompt: str
     guidance: float
+    null: Null
     order: int
     eta: float
     seed: int

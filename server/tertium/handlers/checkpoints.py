@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tertium import files
-from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints
+from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints, must_be_plain
 from tertium.errors import SoundError
 from tertium.handlers.fusion import file_stem, longest_sound
 from tertium.handlers.queueing import queue
@@ -63,6 +63,7 @@ def learn_fields(house: House, request: m.Learn) -> dict[str, Any]:
             value=request.seconds, remedy=f"Ask for {longest:g} s or less.",
         )  # fmt: skip
     name = request.name or file_stem(reference.name)
+    must_be_plain(name)
     if request.name is not None and not kept(house).is_free(name):
         raise CheckpointError(
             "conflict", f"There is a checkpoint '{name}' already.", field="name", value=name,

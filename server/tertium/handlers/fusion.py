@@ -14,7 +14,7 @@ from tertium.library import Sound
 from tertium_protocol import messages as m
 from tertium_protocol.fields import NOT_IN_FILE_NAMES, nearest
 
-OUTPUT = ("steps", "order", "eta", "format", "sample_rate")
+OUTPUT = ("steps", "order", "eta", "null", "format", "sample_rate")
 ID = re.compile(r"[0-9a-fA-F]{8,64}\Z")
 LONGEST_STEM = 80
 
@@ -119,6 +119,7 @@ def _pair_fields(house: House, request: m.Fuse | m.Morph | m.Window, title: str)
         **_of(original),
         "reference": reference.id if reference else None,
         "checkpoint": checkpoint.name if checkpoint else None,
+        "checkpoint_created": checkpoint.created if checkpoint else None,
         "prompt": prompt,
         "hold": _hold(request, reference),
         "anchor": request.anchor,
@@ -144,9 +145,10 @@ def longest_sound(house: House) -> float:
 
 
 def file_stem(text: str) -> str:
-    """Text made fit to be the name of a file on any system."""
+    """Text made fit to be the name of a file, or of a checkpoint, on any system."""
     plain = " ".join(NOT_IN_FILE_NAMES.sub(" ", text).split()).lstrip(". ")
-    return plain[:LONGEST_STEM].strip() or "result"
+    cut = plain[:LONGEST_STEM].encode("utf-8", "replace")[: 2 * LONGEST_STEM].decode("utf-8", "ignore")
+    return cut.strip() or "result"
 
 
 def _output(request: m.Making, title: str) -> dict[str, Any]:
@@ -170,7 +172,11 @@ def _reference(house: House, text: str) -> Sound | Checkpoint:
     found = {checkpoint.name: checkpoint for checkpoint in kept.list()}
     if text not in found:
         near = nearest(text, found)
-        remedy = f"Did you mean {near}?" if near else "Give the id of a sound, or the absolute path of a file."
+        remedy = (
+            f"Did you mean {near}?"
+            if near
+            else "Give the id of a sound, the absolute path of a file, or the name of a checkpoint."
+        )
         raise CheckpointError(
             "unknown_checkpoint", f"'{text[:80]}' is neither a sound nor a checkpoint that can be used.", field="reference",
             value=text, remedy=remedy,
