@@ -9,6 +9,7 @@ import itertools
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -86,6 +87,10 @@ class Engine(Protocol):
         """A :class:`tertium.teaching.Learner` of a reference: float32, (channels, frames), at the engine's rate."""
         ...
 
+    def heard(self, learner: Any) -> AbstractContextManager["Engine"]:
+        """This engine with what a learner, as ``learner`` gave it, would keep now; the learner goes on as if nothing had been."""
+        ...
+
     def relieve(self) -> None:
         """Give back memory that is kept for later; called after the device ran out of it."""
         ...
@@ -152,6 +157,35 @@ class Maker:
             result["window"] = self._kept(task, made.facts["window"])
         return result, made.facts
 
+    def preview(
+        self,
+        engine: Engine,
+        fields: Mapping[str, Any],
+        notes: tuple[str, ...],
+        on_progress: OnProgress,
+        *,
+        learning: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """What a prompt gives while it is being learned.
+
+        Args:
+            engine: that has learned so far; see :meth:`Engine.heard`.
+            fields: those of a generation.
+            notes, on_progress: as in :meth:`make`.
+            learning: what the recall says of it.
+
+        Returns:
+            The fields of the protocol's result.
+        """
+        task = _Task("preview", fields, {}, [*notes], time.monotonic(), engine, None, {"learning": dict(learning)})
+
+        def computing(stage: str, fraction: float, **facts: Any) -> None:
+            on_progress(stage, READ + fraction * (WRITE - READ), **facts)
+
+        made = engine.perform("generate", sounds={}, fields=fields, on_progress=computing)
+        on_progress("writing", WRITE)
+        return self._stored(task, made, name=fields["name"])
+
     def _calibrated(
         self, command: str, fields: Mapping[str, Any], checkpoint: Checkpoint | None
     ) -> tuple[dict[str, Any], list[str]]:
@@ -204,7 +238,7 @@ class Maker:
         notes = [*task.notes, *made.notes, *result.notes]
         sound = self._library.store_result(
             result.samples, rate, name=name, format=task.fields["format"],
-            recall=self._recall(task.command, task.fields, task.given, made, notes) | _told_checkpoint(task.checkpoint),
+            recall=self._recall(task.command, task.fields, task.given, made, notes) | _told_checkpoint(task.checkpoint) | dict(task.about),
         )  # fmt: skip
         return self._told_result(sound, task.fields, made, notes, time.monotonic() - task.began)
 
@@ -295,6 +329,7 @@ class _Task:
     began: float
     engine: Engine
     checkpoint: Checkpoint | None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _alike(takes: list[dict[str, Any]]) -> list[str]:
@@ -319,6 +354,8 @@ def versions() -> dict[str, str]:
 def _as_request(fields: Mapping[str, Any], given: Mapping[str, Sound], facts: Mapping[str, Any]) -> dict[str, Any]:
     """A job's resolved fields as a client would send them to get the same again."""
     internal = {"ratios", "measured", "checkpoint"} | ({"seconds"} if given else set())
+    if "learning" in fields:  # a preview: it makes no more of these up than the learning lets it
+        return {name: fields[name] for name in ("job", "steps", "seed", "format", "name")}
     request = {name: value for name, value in fields.items() if value is not None and name not in internal}
     if fields.get("checkpoint"):
         request["reference"] = fields["checkpoint"]

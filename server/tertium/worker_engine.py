@@ -1,5 +1,6 @@
 """The engine as the worker uses it: arrays and plain fields on this side, tensors and settings on the other."""
 
+import contextlib
 import copy
 import gc
 import platform
@@ -109,6 +110,14 @@ class TorchEngine:
     def learner(self, reference: np.ndarray, fields: Mapping[str, Any]) -> worker_learning.TorchLearner:
         """See :class:`tertium.making.Engine`."""
         return worker_learning.TorchLearner(self._base, reference, fields)
+
+    @contextlib.contextmanager
+    def heard(self, learner: worker_learning.TorchLearner) -> Iterator["TorchEngine"]:
+        """See :class:`tertium.making.Engine`."""
+        with learner.as_kept() as model:
+            engine = copy.copy(self)
+            engine._model = model
+            yield engine
 
     def relieve(self) -> None:
         """Forget what was kept for later, give cached memory back to the device, and that of the checkpoints."""
