@@ -294,7 +294,10 @@ class Preview(Request):
     name: Annotated[
         str | None,
         Text(
-            "file name of the sound, without extension", longest=100, file_stem=True, absent="made from the checkpoint's"
+            "file name of the sound, without extension",
+            longest=100,
+            file_stem=True,
+            absent="made from the checkpoint's",
         ),
     ] = None
 

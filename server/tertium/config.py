@@ -33,6 +33,7 @@ class Settings:
         log_json: structured log lines.
         queue: how many jobs may wait.
         write_every: seconds of learning between two states of it that are written down.
+        trajectory_disk: MiB of reference phases that are kept on disk; 0 for none.
     """
 
     home: Path
@@ -46,6 +47,7 @@ class Settings:
     log_json: bool
     queue: int
     write_every: float
+    trajectory_disk: int
 
 
 def _model(text: str) -> str:
@@ -76,6 +78,7 @@ def settings(
     log_json: bool = False,
     queue: int = 256,
     write_every: float = 10.0,
+    trajectory_disk: int = 0,
 ) -> Settings:
     """Validated settings.
 
@@ -104,6 +107,11 @@ def settings(
             "out_of_range", f"write-every must lie between 0 and {LONGEST_WRITE_EVERY:g} s; got {write_every:g}.",
             field="write_every", value=write_every, remedy="Give 10, or more where the disk is slow.",
         )  # fmt: skip
+    if trajectory_disk < 0:
+        raise TertiumError(
+            "out_of_range", f"trajectory-disk must be 0 or more; got {trajectory_disk}.", field="trajectory_disk", value=trajectory_disk,
+            remedy="Give the MiB that reference phases may take on disk, or 0 for none.",
+        )  # fmt: skip
     roots = list(default_roots(folder))
     for entry in allow:
         root = Path(entry).expanduser().absolute()
@@ -125,6 +133,7 @@ def settings(
         log_json=log_json,
         queue=queue,
         write_every=write_every,
+        trajectory_disk=trajectory_disk,
     )
 
 

@@ -134,6 +134,7 @@ class Daemon:
             "device": settings.device,
             "precision": settings.precision,
             "write_every": settings.write_every,
+            "trajectory_disk": settings.trajectory_disk,
         }
 
     def _announce(self, restored: int) -> None:

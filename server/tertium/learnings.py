@@ -105,7 +105,7 @@ class Learnings:
         try:
             with safetensors.safe_open(path, framework="numpy") as file:
                 facts = json.loads((file.metadata() or {})[METADATA])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: it is no mapping
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             version, whole = (facts["tertium"], facts["schema"]), facts["checksum"] == _checksum(tensors)
         except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
             raise Unfit("the file is damaged") from error

@@ -91,6 +91,10 @@ class Engine(Protocol):
         """This engine with what a learner, as ``learner`` gave it, would keep now; the learner goes on as if nothing had been."""
         ...
 
+    def remember_in(self, folder: Path, *, limit: int) -> None:
+        """Keep reference phases in a folder too, at most so many bytes of them; sounds are the same with it and without."""
+        ...
+
     def relieve(self) -> None:
         """Give back memory that is kept for later; called after the device ran out of it."""
         ...

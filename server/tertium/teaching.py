@@ -240,9 +240,7 @@ class Teacher:
             "prompt": fields["prompt"], "method": learner.method, "rank": learner.rank,
         }  # fmt: skip
 
-    def _run(
-        self, job: str, work: Work, on_progress: OnProgress, is_paused: Callable[[], bool], since: float
-    ) -> None:
+    def _run(self, job: str, work: Work, on_progress: OnProgress, is_paused: Callable[[], bool], since: float) -> None:
         learner, steps = work.learner, work.fields["steps"]
         first, began = learner.step, time.monotonic()
         written = began
@@ -296,9 +294,7 @@ class Teacher:
                     return one
         return self._checkpoints.save(checkpoint, learner.weights())
 
-    def _sound(
-        self, kept: Checkpoint, work: Work, notes: tuple[str, ...], on_progress: OnProgress
-    ) -> dict[str, Any]:
+    def _sound(self, kept: Checkpoint, work: Work, notes: tuple[str, ...], on_progress: OnProgress) -> dict[str, Any]:
         """What the prompt gives in the end, as the fields of the protocol's result."""
         fields, told = work.fields, [*notes, *work.notes]
         if kept.name != fields["checkpoint"]:
@@ -321,6 +317,8 @@ def _same(one: Checkpoint, other: Checkpoint) -> bool:
 
 
 def _nothing_to_hear(job: str, *, begun: bool) -> TertiumError:
-    message = f"The learning {job} has taken no step yet." if begun else f"The learning {job} is not under way any more."
+    message = (
+        f"The learning {job} has taken no step yet." if begun else f"The learning {job} is not under way any more."
+    )
     remedy = "Ask again in a moment." if begun else "Ask for its job: its result has the sound that the prompt gives."
     return TertiumError("conflict", message, field="job", value=job, remedy=remedy)

@@ -6,12 +6,13 @@ import gc
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from tertium import worker_learning
+from tertium import __version__, worker_learning
 from tertium.checkpoints import Checkpoint, CheckpointError
 from tertium.engine import hub, operations, upstream
 from tertium.engine import window as windows
@@ -23,6 +24,7 @@ from tertium.engine.settings import WindowSettings
 from tertium.engine.trajectory import Memory
 from tertium.engine.weights import CONFIG, POCKET, WEIGHTS
 from tertium.making import Made, OnProgress
+from tertium.trajectories import TrajectoryFiles
 
 PRECISION_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 SAMPLING = ("steps", "order", "eta", "seed")
@@ -118,6 +120,14 @@ class TorchEngine:
             engine = copy.copy(self)
             engine._model = model
             yield engine
+
+    def remember_in(self, folder: Path, *, limit: int) -> None:
+        """See :class:`tertium.making.Engine`."""
+        told = ("device_name", "threads", "precision")
+        context = " ".join(
+            [__version__, torch.__version__, platform.machine(), *(str(self.about[name]) for name in told)]
+        )
+        self._memory.store = TrajectoryFiles(folder, limit, context=context)
 
     def relieve(self) -> None:
         """Forget what was kept for later, give cached memory back to the device, and that of the checkpoints."""

@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
@@ -137,6 +138,11 @@ class Child:
             engine, library, checkpoints, learnings, self._maker, write_every=options.get("write_every", WRITE_EVERY)
         )
         self._teacher.settle(options.get("learnings", ()))
+        trajectories, limit = home / "cache" / "trajectories", options.get("trajectory_disk", 0)
+        if limit:
+            engine.remember_in(trajectories, limit=limit * 2**20)
+        else:  # what an earlier daemon was allowed is not wanted any more
+            shutil.rmtree(trajectories, ignore_errors=True)
 
     def _do(self, message: dict[str, Any]) -> None:
         if message["do"] == "forget":

@@ -68,16 +68,22 @@ def test_a_learning_whose_worker_is_killed_goes_on_and_ends_the_same(pocket, cli
 
 
 def test_a_learning_whose_daemon_is_killed_goes_on_in_the_next_and_ends_the_same(tmp_path, pocket, clips, undisturbed):
-    first = Daemon(tmp_path, **POCKET).ready()
+    first = Daemon(tmp_path, trajectory_disk=8, **POCKET).ready()
+    fusion = {"original": clips[0], "prompt": "a bright drone", "blend": 0.4, "steps": 6, "seed": 3}
     with Client(tmp_path) as client:
+        fused = client.submit("fuse", **fusion).wait()
+        (phase,) = (tmp_path / "cache" / "trajectories").iterdir()
         job = client.submit("learn", reference=clips[1], name="killed", **TAUGHT)
         begun(client, tmp_path, job)
         first.stop(signal.SIGKILL)
-        second = Daemon(tmp_path, **POCKET).up()
+        second = Daemon(tmp_path, trajectory_disk=8, **POCKET).up()
         try:
             done = job.wait(120)
             assert 0 < resumed_at(done) < 60
             assert_same(done, tmp_path, undisturbed, pocket.home)
+            os.utime(phase, (1000, 1000))
+            assert client.submit("fuse", **fusion).wait().sound == fused.sound
+            assert phase.stat().st_mtime > 1000, "it was made use of"
         finally:
             second.stop()
 

@@ -108,7 +108,9 @@ def test_a_state_of_another_model_is_refused_and_changes_nothing(tiny_model, ref
     state["tensors"][name] = torch.zeros(3, 3)
     with pytest.raises(ValueError, match=f"of another model: {part}/.* is missing or of another shape"):
         other.load_state_dict(state)
-    assert other.step == 0 and all(torch.equal(tensor, before[name]) for name, tensor in other.weights().tensors.items())
+    assert other.step == 0 and all(
+        torch.equal(tensor, before[name]) for name, tensor in other.weights().tensors.items()
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -8,7 +8,7 @@ from tertium.engine.fusion import InstantReference, fuse_latents, lead_of
 from tertium.engine.inversion import invert
 from tertium.engine.noise import StepNoise
 from tertium.engine.schedule import edm, rectified_flow
-from tertium.engine.trajectory import InstantLead, Memory, Trajectory
+from tertium.engine.trajectory import InstantLead, Memory, Trajectory, TrajectoryKey
 from tests.conftest import GaussianDenoiser, MemorisedDenoiser, falling_power
 
 STEPS = 20
@@ -146,6 +146,81 @@ def test_the_memory_counts_what_has_grown(parts):
     kept.predictions(9)
     memory.trim()
     assert len(memory) == 0
+
+
+class Shelf(dict):
+    """A store that keeps copies, and counts."""
+
+    saves = 0
+
+    def load(self, key):
+        return self.get(key)
+
+    def save(self, key, tensors):
+        self.saves += 1
+        self[key] = {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+def key_of(schedule, **more):
+    facts = {"model": "m", "checkpoint": None, "prompt": "hum", "guidance": 1.0, "order": 3, "eta": 1.0, "seed": 4}
+    return TrajectoryKey(**facts | {"schedule": schedule, "frames": 64, "seconds": 1.5} | more)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("first", [0, 5, None])
+def test_a_reference_phase_from_the_store_has_the_same_bits_and_costs_no_call(parts, order, first):
+    schedule, reference, null, inversion, noise = parts
+    options = {"noise": noise, "initial": noise.initial(), "order": order}
+    shelf, fused = Shelf(), {}
+    for process in ("one", "next"):
+        counted, memory = Counted(reference), Memory(10**9, shelf)
+        lead = memory.recall(key_of(schedule), lambda: lead_of(counted, schedule=schedule, **options))  # noqa: B023
+        before = shelf.saves
+        for k in (first, 9, None):
+            fused[process, k] = fuse_latents(reference, null, inversion, intervention=k, lead=lead, **options)
+            memory.trim()
+        assert len(counted.steps) == (STEPS if process == "one" else 0)
+        assert process == "one" or shelf.saves == before, "what has not grown is not saved again"
+    for k in (first, 9, None):
+        assert torch.equal(fused["one", k], fused["next", k])
+        assert torch.equal(fused["one", k], fuse_latents(reference, null, inversion, intervention=k, **options))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.pop("state"),
+        lambda t: t.update(state=t["state"][..., :-1]),
+        lambda t: t.update(predictions=t["predictions"].float()),
+        lambda t: t.update(predictions=torch.cat([t["predictions"]] * 9)),
+    ],
+)
+def test_what_does_not_fit_into_a_trajectory_is_ignored(parts, change):
+    schedule, reference, _, _, noise = parts
+    options = {"initial": noise.initial(), "schedule": schedule, "noise": noise}
+    whole = Trajectory(reference, **options)
+    whole.predictions(6)
+    shelf, key = Shelf(), key_of(schedule)
+    shelf.save(key.digest, whole.tensors())
+    change(shelf[key.digest])
+    kept = Memory(10**9, shelf).recall(key, lambda: Trajectory(reference, **options))
+    assert kept.steps_known == 0
+    assert torch.equal(kept.end(), Trajectory(reference, **options).end())
+
+
+def test_equal_keys_have_one_digest_and_others_another():
+    schedule = edm(STEPS)
+    others = [
+        {"prompt": "h"},
+        {"seed": 5},
+        {"eta": 0.5},
+        {"seconds": 1.25},
+        {"schedule": edm(STEPS + 1)},
+        {"checkpoint": "c"},
+    ]
+    digests = [key_of(schedule).digest, *(key_of(**{"schedule": schedule} | other).digest for other in others)]
+    assert len(set(digests)) == len(digests)
+    assert key_of(edm(STEPS)).digest == digests[0]
 
 
 @pytest.mark.parametrize(("field", "value"), [("order", 4), ("eta", 1.5)])

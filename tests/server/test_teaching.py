@@ -1,6 +1,7 @@
 """A learning that is written down: gone on with to the last bit, ignored where it does not fit, and never left behind."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,7 +202,7 @@ def test_a_paused_learning_is_heard_and_goes_on_undisturbed(school, undisturbed)
     done = teacher.preview(preview(school), ("said before",), lambda *_, **__: None)
     assert (done["learned"], done["loss"]) == (5, undisturbed[0][4])
     assert said(done) == ["said before", "the prompt after 5 of 8 steps of learning"]
-    recall = json.loads(open(done["recall"]).read())["recall"]
+    recall = json.loads(Path(done["recall"]).read_text())["recall"]
     assert (recall["command"], recall["fields"]) == (
         "preview", {"job": "job", "steps": 2, "seed": 5, "format": "wav", "name": "heard so far"},
     )  # fmt: skip

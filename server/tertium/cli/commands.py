@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> int:
 def _serve(arguments: argparse.Namespace, output: Output) -> int:
     from tertium import config
 
-    names = ("home", "osc", "zmq", *ENGINE_OPTIONS, "queue", "write_every", "log_json")
+    names = ("home", "osc", "zmq", *ENGINE_OPTIONS, "queue", "write_every", "trajectory_disk", "log_json")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     settings = config.settings(**given, allow=tuple(arguments.allow or ()))
     from tertium import daemon  # after the settings: what is wrong with them is said at once

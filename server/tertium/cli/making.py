@@ -51,7 +51,9 @@ def checked_fields(command: str, fields: dict[str, Any], output: str | None) -> 
     fields = dict(fields)
     for name in SOUND_FIELDS:
         if name in fields:
-            fields[name] = _sound(fields[name], name, checkpoints=command in ("fuse", "window", "morph") and name == "reference")
+            fields[name] = _sound(
+                fields[name], name, checkpoints=command in ("fuse", "window", "morph") and name == "reference"
+            )
     if output and command != "invert" and "format" not in fields:
         fields["format"] = _suffix(output, FORMATS, "output")
     parse_request(command, fields)

@@ -183,4 +183,8 @@ def _serve(commands: argparse._SubParsersAction) -> None:
         "--write-every", metavar="SECONDS", type=float,
         help="how often a learning under way is written down, to be gone on with after a crash; default 10",
     )  # fmt: skip
+    parser.add_argument(
+        "--trajectory-disk", metavar="MB", type=int,
+        help="keep the reference phases of learned references and prompts on disk too, in so many MiB at most; default 0, not at all",
+    )  # fmt: skip
     parser.add_argument("--log-json", action="store_true", help="log one JSON object a line")

@@ -129,9 +129,7 @@ class Learner:
         """What is kept of what was learned so far, copied to the CPU: the running average where there is one; full weights in the precision of the base."""
         dtype = torch.float32 if self.settings.method == "lora" else self._kept_in
         kept = self._average or self._parameters
-        tensors = {
-            name: tensor.detach().to("cpu", dtype, copy=True).contiguous() for name, tensor in kept.items()
-        }
+        tensors = {name: tensor.detach().to("cpu", dtype, copy=True).contiguous() for name, tensor in kept.items()}
         return adapters.Weights(
             self.settings.method, tensors, self.settings.rank if self.settings.method == "lora" else 0
         )

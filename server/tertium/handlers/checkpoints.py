@@ -110,7 +110,10 @@ def _must_be_under_way(job: Job) -> None:
     if job.command != "learn":
         problem, remedy = f"is no learning, but of {job.command}", "Give the id of a job of learn."
     elif job.state in TERMINAL:
-        problem, remedy = f"has ended: it is {job.state}", "Ask for the job: its result has the sound that the prompt gives."
+        problem, remedy = (
+            f"has ended: it is {job.state}",
+            "Ask for the job: its result has the sound that the prompt gives.",
+        )
         if job.state != "done":
             remedy = "What it had learned, if it had begun, is kept as a checkpoint."
     elif job.started is None:

@@ -20,7 +20,9 @@ PRIORITIES = {"fuse": 0, "vary": 1, "generate": 1, "invert": 1, "morph": 1, "win
 Resolve = Callable[[House, Any], dict[str, Any]]
 
 
-async def queue(house: House, command: str, request: m.Making | m.Learn | m.Preview, context: Context, resolve: Resolve) -> None:
+async def queue(
+    house: House, command: str, request: m.Making | m.Learn | m.Preview, context: Context, resolve: Resolve
+) -> None:
     """Accept a request as a job, or answer a repeated one with how its job stands.
 
     Args:
