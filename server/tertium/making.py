@@ -4,9 +4,7 @@ Runs in the worker. The engine computes on samples; here they come from the libr
 needed to make them again.
 """
 
-import importlib.metadata
 import itertools
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -16,18 +14,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tertium import __version__, audio, files
+from tertium import audio, files
 from tertium.audio import Audio
 from tertium.checkpoints import Checkpoint, Checkpoints
 from tertium.errors import TertiumError
 from tertium.library import Library, Sound
+from tertium.recalls import as_request, told_checkpoint, versions
 from tertium.windows import Windows
 
 OnProgress = Callable[..., None]
 """(stage, fraction of the job done, 0 … 1), and by keyword what else is known: ``loss``, ``seconds_left``. What it raises stops the work."""
 OnTake = Callable[[dict[str, Any]], None]
 LONGEST_NAME = 90  # of a take, before its number
-PACKAGES = ("torch", "numpy", "stable-audio-tools", "k-diffusion", "soxr", "scipy")
 READ, WRITE = 0.02, 0.95  # fractions at which the computing begins and ends
 SOUND_FIELDS = ("original", "reference")
 SAME_LENGTH = 0.01
@@ -144,7 +142,7 @@ class Maker:
             self._must_fit(given["original"])
         checkpoint, engine = self._learned(fields)
         conformed = {name: self.conformed(sound) for name, sound in given.items()}
-        said = [*notes, *_told(conformed)]
+        said = [*notes, *_told(conformed), *_told_length(checkpoint, given.get("original"))]
         samples = {name: sound.samples for name, sound in conformed.items()}
 
         def computing(stage: str, fraction: float, **facts: Any) -> None:
@@ -242,7 +240,7 @@ class Maker:
         notes = [*task.notes, *made.notes, *result.notes]
         sound = self._library.store_result(
             result.samples, rate, name=name, format=task.fields["format"],
-            recall=self._recall(task.command, task.fields, task.given, made, notes) | _told_checkpoint(task.checkpoint) | dict(task.about),
+            recall=self._recall(task.command, task.fields, task.given, made, notes) | told_checkpoint(task.checkpoint) | dict(task.about),
         )  # fmt: skip
         return self._told_result(sound, task.fields, made, notes, time.monotonic() - task.began)
 
@@ -288,9 +286,10 @@ class Maker:
     ) -> dict[str, Any]:
         """Everything needed to make the sound again: the command with these fields is a request that does."""
         shown = ("id", "name", "path", "frames", "channels", "sample_rate")
+        command, request = as_request(command, fields, given, made.facts)
         return {
             "command": command,
-            "fields": _as_request(fields, given, made.facts),
+            "fields": request,
             "sounds": {role: {name: getattr(sound, name) for name in shown} for role, sound in given.items()},
             "model": {name: fact for name, fact in self._engine.about.items() if name != "completion_shares"},
             "decided": {**made.facts, **{name: fields[name] for name in ("ratios",) if name in fields}},
@@ -344,47 +343,12 @@ def _alike(takes: list[dict[str, Any]]) -> list[str]:
     return [f"takes {', '.join(same)} enter at the same step: more steps would tell them apart"] if same else []
 
 
-def versions() -> dict[str, str]:
-    """Versions of what the samples depend on."""
-    found = {"tertium": __version__, "python": platform.python_version(), "machine": platform.machine()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _as_request(fields: Mapping[str, Any], given: Mapping[str, Sound], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """A job's resolved fields as a client would send them to get the same again."""
-    internal = {"ratios", "measured", "checkpoint"} | ({"seconds"} if given else set())
-    if "learning" in fields:  # a preview: it makes no more of these up than the learning lets it
-        return {name: fields[name] for name in ("job", "steps", "seed", "format", "name")}
-    request = {name: value for name, value in fields.items() if value is not None and name not in internal}
-    if fields.get("checkpoint"):
-        request["reference"] = fields["checkpoint"]
-    if (
-        "ratios" in fields and "blend" in request
-    ):  # the pair's window may be measured anew by then: the step is what it came to
-        del request["blend"]
-        request["intervention"] = facts["intervention"]
-    return request
-
-
 def _as_asked(made: Audio, *, sample_rate: int, frames: int) -> Audio:
     """Samples at a rate and of exactly so many frames; resampling alone may be a frame off."""
     conformed = audio.conform(made, sample_rate=sample_rate, channels=made.channels)
     samples = conformed.samples[:, :frames]
     missing = frames - samples.shape[1]
     return Audio(np.pad(samples, ((0, 0), (0, missing))) if missing else samples, sample_rate)
-
-
-def _told_checkpoint(checkpoint: Checkpoint | None) -> dict[str, Any]:
-    """What a recall says of the checkpoint: enough to learn it again."""
-    if checkpoint is None:
-        return {}
-    shown = ("name", "prompt", "reference", "model", "fingerprint", "method", "rank", "steps", "settings", "created")
-    return {"checkpoint": {name: getattr(checkpoint, name) for name in shown}}
 
 
 def _told(sounds: Mapping[str, Audio]) -> list[str]:
@@ -397,6 +361,15 @@ def _told(sounds: Mapping[str, Audio]) -> list[str]:
         return said
     done = "longer than the original, cut" if longer > 0 else "shorter than the original, repeated from its start"
     return [*said, f"reference: {done}"]
+
+
+def _told_length(checkpoint: Checkpoint | None, original: Sound | None) -> list[str]:
+    """A word on what was learned at another length than the original's."""
+    if checkpoint is None or original is None or abs(checkpoint.seconds - original.seconds) <= SAME_LENGTH:
+        return []
+    longer = checkpoint.seconds > original.seconds
+    done = "longer than the original, cut" if longer else "shorter than the original, repeated from its start"
+    return [f"reference: learned at {checkpoint.seconds:.2f} s, {done}"]
 
 
 def _keep_latents(beside: Path, latents: Mapping[str, np.ndarray]) -> Path:

@@ -104,7 +104,7 @@ class TorchEngine:
                 "conflict", f"The checkpoint '{checkpoint.name}' does not fit: {error}.", field="reference", value=checkpoint.name,
                 remedy="Delete it and learn it again.",
             ) from error  # fmt: skip
-        view.checkpoint = " ".join(checkpoint.key)
+        view.checkpoint, view.taught_seconds = " ".join(checkpoint.key), checkpoint.seconds
         engine = copy.copy(self)
         engine._model = view
         return engine

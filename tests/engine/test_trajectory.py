@@ -1,13 +1,16 @@
 """The reference phase from a cache: the same bits, fewer calls, bounded memory."""
 
+import copy
+
 import pytest
 import torch
 
-from tertium.engine import solver
+from tertium.engine import pairs, solver
 from tertium.engine.fusion import InstantReference, fuse_latents, lead_of
 from tertium.engine.inversion import invert
 from tertium.engine.noise import StepNoise
 from tertium.engine.schedule import edm, rectified_flow
+from tertium.engine.settings import FuseSettings
 from tertium.engine.trajectory import InstantLead, Memory, Trajectory, TrajectoryKey
 from tests.conftest import GaussianDenoiser, MemorisedDenoiser, falling_power
 
@@ -221,6 +224,38 @@ def test_equal_keys_have_one_digest_and_others_another():
     digests = [key_of(schedule).digest, *(key_of(**{"schedule": schedule} | other).digest for other in others)]
     assert len(set(digests)) == len(digests)
     assert key_of(edm(STEPS)).digest == digests[0]
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(0.5, 250), (1.5, 750)])
+def test_what_was_learned_comes_at_its_own_length_repeated_or_cut_to_the_originals(prompted_model, seconds, frames):
+    taught = copy.copy(prompted_model)
+    taught.checkpoint, taught.taught_seconds = "one", 0.625
+    original = torch.sin(torch.arange(round(seconds * 8000)) / 9).expand(2, -1) * 0.5
+    settings = FuseSettings(prompt="drum loop", steps=4, blend=0.0, hold=0.3)
+    memory = Memory(10**9)
+    with torch.no_grad():
+        pair = pairs.prepare(taught, original, None, settings, memory=memory)
+        other = pairs.prepare(taught, original[:, :4400], None, settings, memory=memory)
+        alone = pair.fused(None)
+        own = other.lead.lead.end()  # of 0.625 s: 313 frames, begun anew after 312.5
+    assert alone.shape == (1, 4, frames) and own.shape == (1, 4, 313)
+    assert pair.lead.lead is other.lead.lead, "originals of all lengths share one reference phase"
+    period = 312
+    for place in range(frames):
+        assert torch.equal(alone[..., place], own[..., place if frames <= 313 else place % period])
+    assert torch.isfinite(pair.fused(2)).all()
+    heard = [latents.shape[-1] for latents in pair.lead.predictions(2)]
+    assert heard == [frames] * 3
+
+
+def test_what_was_learned_at_the_originals_length_is_taken_as_it_is(prompted_model):
+    taught = copy.copy(prompted_model)
+    original = torch.sin(torch.arange(8000) / 9).expand(2, -1) * 0.5
+    settings = FuseSettings(prompt="drum loop", steps=4, blend=0.0)
+    with torch.no_grad():
+        base = pairs.prepare(taught, original, None, settings).fused(2)
+        taught.checkpoint, taught.taught_seconds = "one", 1.0
+        assert torch.equal(pairs.prepare(taught, original, None, settings).fused(2), base)
 
 
 @pytest.mark.parametrize(("field", "value"), [("order", 4), ("eta", 1.5)])

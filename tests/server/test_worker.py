@@ -11,7 +11,7 @@ import pytest
 from tertium.errors import TertiumError
 from tertium.jobs import Job, Jobs
 from tertium.journal import Journal
-from tertium.making import versions
+from tertium.recalls import versions
 from tertium.worker import Worker
 from tertium.worker_main import ran_out_of_memory, told
 from tertium.worker_process import Process

@@ -140,6 +140,34 @@ class InstantLead:
         return self.z_r * self.schedule.alphas[-1]
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """A reference phase of another length than the original: repeated from its start where it is shorter, cut where it is longer.
+
+    Args:
+        lead: the reference phase at its own length.
+        period: latent frames after which it begins again, at most its own.
+        frames: of the original's latents.
+    """
+
+    lead: Lead
+    period: int
+    frames: int
+
+    def predictions(self, step: int, *, on_step: OnStep | None = None) -> tuple[torch.Tensor, ...]:
+        """See :class:`Lead`."""
+        return tuple(self._fitted(one) for one in self.lead.predictions(step, on_step=on_step))
+
+    def end(self, *, on_step: OnStep | None = None) -> torch.Tensor:
+        """See :class:`Lead`."""
+        return self._fitted(self.lead.end(on_step=on_step))
+
+    def _fitted(self, latents: torch.Tensor) -> torch.Tensor:
+        if latents.shape[-1] >= self.frames:
+            return latents[..., : self.frames]
+        return latents[..., : self.period].repeat(1, 1, -(-self.frames // self.period))[..., : self.frames]
+
+
 class Sized(Protocol):
     """What a :class:`Memory` keeps: it knows its size, which may grow."""
 
@@ -161,7 +189,7 @@ class TrajectoryKey:
         guidance, order, eta, seed: of the sampling.
         schedule: signal and noise scales at every point.
         frames: of the latents.
-        seconds: of the original, as the model is told.
+        seconds: as the model is told: of what was learned, or else of the original.
     """
 
     model: str
