@@ -14,7 +14,7 @@ MAX_GUIDANCE = 30.0
 MAX_COUNT = 32
 MAX_POINTS = 64
 MAX_EMA = 0.9999
-RATES = {"lora": 3e-3, "full": 5e-4}
+RATES = {"lora": 6e-3, "full": 1e-3}
 """Learning rates that suit each method of learning."""
 
 
