@@ -191,10 +191,13 @@ class Worker:
             job.lost_at = job.fraction
             await self._jobs.give_back(job)
         else:
+            remedy = "Try fewer steps or a shorter sound; the daemon's log may tell more."
+            if job.command in PAUSABLE:
+                remedy = "What was written down of it becomes a checkpoint. Try a shorter sound, or fewer rows a step."
             error = {
                 "code": "worker_died",
                 "message": f"The process that computes {reason}, {job.attempts} times in this job.",
-                "remedy": "Try fewer steps or a shorter sound; the daemon's log may tell more.",
+                "remedy": remedy,
             }
             await self._jobs.failed(job, error)
 
