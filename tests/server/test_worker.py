@@ -68,10 +68,10 @@ async def test_a_cancelled_job_that_does_not_stop_is_stopped_with_its_process(wo
 
 
 async def test_a_job_that_could_not_begin_in_time_fails_and_one_that_is_late_says_so(worker):
-    missed, late = a_job("a", ready_by=time.time() - 1), a_job("step=0.3", ready_by=time.time() + 60)
+    missed, late = a_job("a", ready_by=time.time() - 1), a_job("step=0.2", ready_by=time.time() + 60)
     await worker.jobs.accept(missed)
     await worker.jobs.accept(late)
-    await until(lambda: late.state == "running")
+    await until(lambda: late.stage == "sample")
     late.ready_by = time.time()
     await until(lambda: late.state == "done")
     assert (missed.state, missed.error["code"]) == ("failed", "deadline")
