@@ -91,6 +91,13 @@ _TABLE = (
         Done,
         kind="queued",
     ),
+    Command(
+        "preview",
+        "Lets hear what the prompt of a learning under way gives now; the learning goes on as if nothing had been.",
+        asked.Preview,
+        Done,
+        kind="queued",
+    ),
     Command("generate", "Makes a sound from a prompt alone.", asked.Generate, Done, kind="queued"),
     Command("vary", "Makes a variation of a sound.", asked.Vary, Done, kind="queued"),
     Command("invert", "Inverts a sound and reconstructs it from one of its steps.", asked.Invert, Done, kind="queued"),

@@ -135,7 +135,8 @@ class Result(Payload):
     intervention: Annotated[int | None, about("step at which the original entered; absent for none")] = None
     model: Annotated[str | None, about("model used")] = None
     checkpoint: Annotated[str | None, about("learn: name of the checkpoint, to be given as a reference")] = None
-    loss: Annotated[float | None, about("learn: of the last step")] = None
+    loss: Annotated[float | None, about("learn, preview: of the last step")] = None
+    learned: Annotated[int | None, about("preview: steps of the learning that were taken by then")] = None
     latents: Annotated[str | None, about("invert: path of the latents, safetensors")] = None
     takes: Annotated[
         tuple[TakeInfo, ...] | None, about("morph: all takes, in order; the sound is the take in the middle")

@@ -23,7 +23,7 @@ LONGEST_PROMPT = 2000
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
     """The valid word most like ``word``, or None when none is like it."""
-    found = difflib.get_close_matches(word.lower()[:100], list(words), n=1, cutoff=0.55)
+    found = difflib.get_close_matches(word.lower()[:100], list(words), n=1, cutoff=0.7)
     return found[0] if found else None
 
 

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from tertium_protocol.fields import INT32, LONGEST_PATH, LONGEST_PROMPT, Choice, Integer, Number, Text
 
-PROTOCOL_VERSION = "1.1"
+PROTOCOL_VERSION = "1.2"
 """Major.minor. A minor step only adds; messages of another major version are refused."""
 
 NULLS = ("unconditional", "empty")
@@ -276,11 +276,35 @@ class Learn(Request):
     null_dropout: Annotated[
         float, Number("share of rows learned under the null prompt, which draws the completion to the reference", 0, 1)
     ] = 0.3
+    ema: Annotated[
+        float, Number("decay of a running average of the weights, which is then what is kept; 0 is none", 0, 0.9999)
+    ] = 0.0
     seed: Annotated[
         int | None,
         Integer("the same seed learns the same on the same machine", 0, INT32[1], absent="chosen and reported"),
     ] = None
     format: Annotated[str, Choice("file format of the sound that the prompt then gives", FORMATS)] = "wav"
+
+
+class Preview(Request):
+    """From noise and without guidance, as the sound at the end of the learning is made."""
+
+    job: Annotated[str, Text("the id of a learning that has begun and not ended", longest=64)]
+    steps: Annotated[int, Integer("sampling steps", 1, 500)] = 20
+    seed: Annotated[
+        int | None,
+        Integer("the same seed starts from the same noise", 0, INT32[1], absent="the learning's own"),
+    ] = None
+    format: Annotated[str, Choice("file format of the sound", FORMATS)] = "wav"
+    name: Annotated[
+        str | None,
+        Text(
+            "file name of the sound, without extension",
+            longest=100,
+            file_stem=True,
+            absent="made from the checkpoint's",
+        ),
+    ] = None
 
 
 class Fuse(Making):

@@ -14,6 +14,7 @@ DEFAULT_OSC = "127.0.0.1:7700"
 DEVICES = r"auto|cpu|mps|cuda(:\d{1,2})?"
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 ENGINE = "tertium.worker_engine"
+LONGEST_WRITE_EVERY = 86400.0
 LONGEST_SOCKET_PATH = 100  # of the 108 bytes that systems give a socket's name, less what ZeroMQ adds
 
 
@@ -31,6 +32,8 @@ class Settings:
         engine: module that knows and loads models in the worker; see :mod:`tertium.worker_engine`.
         log_json: structured log lines.
         queue: how many jobs may wait.
+        write_every: seconds of learning between two states of it that are written down.
+        trajectory_disk: MiB of reference phases that are kept on disk; 0 for none.
     """
 
     home: Path
@@ -43,6 +46,8 @@ class Settings:
     engine: str
     log_json: bool
     queue: int
+    write_every: float
+    trajectory_disk: int
 
 
 def _model(text: str) -> str:
@@ -72,6 +77,8 @@ def settings(
     engine: str = ENGINE,
     log_json: bool = False,
     queue: int = 256,
+    write_every: float = 10.0,
+    trajectory_disk: int = 0,
 ) -> Settings:
     """Validated settings.
 
@@ -95,6 +102,16 @@ def settings(
         )  # fmt: skip
     if queue < 1:
         raise TertiumError("out_of_range", f"queue must be at least 1; got {queue}.", field="queue", value=queue)
+    if not 0 <= write_every <= LONGEST_WRITE_EVERY:
+        raise TertiumError(
+            "out_of_range", f"write-every must lie between 0 and {LONGEST_WRITE_EVERY:g} s; got {write_every:g}.",
+            field="write_every", value=write_every, remedy="Give 10, or more where the disk is slow.",
+        )  # fmt: skip
+    if trajectory_disk < 0:
+        raise TertiumError(
+            "out_of_range", f"trajectory-disk must be 0 or more; got {trajectory_disk}.", field="trajectory_disk", value=trajectory_disk,
+            remedy="Give the MiB that reference phases may take on disk, or 0 for none.",
+        )  # fmt: skip
     roots = list(default_roots(folder))
     for entry in allow:
         root = Path(entry).expanduser().absolute()
@@ -115,6 +132,8 @@ def settings(
         engine=engine,
         log_json=log_json,
         queue=queue,
+        write_every=write_every,
+        trajectory_disk=trajectory_disk,
     )
 
 

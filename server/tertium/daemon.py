@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import time
+from typing import Any
 
 from tertium import __version__, logs
 from tertium.config import Settings, is_loopback
@@ -124,7 +125,7 @@ class Daemon:
         host, _, port = asked.rpartition(":")
         return asked, f"{host}:{int(port) + 1 if 0 < int(port) < 65535 else 0}"
 
-    def _worker_options(self) -> dict[str, str]:
+    def _worker_options(self) -> dict[str, Any]:
         settings = self._settings
         return {
             "engine": settings.engine,
@@ -132,6 +133,8 @@ class Daemon:
             "model": settings.model,
             "device": settings.device,
             "precision": settings.precision,
+            "write_every": settings.write_every,
+            "trajectory_disk": settings.trajectory_disk,
         }
 
     def _announce(self, restored: int) -> None:

@@ -57,6 +57,7 @@ class Job:
     started: float | None = None
     finished: float | None = None
     attempts: int = 0
+    lost_at: float = 0.0
     cancelling: str | None = None
     takes: list[dict[str, Any]] = field(default_factory=list)
     loss: float | None = None

@@ -6,85 +6,26 @@ needed to make them again.
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from tertium import audio, recall
 from tertium.audio import Audio
 from tertium.checkpoints import Checkpoint, Checkpoints
+from tertium.computing import Engine, Made, OnProgress
 from tertium.errors import TertiumError
 from tertium.library import Library, Sound, latents_path
 from tertium.windows import Windows
 
-OnProgress = Callable[..., None]
-"""(stage, fraction of the job done, 0 … 1), and by keyword what else is known: ``loss``, ``seconds_left``. What it raises stops the work."""
 OnTake = Callable[[dict[str, Any]], None]
 LONGEST_NAME = 90  # of a take, before its number
 READ, WRITE = 0.02, 0.95  # fractions at which the computing begins and ends
 SOUND_FIELDS = ("original", "reference")
 SAME_LENGTH = 0.01
 """Seconds by which a reference may be shorter or longer than the original before it is worth a word."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """What an engine made.
-
-    Args:
-        samples: float32, (channels, frames), at the engine's rate.
-        facts: what was decided on the way: ``steps``, ``intervention``, ``forwards`` (calls of the model), the schedule …
-        latents: name to array, to be kept beside the sound.
-        notes: what was limited or converted, sentences.
-    """
-
-    samples: np.ndarray
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    latents: Mapping[str, np.ndarray] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-class Engine(Protocol):
-    """A loaded model, as the worker uses it.
-
-    ``about`` says what it is: name, device, precision, sample_rate (Hz), channels, max_seconds, fingerprint and more.
-    """
-
-    about: Mapping[str, Any]
-
-    def perform(
-        self, command: str, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
-    ) -> Made:
-        """Carry out generate, vary, invert, fuse or window.
-
-        Args:
-            command: which of them.
-            sounds: ``original`` and ``reference``, as far as there are any: float32, (channels, frames), at the engine's rate.
-            fields: the job's resolved fields. ``ratios``, where there are any, are the pair's calibration of blend; ``measured`` is
-                its window as it was measured before: then ``window`` makes its sound alone. The facts of ``window`` hold the curve as ``window``.
-            on_progress: called with a stage and the fraction done (0 … 1), at least once a step; what it raises stops the work.
-        """
-        ...
-
-    def takes(
-        self, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
-    ) -> Iterator[Made]:
-        """Carry out morph: its takes as they are ready, each with ``index`` and ``blend`` among its facts. Arguments as for ``perform``."""
-        ...
-
-    def under(self, checkpoint: Checkpoint, path: str) -> "Engine":
-        """This engine with what a checkpoint learned; ``path`` is its file of weights. The engine itself stays as it is."""
-        ...
-
-    def learner(self, reference: np.ndarray, fields: Mapping[str, Any]) -> Any:
-        """A :class:`tertium.teaching.Learner` of a reference: float32, (channels, frames), at the engine's rate."""
-        ...
-
-    def relieve(self) -> None:
-        """Give back memory that is kept for later; called after the device ran out of it."""
-        ...
 
 
 class Maker:
@@ -120,7 +61,7 @@ class Maker:
             fields: resolved: ``original`` and ``reference`` are ids of sounds, ``seed`` and ``name`` are given; ``checkpoint`` is the name of what
                 the engine is to have learned, ``checkpoint_created`` its birth.
             notes: what was said of the job before.
-            on_progress: see :class:`Engine`; what it raises stops the work.
+            on_progress: see :class:`tertium.computing.Engine`; what it raises stops the work.
             on_take: called with the fields of the protocol's take, as each take of a morph is in the library.
             job: its id. What it stored before it was ended is found by that and not stored again.
 
@@ -136,7 +77,7 @@ class Maker:
         if checkpoint is not None:
             fields = {**fields, "checkpoint": checkpoint.name}  # it may have been renamed meanwhile
         conformed = {name: self.conformed(sound) for name, sound in given.items()}
-        said = [*notes, *_told(conformed)]
+        said = [*notes, *_told(conformed), *_told_length(checkpoint, given.get("original"))]
         samples = {name: sound.samples for name, sound in conformed.items()}
 
         def computing(stage: str, fraction: float, **facts: Any) -> None:
@@ -155,6 +96,37 @@ class Maker:
         if command == "window":
             result["window"] = self._kept(task, made.facts["window"])
         return result, made.facts
+
+    def preview(
+        self,
+        engine: Engine,
+        fields: Mapping[str, Any],
+        notes: tuple[str, ...],
+        on_progress: OnProgress,
+        *,
+        learning: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """What a prompt gives while it is being learned.
+
+        Args:
+            engine: that has learned so far; see :meth:`Engine.heard`.
+            fields: those of a generation.
+            notes, on_progress: as in :meth:`make`.
+            learning: what the recall says of it.
+
+        Returns:
+            The fields of the protocol's result.
+        """
+        task = _Task(
+            "preview", fields, {}, [*notes], time.monotonic(), engine, None, None, {"learning": dict(learning)}
+        )
+
+        def computing(stage: str, fraction: float, **facts: Any) -> None:
+            on_progress(stage, READ + fraction * (WRITE - READ), **facts)
+
+        made = engine.perform("generate", sounds={}, fields=fields, on_progress=computing)
+        on_progress("writing", WRITE)
+        return self._stored(task, made, name=fields["name"])
 
     def _calibrated(
         self, command: str, fields: Mapping[str, Any], checkpoint: Checkpoint | None
@@ -222,7 +194,7 @@ class Maker:
         notes = [*task.notes, *made.notes, *result.notes]
         sound = self._library.store_result(
             result.samples, rate, name=name, format=task.fields["format"], latents=_encoded(made.latents), job=task.job, take=take,
-            recall=self._recall(task.command, task.fields, task.given, made, notes) | recall.told_checkpoint(task.checkpoint),
+            recall=self._recall(task.command, task.fields, task.given, made, notes) | recall.told_checkpoint(task.checkpoint) | dict(task.about),
         )  # fmt: skip
         return self._told_result(sound, task, made.facts, notes) | {"elapsed": time.monotonic() - task.began}
 
@@ -268,9 +240,10 @@ class Maker:
     ) -> dict[str, Any]:
         """Everything needed to make the sound again: the command with these fields is a request that does."""
         shown = ("id", "name", "path", "frames", "channels", "sample_rate")
+        command, request = recall.as_request(command, fields, given, made.facts)
         return {
             "command": command,
-            "fields": recall.as_request(fields, given, made.facts),
+            "fields": request,
             "sounds": {role: {name: getattr(sound, name) for name in shown} for role, sound in given.items()},
             "model": {name: fact for name, fact in self._engine.about.items() if name != "completion_shares"},
             "decided": {**made.facts, **{name: fields[name] for name in ("ratios",) if name in fields}},
@@ -316,6 +289,7 @@ class _Task:
     engine: Engine
     checkpoint: Checkpoint | None
     job: str | None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _alike(takes: list[dict[str, Any]]) -> list[str]:
@@ -344,6 +318,15 @@ def _told(sounds: Mapping[str, Audio]) -> list[str]:
         return said
     done = "longer than the original, cut" if longer > 0 else "shorter than the original, repeated from its start"
     return [*said, f"reference: {done}"]
+
+
+def _told_length(checkpoint: Checkpoint | None, original: Sound | None) -> list[str]:
+    """A word on what was learned at another length than the original's."""
+    if checkpoint is None or original is None or abs(checkpoint.seconds - original.seconds) <= SAME_LENGTH:
+        return []
+    longer = checkpoint.seconds > original.seconds
+    done = "longer than the original, cut" if longer else "shorter than the original, repeated from its start"
+    return [f"reference: learned at {checkpoint.seconds:.2f} s, {done}"]
 
 
 def _encoded(latents: Mapping[str, np.ndarray]) -> bytes | None:

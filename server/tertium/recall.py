@@ -1,4 +1,4 @@
-"""What is written beside a result so that it can be made again, as far as it does not depend on the library."""
+"""What a recall says: everything that is needed to make a sound again."""
 
 import importlib.metadata
 import platform
@@ -12,6 +12,41 @@ from tertium.library import Sound
 PACKAGES = ("torch", "numpy", "stable-audio-tools", "k-diffusion", "soxr", "scipy")
 
 
+def as_request(
+    command: str, fields: Mapping[str, Any], given: Mapping[str, Sound], facts: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Command and fields that a client would send to get a sound again.
+
+    A take of a morph is asked for alone, as the fusion that it is: the pair's window may be measured anew by then, which would move the takes.
+
+    Args:
+        command, fields: of the job, resolved.
+        given: the sounds among the fields.
+        facts: what the engine decided.
+    """
+    if command == "preview":  # it can be asked for as long as the learning goes on
+        return command, {name: fields[name] for name in ("job", "steps", "seed", "format", "name")}
+    internal = {"ratios", "measured", "checkpoint", "checkpoint_created", "count"} | ({"seconds"} if given else set())
+    request = {name: value for name, value in fields.items() if value is not None and name not in internal}
+    if fields.get("checkpoint"):
+        request["reference"] = fields["checkpoint"]
+    if command == "morph":
+        entered = facts["intervention"]
+        return "fuse", request | ({"blend": 0.0} if entered is None else {"intervention": entered})
+    if "ratios" in fields and "blend" in request:  # the step is what it came to
+        del request["blend"]
+        request["intervention"] = facts["intervention"]
+    return command, request
+
+
+def told_checkpoint(checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """What a recall says of the checkpoint: enough to learn it again."""
+    if checkpoint is None:
+        return {}
+    shown = ("name", "prompt", "reference", "model", "fingerprint", "method", "rank", "steps", "settings", "created")
+    return {"checkpoint": {name: getattr(checkpoint, name) for name in shown}}
+
+
 def versions() -> dict[str, str]:
     """Versions of what the samples depend on."""
     found = {"tertium": __version__, "python": platform.python_version(), "machine": platform.machine()}
@@ -21,25 +56,3 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def as_request(fields: Mapping[str, Any], given: Mapping[str, Sound], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """A job's resolved fields as a client would send them to get the same again."""
-    internal = {"ratios", "measured", "checkpoint", "checkpoint_created"} | ({"seconds"} if given else set())
-    request = {name: value for name, value in fields.items() if value is not None and name not in internal}
-    if fields.get("checkpoint"):
-        request["reference"] = fields["checkpoint"]
-    if (
-        "ratios" in fields and "blend" in request
-    ):  # the pair's window may be measured anew by then: the step is what it came to
-        del request["blend"]
-        request["intervention"] = facts["intervention"]
-    return request
-
-
-def told_checkpoint(checkpoint: Checkpoint | None) -> dict[str, Any]:
-    """What a recall says of the checkpoint: enough to learn it again."""
-    if checkpoint is None:
-        return {}
-    shown = ("name", "prompt", "reference", "model", "fingerprint", "method", "rank", "steps", "settings", "created")
-    return {"checkpoint": {name: getattr(checkpoint, name) for name in shown}}

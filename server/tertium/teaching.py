@@ -1,20 +1,33 @@
 """How a reference is learned, from a job's fields to a checkpoint and to the sound that its prompt then gives: the same way for every engine.
 
-Runs in the worker. A learning may be paused for a job that goes before it; it stays here, whole, until it is taken up again. One that is
-cancelled leaves what it learned so far as a checkpoint.
+Runs in the worker. A learning may be paused for a job that goes before it; it stays here, whole, until it is taken up again. Every so often it is written
+down, so that one whose process dies goes on from there in the next, to the same last bit. One that is cancelled, or fails, leaves what it learned so far
+as a checkpoint.
 """
 
+import contextlib
+import logging
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import safetensors
+
 from tertium.checkpoints import Checkpoint, Checkpoints
+from tertium.computing import Engine, OnProgress
+from tertium.errors import TertiumError
+from tertium.learnings import Learnings, State, Unfit
 from tertium.library import Library
-from tertium.making import Engine, Maker, OnProgress
+from tertium.making import Maker
 
 LEARN, HEARD = 0.9, 0.92  # fractions at which the learning ends, and the sampling of its sound begins
 SOUND_STEPS = 50
-CHOSEN = ("prompt", "method", "steps", "batch", "seconds", "rank", "rate", "null_dropout", "seed")
+WRITE_EVERY = 10.0
+"""Seconds of learning between two states that are written down."""
+WRITE_SHARE = 0.05
+"""Of the time may go into that, at most: where writing takes long, it is done less often."""
 
 
 class Paused(Exception):
@@ -42,6 +55,34 @@ class Learner(Protocol):
         """What was learned so far, as the content of a safetensors file."""
         ...
 
+    def state(self) -> State:
+        """All that another learner of the same reference and settings needs to go on exactly, of this moment between two steps."""
+        ...
+
+    def resume(self, state: State) -> None:
+        """Take up a state; raises ValueError where it does not fit, and stays as it was."""
+        ...
+
+
+@dataclass(eq=False)
+class Work:
+    """A learning and its circumstances.
+
+    Args:
+        fields: resolved, of its job.
+        spent: seconds that it has worked before.
+        notes: what to say of it in the end.
+        resumed: whether it was taken up from what was written down.
+        writing: how long that took the last time, seconds.
+    """
+
+    learner: Learner
+    fields: Mapping[str, Any]
+    spent: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    resumed: bool = False
+    writing: float = 0.0
+
 
 class Teacher:
     """Learns references with an engine.
@@ -50,12 +91,24 @@ class Teacher:
         engine: what computes.
         library: where references come from and the sounds go to.
         checkpoints: where what was learned is kept.
+        learnings: where learnings under way are written down.
         maker: makes the sound that the prompt gives in the end.
+        write_every: seconds of learning between two states that are written down.
     """
 
-    def __init__(self, engine: Engine, library: Library, checkpoints: Checkpoints, maker: Maker):
+    def __init__(
+        self,
+        engine: Engine,
+        library: Library,
+        checkpoints: Checkpoints,
+        learnings: Learnings,
+        maker: Maker,
+        *,
+        write_every: float = WRITE_EVERY,
+    ):
         self._engine, self._library, self._checkpoints, self._maker = engine, library, checkpoints, maker
-        self._paused: dict[str, tuple[Learner, Mapping[str, Any], float]] = {}
+        self._learnings, self._write_every = learnings, write_every
+        self._paused: dict[str, Work] = {}
 
     def learn(
         self,
@@ -68,7 +121,7 @@ class Teacher:
         """Carry out a job, or go on with it.
 
         Args:
-            fields: resolved: ``reference`` is the id of a sound, ``checkpoint`` the name of what is to be kept; and see :data:`CHOSEN`.
+            fields: resolved: ``reference`` is the id of a sound, ``checkpoint`` the name of what is to be kept; and those of the engine's learner.
             notes: what was said of the job before.
             on_progress: told the loss too; what it raises stops the learning.
             is_paused: whether the job is to make room; asked before each step.
@@ -80,10 +133,171 @@ class Teacher:
             Paused: it made room; call this again with the same job.
         """
         began = time.monotonic()
-        learner, spent = self._taken_up(job, fields, on_progress)
-        self._run(job, learner, fields, on_progress, is_paused, began - spent)
-        kept = self._keep(learner, fields)
-        told = [*notes]
+        work = self._taken_up(job, fields, on_progress)
+        self._run(job, work, on_progress, is_paused, began)
+        kept = self._keep(work)
+        try:
+            result = self._sound(kept, work, notes, on_progress)
+        finally:
+            self._learnings.remove(job)
+        elapsed = time.monotonic() - began + work.spent
+        return result | {
+            "checkpoint": kept.name,
+            "loss": kept.losses[-1],
+            "steps": kept.steps,
+            "elapsed": elapsed,
+            "seed": fields["seed"],
+        }
+
+    def preview(self, fields: Mapping[str, Any], notes: tuple[str, ...], on_progress: OnProgress) -> dict[str, Any]:
+        """What the prompt of a learning under way gives now, from noise. The learning is none the wiser.
+
+        Args:
+            fields: resolved: ``job`` is the learning's, ``learning`` its fields; and those of a generation.
+            notes: what was said of the job before.
+            on_progress: what it raises stops the sampling.
+
+        Returns:
+            The fields of the protocol's result; ``learned`` says after how many steps of the learning, and ``loss`` is that of the last of them.
+
+        Raises:
+            TertiumError: conflict if the learning has ended meanwhile, or has taken no step yet.
+        """
+        job = fields["job"]
+        work = self._paused.get(job)
+        if work is None and job in self._learnings.jobs():  # the process is a new one, and has not come to it yet
+            work = self._paused[job] = self._taken_up(job, fields["learning"], on_progress)
+        if work is None or not work.learner.step:
+            raise _nothing_to_hear(job, begun=work is not None)
+        learner = work.learner
+        about = {"job": job, "step": learner.step, "loss": learner.losses[-1], "fields": dict(work.fields)}
+        said = (*notes, f"the prompt after {learner.step} of {work.fields['steps']} steps of learning")
+        with self._engine.heard(learner) as engine:
+            result = self._maker.preview(engine, fields, said, on_progress, learning=about)
+        return result | {"learned": learner.step, "loss": learner.losses[-1]}
+
+    def forget(self, job: str) -> Checkpoint | None:
+        """Let go of a learning that ended while it was paused, or before this process came to it; returns the checkpoint of what it had learned, if it had begun."""
+        work = self._paused.pop(job, None)
+        if work is None:
+            return self._saved(job)
+        kept = self._keep(work) if work.learner.step else None
+        self._learnings.remove(job)
+        return kept
+
+    def settle(self, living: Iterable[str]) -> None:
+        """Make checkpoints of what is written down of jobs that are no more; the rest stays. For when a process begins."""
+        self._learnings.clean()
+        for job in set(self._learnings.jobs()) - set(living):
+            try:
+                self._saved(job)
+            except (OSError, TertiumError) as error:  # it stays as it is, for the next time
+                traceback.print_exception(error)
+
+    def _saved(self, job: str) -> Checkpoint | None:
+        """Make a checkpoint of what is written down of a job, which is then no more."""
+        kept = None
+        with contextlib.suppress(Unfit):
+            state = self._learnings.read(job)
+            if state is not None and state.facts["step"]:
+                kept = self._checkpoints.save(*state.checkpoint())
+        self._learnings.remove(job)
+        return kept
+
+    def _taken_up(self, job: str, fields: Mapping[str, Any], on_progress: OnProgress) -> Work:
+        """The learning of a job: where it was paused, or where it was written down, or from its beginning."""
+        if job in self._paused:
+            return self._paused.pop(job)
+        on_progress("reading", 0.0)
+        reference = self._maker.conformed(self._library.get(fields["reference"]))
+        on_progress("encode", 0.0)
+        work = Work(self._engine.learner(reference.samples, fields), fields)
+        try:
+            self._resume(job, work)
+        except (Unfit, ValueError, KeyError, TypeError) as reason:
+            work.notes.append(f"learned anew: what was written down of it cannot be used ({reason})")
+            self._learnings.remove(job)
+        return work
+
+    def _resume(self, job: str, work: Work) -> None:
+        """Go on from what is written down, if anything is. Raises Unfit, ValueError, KeyError or TypeError if that does not fit."""
+        state = self._learnings.read(job)
+        if state is None:
+            return
+        facts = state.facts
+        for name, now in self._about(work).items():
+            if facts[name] != now:
+                raise Unfit(f"it is of another {'model' if name == 'fingerprint' else name}")
+        spent, notes = float(facts["spent"]), list(facts["notes"])
+        work.learner.resume(state)
+        work.spent, work.resumed = spent, True
+        work.notes = [*notes, f"resumed at step {work.learner.step}"]
+
+    def _about(self, work: Work) -> dict[str, Any]:
+        """What a learning is of."""
+        engine, learner, fields = self._engine.about, work.learner, work.fields
+        return {
+            "reference": fields["reference"], "fingerprint": engine["fingerprint"], "model": engine["name"], "name": fields["checkpoint"],
+            "prompt": fields["prompt"], "method": learner.method, "rank": learner.rank,
+        }  # fmt: skip
+
+    def _run(self, job: str, work: Work, on_progress: OnProgress, is_paused: Callable[[], bool], since: float) -> None:
+        learner, steps = work.learner, work.fields["steps"]
+        first, began = learner.step, time.monotonic()
+        written = began
+
+        def on_step(step: int, loss: float | None) -> None:
+            nonlocal written
+            taken = step - first
+            left = (time.monotonic() - began) / taken * (steps - step) / LEARN if taken else None
+            on_progress("learn", step / steps * LEARN, loss=loss, seconds_left=left)
+            if is_paused():
+                raise Paused
+            if taken and time.monotonic() - written >= max(self._write_every, work.writing / WRITE_SHARE):
+                self._write(job, work, spent=work.spent + time.monotonic() - since)
+                written = time.monotonic()
+
+        try:
+            learner.run(on_step)
+        except Paused:
+            work.spent += time.monotonic() - since
+            self._paused[job] = work
+            raise
+        except BaseException as stop:
+            if learner.step:
+                kept = self._keep(work)
+                stop.add_note(f"What was learned in {kept.steps} steps is kept as the checkpoint '{kept.name}'.")
+            self._learnings.remove(job)
+            raise
+
+    def _write(self, job: str, work: Work, *, spent: float) -> None:
+        """Write a learning down. It goes on where that fails."""
+        began = time.monotonic()
+        facts = {"chosen": dict(work.learner.settings), "spent": spent, "notes": work.notes}
+        try:
+            self._learnings.write(job, work.learner.state(), **self._about(work), **facts)
+        except (OSError, safetensors.SafetensorError) as error:
+            logging.getLogger(__name__).warning("a learning could not be written down: %s", error)
+        work.writing = time.monotonic() - began
+
+    def _keep(self, work: Work) -> Checkpoint:
+        learner = work.learner
+        checkpoint = Checkpoint(
+            **self._about(work),
+            steps=learner.step,
+            seconds=learner.seconds,
+            settings=dict(learner.settings),
+            losses=learner.losses,
+        )
+        if work.resumed:  # its process may have died in the moment after it was kept
+            for one in self._checkpoints.list():
+                if one.name.startswith(checkpoint.name) and _same(one, checkpoint):
+                    return one
+        return self._checkpoints.save(checkpoint, learner.weights())
+
+    def _sound(self, kept: Checkpoint, work: Work, notes: tuple[str, ...], on_progress: OnProgress) -> dict[str, Any]:
+        """What the prompt gives in the end, as the fields of the protocol's result."""
+        fields, told = work.fields, [*notes, *work.notes]
         if kept.name != fields["checkpoint"]:
             told.append(f"kept as '{kept.name}': the name '{fields['checkpoint']}' was taken meanwhile")
         sound = {
@@ -94,73 +308,18 @@ class Teacher:
         def sampling(stage: str, fraction: float, **facts: Any) -> None:
             on_progress(stage, HEARD + fraction * (1 - HEARD), **facts)
 
-        result, _ = self._maker.make("generate", sound, tuple(told), sampling)
-        elapsed = time.monotonic() - began + spent
-        return result | {
-            "checkpoint": kept.name,
-            "loss": kept.losses[-1],
-            "steps": kept.steps,
-            "elapsed": elapsed,
-            "seed": fields["seed"],
-        }
+        return self._maker.make("generate", sound, tuple(told), sampling)[0]
 
-    def forget(self, job: str) -> Checkpoint | None:
-        """Let go of a paused learning that was cancelled; returns the checkpoint of what it had learned, if it had begun."""
-        learner, fields, _ = self._paused.pop(job, (None, {}, 0.0))
-        return self._keep(learner, fields) if learner is not None and learner.step else None
 
-    def _taken_up(self, job: str, fields: Mapping[str, Any], on_progress: OnProgress) -> tuple[Learner, float]:
-        """The learner of a job, and the seconds that it has worked already."""
-        if job in self._paused:
-            learner, _, spent = self._paused.pop(job)
-            return learner, spent
-        on_progress("reading", 0.0)
-        reference = self._maker.conformed(self._library.get(fields["reference"]))
-        on_progress("encode", 0.0)
-        return self._engine.learner(reference.samples, fields), 0.0
+def _same(one: Checkpoint, other: Checkpoint) -> bool:
+    """Whether two checkpoints are of one learning: the same to the last loss."""
+    shown = ("fingerprint", "reference", "prompt", "method", "rank", "steps", "losses")
+    return all(getattr(one, name) == getattr(other, name) for name in shown)
 
-    def _run(
-        self,
-        job: str,
-        learner: Learner,
-        fields: Mapping[str, Any],
-        on_progress: OnProgress,
-        is_paused: Callable[[], bool],
-        since: float,
-    ) -> None:
-        steps, first, began = fields["steps"], learner.step, time.monotonic()
 
-        def on_step(step: int, loss: float | None) -> None:
-            taken = step - first
-            left = (time.monotonic() - began) / taken * (steps - step) / LEARN if taken else None
-            on_progress("learn", step / steps * LEARN, loss=loss, seconds_left=left)
-            if is_paused():
-                raise Paused
-
-        try:
-            learner.run(on_step)
-        except Paused:
-            self._paused[job] = (learner, fields, time.monotonic() - since)
-            raise
-        except BaseException as stop:
-            if learner.step:
-                kept = self._keep(learner, fields)
-                stop.add_note(f"What was learned in {kept.steps} steps is kept as the checkpoint '{kept.name}'.")
-            raise
-
-    def _keep(self, learner: Learner, fields: Mapping[str, Any]) -> Checkpoint:
-        about = self._engine.about
-        checkpoint = Checkpoint(
-            name=fields["checkpoint"],
-            prompt=fields["prompt"],
-            reference=fields["reference"],
-            model=about["name"],
-            fingerprint=about["fingerprint"],
-            method=learner.method,
-            rank=learner.rank,
-            steps=learner.step,
-            seconds=learner.seconds,
-            settings=dict(learner.settings),
-            losses=learner.losses,
-        )
-        return self._checkpoints.save(checkpoint, learner.weights())
+def _nothing_to_hear(job: str, *, begun: bool) -> TertiumError:
+    message = (
+        f"The learning {job} has taken no step yet." if begun else f"The learning {job} is not under way any more."
+    )
+    remedy = "Ask again in a moment." if begun else "Ask for its job: its result has the sound that the prompt gives."
+    return TertiumError("conflict", message, field="job", value=job, remedy=remedy)

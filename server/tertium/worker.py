@@ -11,11 +11,12 @@ from collections.abc import Coroutine
 from typing import Any
 
 from tertium import logs
-from tertium.jobs import PAUSABLE, Job, Jobs
+from tertium.jobs import PAUSABLE, TERMINAL, Job, Jobs
 from tertium.pace import Pace
 from tertium.worker_process import Process
 
 ATTEMPTS = 2
+LEAST_GAIN = 0.01
 DEATHS_WHILE_LOADING = 3
 RESPITE = 5.0  # seconds before another process is started where starting them goes wrong
 
@@ -57,7 +58,7 @@ class Worker:
                 await asyncio.sleep(RESPITE)
                 continue
             try:
-                await process.say({"do": "load", **self._options})
+                await process.say({"do": "load", **self._options, "learnings": self._learnings()})
                 if await self._loaded(process):
                     deaths = 0
                     await self._serve(process)
@@ -79,6 +80,10 @@ class Worker:
             await self._jobs.cancelled(job, job.cancelling)
         elif job is not None:
             await self._jobs.give_back(job)
+
+    def _learnings(self) -> list[str]:
+        """The learnings that have not ended: what is written down of them is to be gone on with."""
+        return [job.id for job in self._jobs.all() if job.command in PAUSABLE and job.state not in TERMINAL]
 
     async def _loaded(self, process: Process) -> bool:
         while (message := await process.hear()) is not None:
@@ -182,23 +187,27 @@ class Worker:
         logs.event("worker died under a job", level=logging.ERROR, job=job.id, reason=reason, attempt=job.attempts)
         if job.cancelling:
             await self._jobs.cancelled(job, job.cancelling)
-        elif job.attempts < ATTEMPTS:
+        elif job.attempts < ATTEMPTS or _got_on(job):
+            job.lost_at = job.fraction
             await self._jobs.give_back(job)
         else:
+            remedy = "Try fewer steps or a shorter sound; the daemon's log may tell more."
+            if job.command in PAUSABLE:
+                remedy = "What was written down of it becomes a checkpoint. Try a shorter sound, or fewer rows a step."
             error = {
                 "code": "worker_died",
                 "message": f"The process that computes {reason}, {job.attempts} times in this job.",
-                "remedy": "Try fewer steps or a shorter sound; the daemon's log may tell more.",
+                "remedy": remedy,
             }
             await self._jobs.failed(job, error)
 
     def _make_room(self, job: Job, event: str) -> None:
-        """A new job that goes before the learning under way pauses it; a learning that was cancelled while it was paused is let go."""
+        """A new job that goes before the learning under way pauses it; a learning that ended elsewhere than in the child is let go there."""
         running = self._jobs.running
         pausing = running is not None and running.command in PAUSABLE and job.priority < running.priority
         if event == "accepted" and pausing:
             self._say({"do": "pause", "job": running.id})
-        elif event == "cancelled" and job.command in PAUSABLE and job.started is not None:
+        elif event in ("cancelled", "failed") and job.command in PAUSABLE:
             self._say({"do": "forget", "job": job.id})
 
     def _say(self, message: dict[str, Any]) -> None:
@@ -230,6 +239,11 @@ async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _got_on(job: Job) -> bool:
+    """Whether a learning came further since its process died the last time: it goes on where it was, and so ends some day."""
+    return job.command in PAUSABLE and job.fraction >= job.lost_at + LEAST_GAIN
 
 
 def _too_late(job: Job) -> dict[str, Any]:

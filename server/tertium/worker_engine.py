@@ -1,17 +1,20 @@
 """The engine as the worker uses it: arrays and plain fields on this side, tensors and settings on the other."""
 
+import contextlib
 import copy
 import gc
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from tertium import worker_learning
+from tertium import __version__, worker_learning
 from tertium.checkpoints import Checkpoint, CheckpointError
+from tertium.computing import Made, OnProgress
 from tertium.engine import hub, operations, upstream
 from tertium.engine import window as windows
 from tertium.engine.adapters import Residents, Weights
@@ -22,7 +25,7 @@ from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSett
 from tertium.engine.settings import WindowSettings
 from tertium.engine.trajectory import Memory
 from tertium.engine.weights import CONFIG, POCKET, WEIGHTS
-from tertium.making import Made, OnProgress
+from tertium.trajectories import TrajectoryFiles
 
 PRECISION_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 SAMPLING = ("steps", "order", "eta", "seed")
@@ -104,7 +107,7 @@ class TorchEngine:
                 "conflict", f"The checkpoint '{checkpoint.name}' does not fit: {error}.", field="reference", value=checkpoint.name,
                 remedy="Delete it and learn it again.",
             ) from error  # fmt: skip
-        view.checkpoint = " ".join(checkpoint.key)
+        view.checkpoint, view.taught_seconds = " ".join(checkpoint.key), checkpoint.seconds
         engine = copy.copy(self)
         engine._model = view
         return engine
@@ -112,6 +115,22 @@ class TorchEngine:
     def learner(self, reference: np.ndarray, fields: Mapping[str, Any]) -> worker_learning.TorchLearner:
         """See :class:`tertium.making.Engine`."""
         return worker_learning.TorchLearner(self._base, reference, fields)
+
+    @contextlib.contextmanager
+    def heard(self, learner: worker_learning.TorchLearner) -> Iterator["TorchEngine"]:
+        """See :class:`tertium.making.Engine`."""
+        with learner.as_kept() as model:
+            engine = copy.copy(self)
+            engine._model = model
+            yield engine
+
+    def remember_in(self, folder: Path, *, limit: int) -> None:
+        """See :class:`tertium.making.Engine`."""
+        told = ("device_name", "threads", "precision")
+        context = " ".join(
+            [__version__, torch.__version__, platform.machine(), *(str(self.about[name]) for name in told)]
+        )
+        self._memory.store = TrajectoryFiles(folder, limit, context=context)
 
     def relieve(self) -> None:
         """Forget what was kept for later, give cached memory back to the device, and that of the checkpoints."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from tertium.engine.adapters import Weights
 from tertium.engine.learning import Learner
 from tertium.engine.models import LoadedModel
 from tertium.engine.settings import LearnSettings
+from tertium.learnings import State
 
-FIELDS = ("prompt", "method", "steps", "batch", "seconds", "rank", "rate", "null_dropout", "seed")
+FIELDS = ("prompt", "method", "steps", "batch", "seconds", "rank", "rate", "null_dropout", "ema", "seed")
 LARGE = 2e8
 """Parameters from which on activations are computed twice instead of kept."""
 
@@ -27,7 +29,8 @@ class TorchLearner:
     """
 
     def __init__(self, model: LoadedModel, reference: np.ndarray, fields: Mapping[str, Any]):
-        settings = LearnSettings(**{name: fields[name] for name in FIELDS}, checkpointing=model.parameters > LARGE)
+        chosen = {name: fields[name] for name in FIELDS if name in fields}  # an older daemon accepted it with fewer
+        settings = LearnSettings(**chosen, checkpointing=model.parameters > LARGE)
         self._learner = Learner(model, torch.from_numpy(reference), settings)
         self.settings = dataclasses.asdict(settings) | {"rate": settings.peak_rate}
         self.method, self.seconds = settings.method, self._learner.seconds
@@ -50,6 +53,25 @@ class TorchLearner:
     def weights(self) -> bytes:
         """What was learned so far, as the content of a safetensors file."""
         return safetensors.torch.save(dict(self._learner.weights().tensors))
+
+    def state(self) -> State:
+        """See :class:`tertium.teaching.Learner`. Numbers of 16 bits are told in 32, which loses nothing."""
+        state = self._learner.state_dict()
+        return State(state["facts"], {name: _array(tensor) for name, tensor in state["tensors"].items()})
+
+    def resume(self, state: State) -> None:
+        """See :meth:`tertium.engine.learning.Learner.load_state_dict`."""
+        tensors = {name: torch.from_numpy(array) for name, array in state.tensors.items()}
+        self._learner.load_state_dict({"facts": state.facts, "tensors": tensors})
+
+    def as_kept(self) -> AbstractContextManager[LoadedModel]:
+        """See :meth:`tertium.engine.learning.Learner.as_kept`."""
+        return self._learner.as_kept()
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor).contiguous().numpy()
 
 
 def read(path: str, *, method: str, rank: int) -> Weights:

@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
@@ -23,12 +24,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tertium.checkpoints import Checkpoints
+from tertium.computing import Engine
 from tertium.errors import TertiumError
 from tertium.files import DISK_FULL
+from tertium.learnings import Learnings
 from tertium.library import Library
-from tertium.making import Engine, Maker
+from tertium.making import Maker
 from tertium.pace import Pace, estimate, measured
-from tertium.teaching import Paused, Teacher
+from tertium.teaching import WRITE_EVERY, Paused, Teacher
 from tertium.windows import Windows
 
 SAY_INTERVAL = 0.02  # seconds between two reports of progress
@@ -118,7 +121,7 @@ class Child:
         self._say("models", models=module.known_models())
         try:
             engine = module.load(options["model"], device=options["device"], precision=options["precision"])
-            self._put_together(engine, Path(options["home"]))
+            self._put_together(engine, Path(options["home"]), options)
             self._engine = engine
             self._pace = calibrated(engine)
         except Exception as error:
@@ -128,11 +131,19 @@ class Child:
         while True:
             self._do(self._inbox.commands.get())
 
-    def _put_together(self, engine: Engine, home: Path) -> None:
-        library, checkpoints = Library(home), Checkpoints(home / "checkpoints")
+    def _put_together(self, engine: Engine, home: Path, options: Mapping[str, Any]) -> None:
+        library, checkpoints, learnings = Library(home), Checkpoints(home / "checkpoints"), Learnings(home / "cache")
         checkpoints.clean()
         self._maker = Maker(engine, library, Windows(home / "cache"), checkpoints)
-        self._teacher = Teacher(engine, library, checkpoints, self._maker)
+        self._teacher = Teacher(
+            engine, library, checkpoints, learnings, self._maker, write_every=options.get("write_every", WRITE_EVERY)
+        )
+        self._teacher.settle(options.get("learnings", ()))
+        trajectories, limit = home / "cache" / "trajectories", options.get("trajectory_disk", 0)
+        if limit:
+            engine.remember_in(trajectories, limit=limit * 2**20)
+        else:  # what an earlier daemon was allowed is not wanted any more
+            shutil.rmtree(trajectories, ignore_errors=True)
 
     def _do(self, message: dict[str, Any]) -> None:
         if message["do"] == "forget":
@@ -163,6 +174,8 @@ class Child:
         fields, notes = message["fields"], tuple(message["notes"])
         if message["command"] == "learn":
             return self._teacher.learn(message["job"], fields, notes, report, report.is_paused), {}
+        if message["command"] == "preview":
+            return self._teacher.preview(fields, notes, report), {}
         job = message["job"]
         return self._maker.make(
             message["command"], fields, notes, report, lambda take: self._say("take", job=job, take=take), job=job

@@ -121,6 +121,10 @@ def test_a_reference_is_learned_kept_and_fused_with(ask, call, folder, tmp_path)
     assert (learned["checkpoint"], learned["steps"]) == ("high", 3)
     assert soundfile.info(tmp_path / "heard.wav").frames == learned["frames"]
     assert ask("fuse", folder / "low.wav", "high", *QUICK)["steps"] == 6
+    morphed = ask("morph", folder / "low.wav", "high", "--count", "2", *QUICK)
+    assert any(
+        "learned at 0.70 s, shorter than the original, repeated from its start" in note for note in morphed["notes"]
+    )
     status, out, err = call("checkpoints")
     assert (status, err) == (0, "")
     assert "high: 'a high tone'\n  LoRA of rank 2 on pocket, 3 steps, 0.70 s, " in out
@@ -134,6 +138,26 @@ def test_a_reference_is_learned_kept_and_fused_with(ask, call, folder, tmp_path)
     assert (status, out) == (2, "") and "There is no checkpoint 'twice'." in err
     status, out, err = call("learn", folder / "high.wav", "--name", "high", *quick)
     assert (status, out) == (2, "") and "There is a checkpoint 'high' already." in err
+
+
+def test_a_learning_is_heard_while_it_goes_on(ask, call, folder, tmp_path):
+    arguments = ("--prompt", "a high tone", "--name", "long", "--steps", "5000", "--batch", "1", "--rank", "2")
+    learning = tertium("learn", folder / "high.wav", *arguments, "--home", folder / "home")
+    try:
+        job = until(lambda: next((one for one in ask("jobs", "--state", "running")["jobs"] if one["fraction"]), None))[
+            "job"
+        ]
+        status, out, err = call("preview", job, "--steps", "2", "-o", tmp_path / "heard.flac")
+        assert (status, err) == (0, ""), out + err
+        assert (
+            out.startswith(f"{tmp_path / 'heard.flac'}\n  0.70 s") and ", learned for " in out and "again:" not in out
+        )
+        assert soundfile.info(tmp_path / "heard.flac").format == "FLAC"
+    finally:
+        learning.send_signal(signal.SIGINT)
+        finished(learning)
+    status, out, err = call("preview", job)
+    assert (status, out) == (2, "") and f"The job {job} has ended: it is cancelled." in err
 
 
 def test_generate_and_vary(ask, folder, tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tertium.checkpoints import Checkpoints
 from tertium_protocol.client import Client
 from tests.end_to_end.daemons import Daemon, Osc, lives, running, until
 
@@ -122,6 +123,30 @@ def test_a_job_that_kills_its_worker_once_is_done(own):
         answers = client.events("once")
         assert (answers[0].event, answers[-1].event) == ("accepted", "done")
         assert (own.home / "died").exists()
+
+
+def test_a_learning_that_kills_its_worker_once_goes_on_where_it_was_written_down(tmp_path, clips):
+    with running(tmp_path, write_every=0.0) as daemon, Osc(daemon.osc) as client:
+        prompt = "step=0.03 die-once=20"
+        client.send("learn", "once", reference=clips[1], prompt=prompt, steps=24, seed=1)
+        done = client.events("once")[-1]
+        assert done.event == "done" and "resumed at step " in done.fields["notes"]
+        client.send("learn", "again", reference=clips[1], prompt=prompt, steps=24, seed=1)
+        undisturbed = client.events("again")[-1]
+        kept = Checkpoints(tmp_path / "checkpoints")
+        assert kept.get(done.fields["checkpoint"]).losses == kept.get(undisturbed.fields["checkpoint"]).losses
+
+
+def test_a_learning_that_kills_its_worker_again_and_again_fails_and_what_it_learned_is_kept(tmp_path, clips):
+    with running(tmp_path, write_every=0.0) as daemon, Osc(daemon.osc) as client:
+        client.send("learn", "deadly", reference=clips[1], name="so far", prompt="step=0.03 die=20", steps=24, seed=1)
+        failed = client.events("deadly")[-1].fields
+        assert (failed["code"], "2 times" in failed["message"]) == ("worker_died", True)
+        assert failed["remedy"].startswith("What was written down of it becomes a checkpoint.")
+        kept = Checkpoints(tmp_path / "checkpoints")
+        until(lambda: not kept.is_free("so far"), lambda: daemon.log)
+        assert 0 < kept.get("so far").steps <= 20
+        until(lambda: not list((tmp_path / "cache").glob("learning-*")))
 
 
 def test_an_idle_worker_that_is_killed_is_replaced(own):

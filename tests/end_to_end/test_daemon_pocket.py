@@ -130,9 +130,14 @@ def test_a_morph_and_a_window_with_the_embedded_model(pocket):
         takes = []
         morph = client.submit("morph", **pair, count=3, on_take=takes.append).wait()
         end = client.submit("fuse", **pair, blend=1.0).wait()
+        recalls = [json.loads(Path(take.path).with_suffix(".json").read_text())["recall"] for take in morph.takes[:2]]
+        again = [client.submit(recall["command"], **recall["fields"]).wait() for recall in recalls]
         window = client.submit("window", **pair, points=4).wait()
     assert [take.index for take in takes] == [1, 3, 2]
     assert morph.takes[-1].sound == end.sound
+    for take, alone in zip(morph.takes, again, strict=False):
+        made, remade = soundfile.read(take.path)[0], soundfile.read(alone.path)[0]
+        assert np.abs(made - remade).max() < 1e-4, "a take's recall makes it again"
     first, *_, last = window.window.points
     assert first.reference == pytest.approx(1.0) and last.original == pytest.approx(1.0)
     assert window.window.begin <= window.window.end

@@ -28,7 +28,7 @@ def test_takes_come_as_they_are_ready_and_then_all_of_them(client, clips):
         assert (info.samplerate, info.frames) == (48000, soundfile.info(clips[0]).frames)
         assert Path(take["path"]).stem.endswith(f"take {take['index']}")
         recall = json.loads(Path(take["recall"]).read_text())["recall"]
-        assert (recall["command"], recall["decided"]["index"]) == ("morph", take["index"])
+        assert (recall["command"], recall["decided"]["index"]) == ("fuse", take["index"])
 
 
 def test_a_repeated_morph_is_told_its_takes_and_a_poller_sees_them(tmp_path, clips):
@@ -87,6 +87,12 @@ def test_a_window_is_measured_once_and_then_blend_goes_by_it(daemon, clips):
         assert json.loads(Path(result.recall).read_text())["recall"]["decided"]["ratios"] == [2.0, 1.0, 0.5]
     fields = json.loads(Path(after.recall).read_text())["recall"]["fields"]
     assert "blend" not in fields and fields["intervention"] == after.intervention, "whatever the window is by then"
+    recalls = [json.loads(Path(take.path).with_suffix(".json").read_text())["recall"] for take in morph.takes]
+    assert [recall["command"] for recall in recalls] == ["fuse", "fuse"], (
+        "a take is a fusion, whatever the window is by then"
+    )
+    assert "count" not in recalls[0]["fields"] and recalls[0]["fields"]["blend"] == 0.0
+    assert recalls[1]["fields"]["intervention"] == 8 and "blend" not in recalls[1]["fields"]
     for result in (at_the_end, held):
         assert not any("measured" in note for note in result.notes)
 

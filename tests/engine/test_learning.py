@@ -1,13 +1,15 @@
 """Learning one reference: it is learned, it can be interrupted, and it leaves the base and everything global alone."""
 
+import json
 import math
 
 import pytest
+import safetensors.torch
 import torch
 
-from tertium.engine import adapters, learning
+from tertium.engine import adapters, learning, operations
 from tertium.engine.learning import Learner, LearningFailed
-from tertium.engine.settings import LearnSettings, SettingError
+from tertium.engine.settings import GenerateSettings, LearnSettings, SettingError
 from tertium.errors import SoundError
 
 METHODS = ("lora", "full")
@@ -41,24 +43,32 @@ def test_the_loss_falls_and_the_base_stays_as_it_was(prompted_model, reference, 
     assert not any(parameter.requires_grad for parameter in prompted_model.model.parameters())
 
 
+def on_disk(state, path):
+    """What a state is after it was on the disk."""
+    safetensors.torch.save_file(state["tensors"], path, {"facts": json.dumps(state["facts"])})
+    with safetensors.safe_open(path, "pt") as file:
+        return {"facts": json.loads(file.metadata()["facts"]), "tensors": safetensors.torch.load_file(path)}
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
 @pytest.mark.parametrize("method", METHODS)
-def test_interrupted_and_resumed_is_bit_for_bit_as_undisturbed(tiny_model, reference, method):
-    undisturbed = Learner(tiny_model, reference, settings(method=method))
+def test_interrupted_and_resumed_is_bit_for_bit_as_undisturbed(tiny_model, reference, method, ema, tmp_path):
+    undisturbed = Learner(tiny_model, reference, settings(method=method, ema=ema))
     undisturbed.run()
 
     def stop_at_three(step, loss):
         if step == 3:
             raise Interrupted
 
-    interrupted = Learner(tiny_model, reference, settings(method=method))
+    interrupted = Learner(tiny_model, reference, settings(method=method, ema=ema))
     with pytest.raises(Interrupted):
         interrupted.run(stop_at_three)
-    kept = interrupted.state_dict()
-    interrupted.take_step()  # what goes on elsewhere does not reach what was kept
-    resumed = Learner(tiny_model, reference, settings(method=method))
+    kept = on_disk(interrupted.state_dict(), tmp_path / "state.safetensors")
+    resumed = Learner(tiny_model, reference, settings(method=method, ema=ema))
     resumed.load_state_dict(kept)
     assert resumed.step == 3
     resumed.run()
+    assert kept["facts"]["step"] == 3, "what was kept stays as it was"
     assert resumed.losses == undisturbed.losses
     same = undisturbed.weights().tensors
     assert all(torch.equal(tensor, same[name]) for name, tensor in resumed.weights().tensors.items())
@@ -83,13 +93,56 @@ def test_run_goes_on_where_a_callback_stopped_it(tiny_model, reference):
     assert heard[0] == (0, None) and heard[-1] == (7, learner.losses[6])
 
 
-def test_a_state_survives_the_disk(tiny_model, reference, tmp_path):
-    learner = Learner(tiny_model, reference, settings())
-    learner.take_step()
-    torch.save(learner.state_dict(), tmp_path / "state.pt")
-    other = Learner(tiny_model, reference, settings())
-    other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+def test_a_state_may_be_of_before_the_first_step(tiny_model, reference):
+    learner, other = (Learner(tiny_model, reference, settings()) for _ in range(2))
+    other.load_state_dict(learner.state_dict())
     assert other.take_step() == learner.take_step()
+
+
+@pytest.mark.parametrize("part", ["weights", "exp_avg"])
+def test_a_state_of_another_model_is_refused_and_changes_nothing(tiny_model, reference, part):
+    learner, other = (Learner(tiny_model, reference, settings()) for _ in range(2))
+    learner.take_step()
+    state, before = learner.state_dict(), other.weights().tensors
+    name = next(name for name in state["tensors"] if name.startswith(f"{part}/"))
+    state["tensors"][name] = torch.zeros(3, 3)
+    with pytest.raises(ValueError, match=f"of another model: {part}/.* is missing or of another shape"):
+        other.load_state_dict(state)
+    assert other.step == 0 and all(
+        torch.equal(tensor, before[name]) for name, tensor in other.weights().tensors.items()
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_kept_is_the_running_average_and_the_learning_is_the_same_without_it(tiny_model, reference, method):
+    plain, averaged = (Learner(tiny_model, reference, settings(method=method, ema=ema)) for ema in (0.0, 0.9))
+    average = {name: tensor.clone() for name, tensor in plain.weights().tensors.items()}
+    for step in range(1, 5):
+        plain.take_step(), averaged.take_step()
+        decay = (1 + step) / (20 + step)  # below 0.9 so early
+        for name, tensor in plain.weights().tensors.items():
+            average[name] = average[name] * decay + tensor * (1 - decay)
+    assert plain.losses == averaged.losses
+    for name, tensor in averaged.weights().tensors.items():
+        torch.testing.assert_close(tensor, average[name])
+    assert any(not torch.equal(tensor, average[name]) for name, tensor in plain.weights().tensors.items())
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_listening_to_what_would_be_kept_does_not_disturb_the_learning(tiny_model, reference, ema):
+    undisturbed, learner = (Learner(tiny_model, reference, settings(ema=ema)) for _ in range(2))
+    undisturbed.run()
+    for _ in range(4):
+        learner.take_step()
+    with learner.as_kept() as model:
+        name = next(iter(learner.weights().tensors))
+        assert torch.equal(adapters.learned(model, "lora")[name], learner.weights().tensors[name])
+        heard = operations.generate(model, GenerateSettings(prompt="drum loop", seconds=1.0, steps=2))
+    applied = adapters.apply(tiny_model, learner.weights())
+    again = operations.generate(applied, GenerateSettings(prompt="drum loop", seconds=1.0, steps=2))
+    torch.testing.assert_close(heard, again)
+    learner.run()
+    assert learner.losses == undisturbed.losses
 
 
 def test_a_state_of_other_settings_is_refused(tiny_model, reference):
@@ -181,6 +234,7 @@ def test_the_rate_rises_stays_and_falls():
         ("rank", 0, "rank must be a whole number from 1 to 256; it is 0."),
         ("rate", 1.0, "rate must be a number from 1e-07 to 0.1; it is 1.0."),
         ("precision", "fp16", "precision must be one of auto, fp32, bf16; it is 'fp16'."),
+        ("ema", 1.0, "ema must be a number from 0 to 0.9999; it is 1.0."),
         ("null_dropout", 1.5, "null_dropout must be a number from 0 to 1; it is 1.5."),
     ],
 )

@@ -1,14 +1,17 @@
 """The reference phase from a cache: the same bits, fewer calls, bounded memory."""
 
+import copy
+
 import pytest
 import torch
 
-from tertium.engine import solver
+from tertium.engine import pairs, solver
 from tertium.engine.fusion import InstantReference, fuse_latents, lead_of
 from tertium.engine.inversion import invert
 from tertium.engine.noise import StepNoise
 from tertium.engine.schedule import edm, rectified_flow
-from tertium.engine.trajectory import InstantLead, Memory, Trajectory
+from tertium.engine.settings import FuseSettings
+from tertium.engine.trajectory import InstantLead, Memory, Trajectory, TrajectoryKey
 from tests.conftest import GaussianDenoiser, MemorisedDenoiser, falling_power
 
 STEPS = 20
@@ -146,6 +149,113 @@ def test_the_memory_counts_what_has_grown(parts):
     kept.predictions(9)
     memory.trim()
     assert len(memory) == 0
+
+
+class Shelf(dict):
+    """A store that keeps copies, and counts."""
+
+    saves = 0
+
+    def load(self, key):
+        return self.get(key)
+
+    def save(self, key, tensors):
+        self.saves += 1
+        self[key] = {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+def key_of(schedule, **more):
+    facts = {"model": "m", "checkpoint": None, "prompt": "hum", "guidance": 1.0, "order": 3, "eta": 1.0, "seed": 4}
+    return TrajectoryKey(**facts | {"schedule": schedule, "frames": 64, "seconds": 1.5} | more)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("first", [0, 5, None])
+def test_a_reference_phase_from_the_store_has_the_same_bits_and_costs_no_call(parts, order, first):
+    schedule, reference, null, inversion, noise = parts
+    options = {"noise": noise, "initial": noise.initial(), "order": order}
+    shelf, fused = Shelf(), {}
+    for process in ("one", "next"):
+        counted, memory = Counted(reference), Memory(10**9, shelf)
+        lead = memory.recall(key_of(schedule), lambda: lead_of(counted, schedule=schedule, **options))  # noqa: B023
+        before = shelf.saves
+        for k in (first, 9, None):
+            fused[process, k] = fuse_latents(reference, null, inversion, intervention=k, lead=lead, **options)
+            memory.trim()
+        assert len(counted.steps) == (STEPS if process == "one" else 0)
+        assert process == "one" or shelf.saves == before, "what has not grown is not saved again"
+    for k in (first, 9, None):
+        assert torch.equal(fused["one", k], fused["next", k])
+        assert torch.equal(fused["one", k], fuse_latents(reference, null, inversion, intervention=k, **options))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.pop("state"),
+        lambda t: t.update(state=t["state"][..., :-1]),
+        lambda t: t.update(predictions=t["predictions"].float()),
+        lambda t: t.update(predictions=torch.cat([t["predictions"]] * 9)),
+    ],
+)
+def test_what_does_not_fit_into_a_trajectory_is_ignored(parts, change):
+    schedule, reference, _, _, noise = parts
+    options = {"initial": noise.initial(), "schedule": schedule, "noise": noise}
+    whole = Trajectory(reference, **options)
+    whole.predictions(6)
+    shelf, key = Shelf(), key_of(schedule)
+    shelf.save(key.digest, whole.tensors())
+    change(shelf[key.digest])
+    kept = Memory(10**9, shelf).recall(key, lambda: Trajectory(reference, **options))
+    assert kept.steps_known == 0
+    assert torch.equal(kept.end(), Trajectory(reference, **options).end())
+
+
+def test_equal_keys_have_one_digest_and_others_another():
+    schedule = edm(STEPS)
+    others = [
+        {"prompt": "h"},
+        {"seed": 5},
+        {"eta": 0.5},
+        {"seconds": 1.25},
+        {"schedule": edm(STEPS + 1)},
+        {"checkpoint": "c"},
+    ]
+    digests = [key_of(schedule).digest, *(key_of(**{"schedule": schedule} | other).digest for other in others)]
+    assert len(set(digests)) == len(digests)
+    assert key_of(edm(STEPS)).digest == digests[0]
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(0.5, 250), (1.5, 750)])
+def test_what_was_learned_comes_at_its_own_length_repeated_or_cut_to_the_originals(prompted_model, seconds, frames):
+    taught = copy.copy(prompted_model)
+    taught.checkpoint, taught.taught_seconds = "one", 0.625
+    original = torch.sin(torch.arange(round(seconds * 8000)) / 9).expand(2, -1) * 0.5
+    settings = FuseSettings(prompt="drum loop", steps=4, blend=0.0, hold=0.3)
+    memory = Memory(10**9)
+    with torch.no_grad():
+        pair = pairs.prepare(taught, original, None, settings, memory=memory)
+        other = pairs.prepare(taught, original[:, :4400], None, settings, memory=memory)
+        alone = pair.fused(None)
+        own = other.lead.lead.end()  # of 0.625 s: 313 frames, begun anew after 312.5
+    assert alone.shape == (1, 4, frames) and own.shape == (1, 4, 313)
+    assert pair.lead.lead is other.lead.lead, "originals of all lengths share one reference phase"
+    period = 312
+    for place in range(frames):
+        assert torch.equal(alone[..., place], own[..., place if frames <= 313 else place % period])
+    assert torch.isfinite(pair.fused(2)).all()
+    heard = [latents.shape[-1] for latents in pair.lead.predictions(2)]
+    assert heard == [frames] * 3
+
+
+def test_what_was_learned_at_the_originals_length_is_taken_as_it_is(prompted_model):
+    taught = copy.copy(prompted_model)
+    original = torch.sin(torch.arange(8000) / 9).expand(2, -1) * 0.5
+    settings = FuseSettings(prompt="drum loop", steps=4, blend=0.0)
+    with torch.no_grad():
+        base = pairs.prepare(taught, original, None, settings).fused(2)
+        taught.checkpoint, taught.taught_seconds = "one", 1.0
+        assert torch.equal(pairs.prepare(taught, original, None, settings).fused(2), base)
 
 
 @pytest.mark.parametrize(("field", "value"), [("order", 4), ("eta", 1.5)])

@@ -157,7 +157,7 @@ def test_every_parameter_is_described_and_its_default_is_valid(name):
 
 def test_there_are_the_commands_that_the_protocol_names():
     queued = {name for name, command in COMMANDS.items() if command.kind == "queued"}
-    assert queued == {"generate", "vary", "invert", "fuse", "morph", "window", "learn"}
+    assert queued == {"generate", "vary", "invert", "fuse", "morph", "window", "learn", "preview"}
     assert {command.name for command in COMMANDS.values() if command.transports == ("zeromq",)} == {"sound_audio"}
 
 

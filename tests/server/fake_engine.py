@@ -1,10 +1,11 @@
 """An engine without a model, for the worker: it takes its time, dies, runs out of things, as the prompt tells it to.
 
 A prompt is words such as ``step=0.05`` (seconds a step), ``die=3`` (killed at step 3), ``die-once=3`` (only the first time in this folder),
-``stuck=3`` (no report any more from step 3 on), ``memory``, ``device-memory``, ``disk``, ``nan``, ``mistake``. Without a prompt a step
+``stuck=3`` (no report any more from step 3 on), ``astray=3`` (a learning that fails at step 3), ``memory``, ``device-memory``, ``disk``, ``nan``, ``mistake``. Without a prompt a step
 takes what TERTIUM_FAKE_STEP says.
 """
 
+import contextlib
 import errno
 import os
 import signal
@@ -12,9 +13,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import save
 
+from tertium.computing import Made
 from tertium.errors import TertiumError
-from tertium.making import Made
+from tertium.learnings import State
 
 RATE = 44100
 
@@ -53,6 +56,43 @@ def a_window(steps):
     ]
     ends = {"begin": 1.0, "equilibrium": 3.0, "end": 4.0}
     return {"steps": steps, "points": points, "ratios": [2.0, 1.0, 0.5], **ends}
+
+
+class FakeLearner:
+    """Four numbers that move at each step in a way that depends on all that came before."""
+
+    method, rank = "lora", 2
+
+    def __init__(self, reference, fields, engine):
+        self.orders = dict(word.partition("=")[::2] for word in fields["prompt"].split())
+        self.settings = {"steps": fields["steps"], "seed": fields["seed"]}
+        self.step, self.losses, self.seconds = 0, (), fields["seconds"]
+        self.numbers = np.random.default_rng(fields["seed"]).uniform(-1, 1, 4)
+        self._fields, self._engine = fields, engine
+
+    def run(self, on_step):
+        while self.step < self._fields["steps"]:
+            on_step(self.step, self.losses[-1] if self.losses else None)
+            time.sleep(float(self.orders.get("step", 0)))
+            self._engine._obey(self.orders, self.step)
+            if int(self.orders.get("astray", -1)) == self.step:
+                raise TertiumError("out_of_range", "Learning went astray.", field="rate", remedy="Lower it.")
+            self.numbers = np.sin(1.7 * self.numbers + self.step)
+            self.step += 1
+            self.losses += (float(np.abs(self.numbers).mean()),)
+
+    def weights(self):
+        return save({"numbers": self.numbers})
+
+    def state(self):
+        facts = {"settings": self.settings, "step": self.step, "losses": list(self.losses), "seconds": self.seconds}
+        return State(facts, {"weights/numbers": self.numbers})
+
+    def resume(self, state):
+        if state.facts["settings"] != self.settings:
+            raise ValueError("other settings")
+        self.step, self.losses = state.facts["step"], tuple(state.facts["losses"])
+        self.numbers = state.tensors["weights/numbers"]
 
 
 class FakeEngine:
@@ -99,6 +139,16 @@ class FakeEngine:
             step = None if index == 1 else round(blend * fields["steps"])
             facts = {"steps": fields["steps"], "index": index, "blend": blend, "intervention": step}
             yield Made(samples, facts | ({"ratios": fields["ratios"]} if "ratios" in fields else {}))
+
+    def learner(self, reference, fields):
+        return FakeLearner(reference, fields, self)
+
+    def under(self, checkpoint, path):
+        return self
+
+    @contextlib.contextmanager
+    def heard(self, learner):
+        yield self
 
     def relieve(self):
         pass

@@ -118,6 +118,12 @@ def test_what_is_wrong_is_said_at_once_in_a_sentence_and_starts_nothing(
     assert text in err
 
 
+def test_a_preview_starts_no_daemon(capsys, monkeypatch):
+    monkeypatch.setattr(running.subprocess, "Popen", None)
+    status, _, err = said(capsys, "preview", "5f0c2ad19b3e4471")
+    assert status == 1 and "No daemon runs in" in err and "tertium serve" in err
+
+
 def test_machines_get_one_object(capsys, clip):
     status, out, err = said(capsys, "fuse", clip, clip, "--steps", "0", "--json")
     assert (status, err) == (2, "")

@@ -29,6 +29,9 @@ from tertium.errors import TertiumError
         ({"allow": ("/no/such/folder",)}, "path_refused", "Create it"),
         ({"model": " "}, "out_of_range", "pocket"),
         ({"queue": 0}, "out_of_range", None),
+        ({"trajectory_disk": -1}, "out_of_range", "MiB"),
+        ({"write_every": -1.0}, "out_of_range", "Give 10"),
+        ({"write_every": float("nan")}, "out_of_range", "Give 10"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_with_its_name_and_a_remedy(tmp_path, option, code, words):

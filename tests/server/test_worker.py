@@ -12,7 +12,7 @@ from tertium.errors import TertiumError
 from tertium.jobs import Job, Jobs
 from tertium.journal import Journal
 from tertium.recall import versions
-from tertium.worker import Worker
+from tertium.worker import Worker, _got_on
 from tertium.worker_main import ran_out_of_memory, told
 from tertium.worker_process import Process
 
@@ -68,14 +68,26 @@ async def test_a_cancelled_job_that_does_not_stop_is_stopped_with_its_process(wo
 
 
 async def test_a_job_that_could_not_begin_in_time_fails_and_one_that_is_late_says_so(worker):
-    missed, late = a_job("a", ready_by=time.time() - 1), a_job("step=0.05", ready_by=time.time() + 60)
+    missed, late = a_job("a", ready_by=time.time() - 1), a_job("step=0.2", ready_by=time.time() + 60)
     await worker.jobs.accept(missed)
     await worker.jobs.accept(late)
-    await until(lambda: late.state == "running")
+    await until(lambda: late.stage == "sample")
     late.ready_by = time.time()
     await until(lambda: late.state == "done")
     assert (missed.state, missed.error["code"]) == ("failed", "deadline")
     assert any("after its deadline" in note for note in late.result["notes"])
+
+
+@pytest.mark.parametrize(
+    ("job", "goes_on"),
+    [
+        (Job(request="1", fingerprint="f", command="learn", fields={}, fraction=0.5, lost_at=0.4), True),
+        (Job(request="2", fingerprint="f", command="learn", fields={}, fraction=0.5, lost_at=0.5), False),
+        (Job(request="3", fingerprint="f", command="fuse", fields={}, fraction=0.5, lost_at=0.4), False),
+    ],
+)
+def test_a_learning_that_came_further_is_worth_another_process(job, goes_on):
+    assert _got_on(job) is goes_on
 
 
 async def test_what_was_running_is_given_back_when_the_daemon_stops(worker):

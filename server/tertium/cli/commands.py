@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> int:
 def _serve(arguments: argparse.Namespace, output: Output) -> int:
     from tertium import config
 
-    names = ("home", "osc", "zmq", *ENGINE_OPTIONS, "queue", "log_json")
+    names = ("home", "osc", "zmq", *ENGINE_OPTIONS, "queue", "write_every", "trajectory_disk", "log_json")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     settings = config.settings(**given, allow=tuple(arguments.allow or ()))
     from tertium import daemon  # after the settings: what is wrong with them is said at once
@@ -59,7 +59,8 @@ def _checkpoints(arguments: argparse.Namespace, output: Output) -> None:
 
 def _wanted(arguments: argparse.Namespace, fields: dict) -> Wanted:
     engine = {name: value for name in ENGINE_OPTIONS if (value := getattr(arguments, name, None)) is not None}
-    return Wanted(home=arguments.home, engine=engine, allow=making.folders(fields))
+    starts = arguments.command != "preview"  # what it asks after is under way, or is not
+    return Wanted(home=arguments.home, engine=engine, allow=making.folders(fields), starts=starts)
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Output], int | None]] = {

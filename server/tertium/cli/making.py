@@ -1,4 +1,4 @@
-"""``fuse``, ``window``, ``learn``, ``invert``, ``generate`` and ``vary``: one job, its progress, its result, copies of it and a picture."""
+"""``fuse``, ``window``, ``learn``, ``preview``, ``invert``, ``generate`` and ``vary``: one job, its progress, its result, copies of it and a picture."""
 
 import argparse
 import contextlib
@@ -273,6 +273,7 @@ def _lines(command: str, fields: dict[str, Any], done: Done, kept: dict[str, str
         facts.append(f"learned in {done.steps} steps to a loss of {done.loss:.4f}")
     elif done.steps is not None:
         facts.append(f"{done.steps} steps")
+    facts += [f"learned for {done.learned} steps to a loss of {done.loss:.4f}"] if done.learned is not None else []
     facts += [f"seed {done.seed}"] if done.seed is not None else []
     facts += [f"made with {done.model}"] if done.model else []
     facts += [f"in {done.elapsed:.1f} s"] if done.elapsed is not None else []
@@ -285,6 +286,6 @@ def _lines(command: str, fields: dict[str, Any], done: Done, kept: dict[str, str
         lines.append(f"  latents: {kept.get('latents_output', done.latents)}")
     if "plot" in kept:
         lines.append(f"  picture: {kept['plot']}")
-    if done.seed is not None and "seed" not in fields and done.checkpoint is None:
+    if done.seed is not None and "seed" not in fields and done.checkpoint is None and done.learned is None:
         lines.append(f"  again: the same command with --seed {done.seed}")
     return lines

@@ -10,11 +10,11 @@ from tertium.errors import TertiumError
 from tertium_protocol.commands import COMMANDS, describe
 
 POSITIONAL = {
-    **dict.fromkeys(("fuse", "morph", "window"), ("original", "reference")), "learn": ("reference",), "vary": ("original",),
+    **dict.fromkeys(("fuse", "morph", "window"), ("original", "reference")), "learn": ("reference",), "preview": ("job",), "vary": ("original",),
     "invert": ("original",), "generate": ("prompt",), "jobs": (), "status": (), "models": (),
 }  # fmt: skip
 OPTIONAL_POSITIONAL = {(command, "reference") for command in ("fuse", "morph", "window")}
-MAKING = ("fuse", "morph", "window", "learn", "invert", "generate", "vary")
+MAKING = ("fuse", "morph", "window", "learn", "preview", "invert", "generate", "vary")
 CHECKPOINTS = {
     "list": ("checkpoints", ()),
     "rename": ("rename_checkpoint", ("checkpoint", "name")),
@@ -58,7 +58,7 @@ def _command(commands: argparse._SubParsersAction, name: str) -> None:
         _parameter(parser, name, parameter)
     if name in MAKING:
         _result_options(parser, name)
-    _common_options(parser, starts_daemon=name in (*MAKING, "models"))
+    _common_options(parser, starts_daemon=name in (*MAKING, "models") and name != "preview")
 
 
 def _checkpoints(commands: argparse._SubParsersAction) -> None:
@@ -179,4 +179,12 @@ def _serve(commands: argparse._SubParsersAction) -> None:
         "--allow", metavar="DIR", action="append", help="a further folder that clients may name files in; repeatable"
     )
     parser.add_argument("--queue", metavar="N", type=int, help="how many jobs may wait; default 256")
+    parser.add_argument(
+        "--write-every", metavar="SECONDS", type=float,
+        help="how often a learning under way is written down, to be gone on with after a crash; default 10",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trajectory-disk", metavar="MB", type=int,
+        help="keep the reference phases of learned references and prompts on disk too, in so many MiB at most; default 0, not at all",
+    )  # fmt: skip
     parser.add_argument("--log-json", action="store_true", help="log one JSON object a line")

@@ -31,11 +31,13 @@ class Wanted:
         home: its folder, or None for the usual one.
         engine: options of ``serve``: model, device, precision.
         allow: folders that its clients may name files in.
+        starts: whether one is started at all.
     """
 
     home: str | None = None
     engine: dict[str, str] = field(default_factory=dict)
     allow: tuple[Path, ...] = ()
+    starts: bool = True
 
     @property
     def folder(self) -> Path:
@@ -61,7 +63,12 @@ def running_or_started(wanted: Wanted, output: Output) -> Iterator[Client]:
 
     Raises:
         TertiumError: ``conflict`` if a daemon runs with another model than the one asked for, ``model_unavailable``, ``internal``.
+        NoDaemon: none runs, and none is to be started.
     """
+    if not wanted.starts:
+        with running(wanted) as client:
+            yield client
+        return
     with contextlib.ExitStack() as stack:
         if home.find(wanted.folder) is None:
             stack.enter_context(_started(wanted, output))

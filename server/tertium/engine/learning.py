@@ -10,10 +10,10 @@ Times of v begin a little before that of sigma / alpha = 0.3, where schedules en
 of its equal parts (Kingma et al., arXiv 2107.00630, appendix I.1).
 """
 
-import copy
+import contextlib
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -26,6 +26,7 @@ from tertium.engine.settings import LearnSettings, SettingError
 from tertium.errors import TertiumError
 
 BETAS, WEIGHT_DECAY, LARGEST_GRADIENT = (0.9, 0.99), 0.0, 1.0
+OPTIMISER_PARTS = ("step", "exp_avg", "exp_avg_sq")
 WARM_UP, PLATEAU = 10, 0.6
 FIRST_TIME = {"v": 0.15}
 
@@ -78,6 +79,9 @@ class Learner:
         self._parameters = adapters.learned(self.model, settings.method)
         for parameter in self._parameters.values():
             parameter.requires_grad_(True)
+        self._average = (
+            {name: parameter.detach().clone() for name, parameter in self._parameters.items()} if settings.ema else {}
+        )
         fused = model.device.type in ("cpu", "cuda")
         self._optimiser = torch.optim.AdamW(
             self._parameters.values(), lr=settings.peak_rate, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=fused
@@ -117,50 +121,94 @@ class Learner:
             raise LearningFailed(self.step, self.settings.peak_rate)
         self._optimiser.step()
         self.step += 1
+        self._follow()
         self.losses.append(value)
         return value
 
     def weights(self) -> adapters.Weights:
-        """What was learned so far, copied to the CPU; full weights in the precision of the base."""
+        """What is kept of what was learned so far, copied to the CPU: the running average where there is one; full weights in the precision of the base."""
         dtype = torch.float32 if self.settings.method == "lora" else self._kept_in
-        tensors = {
-            name: parameter.detach().to("cpu", dtype, copy=True).contiguous()
-            for name, parameter in self._parameters.items()
-        }
+        kept = self._average or self._parameters
+        tensors = {name: tensor.detach().to("cpu", dtype, copy=True).contiguous() for name, tensor in kept.items()}
         return adapters.Weights(
             self.settings.method, tensors, self.settings.rank if self.settings.method == "lora" else 0
         )
 
-    def state_dict(self) -> dict[str, Any]:
-        """All that another learner of the same model, reference and settings needs to go on exactly; copied. Tensors, numbers and text."""
-        return {
-            "settings": dataclasses.asdict(self.settings),
-            "step": self.step,
-            "losses": list(self.losses),
-            "generator": self._generator.get_state(),
-            "weights": {name: parameter.detach().clone() for name, parameter in self._parameters.items()},
-            "optimiser": copy.deepcopy(self._optimiser.state_dict()),
-        }
+    @contextlib.contextmanager
+    @torch.no_grad()
+    def as_kept(self) -> Iterator[LoadedModel]:
+        """The model with the weights that would be kept now, for as long as the context lasts; the learning is none the wiser."""
+        own = {name: self._parameters[name].detach().clone() for name in self._average}
+        try:
+            for name, tensor in self._average.items():
+                self._parameters[name].copy_(tensor)
+            yield self.model
+        finally:
+            for name, tensor in own.items():
+                self._parameters[name].copy_(tensor)
 
+    def state_dict(self) -> dict[str, Any]:
+        """All that another learner of the same model and settings needs to go on exactly.
+
+        Returns:
+            ``facts``, which JSON can hold: settings, step, losses, seconds; and ``tensors`` by name, as they are and not copied: the next step changes them.
+        """
+        facts = {
+            "settings": dataclasses.asdict(self.settings), "step": self.step, "losses": list(self.losses), "seconds": self.seconds,
+        }  # fmt: skip
+        tensors = {"generator": self._generator.get_state(), "latents": self._latents}
+        tensors |= {f"weights/{name}": parameter.detach() for name, parameter in self._parameters.items()}
+        tensors |= {f"average/{name}": tensor for name, tensor in self._average.items()}
+        for name, parameter in self._parameters.items():
+            for part, tensor in self._optimiser.state.get(parameter, {}).items():
+                tensors[f"{part}/{name}"] = tensor
+        return {"facts": facts, "tensors": tensors}
+
+    @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what :meth:`state_dict` gave.
 
         Raises:
-            ValueError: it was learned with other settings.
+            ValueError: it is of other settings, or of another model; this learner stays as it was.
         """
-        if state["settings"] != dataclasses.asdict(self.settings):
-            differing = [
-                name
-                for name, value in dataclasses.asdict(self.settings).items()
-                if state["settings"].get(name) != value
-            ]
+        facts, tensors = state["facts"], state["tensors"]
+        own = dataclasses.asdict(self.settings)
+        if differing := [name for name, value in own.items() if facts["settings"].get(name) != value]:
             raise ValueError(f"this state is of a learning with other settings: {', '.join(differing)}")
-        self._optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
-        self._generator.set_state(state["generator"])
-        with torch.no_grad():
-            for name, parameter in self._parameters.items():
-                parameter.copy_(state["weights"][name])
-        self.step, self.losses = state["step"], list(state["losses"])
+        for name, shape in self._shapes(tensors).items():
+            if name not in tensors or tensors[name].shape != shape:
+                raise ValueError(f"this state is of another model: {name} is missing or of another shape")
+        self._generator.set_state(tensors["generator"].cpu())
+        self._latents = tensors["latents"].to(self._latents, copy=True)
+        self._optimiser.state.clear()
+        for name, parameter in self._parameters.items():
+            parameter.copy_(tensors[f"weights/{name}"])
+            if f"step/{name}" in tensors:  # a weight that never had a gradient has none
+                self._optimiser.state[parameter] = {
+                    part: tensors[f"{part}/{name}"].to(parameter.device, copy=True) for part in OPTIMISER_PARTS
+                }
+        for name, tensor in self._average.items():
+            tensor.copy_(tensors[f"average/{name}"])
+        self.step, self.losses = facts["step"], list(facts["losses"])
+
+    def _shapes(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+        """The shapes that the tensors of a state must have."""
+        shapes = {"generator": self._generator.get_state().shape, "latents": self._latents.shape}
+        for name, parameter in self._parameters.items():
+            shapes[f"weights/{name}"] = parameter.shape
+            if self._average:
+                shapes[f"average/{name}"] = parameter.shape
+            if f"step/{name}" in tensors:
+                shapes |= {f"exp_avg/{name}": parameter.shape, f"exp_avg_sq/{name}": parameter.shape}
+                shapes[f"step/{name}"] = torch.Size([])
+        return shapes
+
+    def _follow(self) -> None:
+        """Move the running average towards the weights; at first faster, so that it soon forgets how they began."""
+        if self._average:
+            decay = min(self.settings.ema, (1 + self.step) / (20 + self.step))
+            own = [self._parameters[name].detach() for name in self._average]
+            torch._foreach_lerp_(list(self._average.values()), own, 1 - decay)
 
     def _loss(self) -> torch.Tensor:
         rows, device = self.settings.batch, self.model.device

@@ -23,8 +23,9 @@ from tertium.engine.preparation import (
     null_of,
     seconds_of,
 )
+from tertium.engine.schedule import Schedule
 from tertium.engine.settings import PairSettings, SettingError
-from tertium.engine.trajectory import Lead, Memory, TrajectoryKey
+from tertium.engine.trajectory import Lead, Memory, Repeated, TrajectoryKey
 
 
 @dataclass(frozen=True)
@@ -118,10 +119,11 @@ def prepare(
             remedy="Give one of the two.",
         )
     schedule, seconds = model.schedule(settings.steps), seconds_of(model, original)
+    taught = seconds if model.taught_seconds is None else model.taught_seconds
     on_encode(0.0)
     if reference is None:
         predict = denoiser_of(
-            model, schedule, settings.prompt, seconds=seconds, guidance=settings.guidance, null=settings.null
+            model, schedule, settings.prompt, seconds=taught, guidance=settings.guidance, null=settings.null
         )
     else:
         check_sound(model, reference, "reference", longest=False)
@@ -131,12 +133,46 @@ def prepare(
     null = null_of(model, schedule, seconds=seconds, null=settings.null)
     noise = noise_of(model, settings, z_o.shape[-1])
 
+    if reference is None:
+        led = _led(model, predict, settings, schedule, seconds=taught, frames=z_o.shape[-1], memory=memory)
+    else:
+        led = lead_of(
+            predict, initial=noise.initial(), schedule=schedule, noise=noise, order=settings.order, eta=settings.eta
+        )
+    inversion = inversion_of(model, z_o, schedule, settings, null=null)
+    z_r = None if reference is None else predict.z_r
+    return Pair(settings, predict, null, z_r, inversion, noise, led, memory)
+
+
+def _led(
+    model: LoadedModel,
+    predict: solver.Predict,
+    settings: PairSettings,
+    schedule: Schedule,
+    *,
+    seconds: float,
+    frames: int,
+    memory: Memory | None,
+) -> Lead:
+    """The reference phase of a prompt. What was learned comes at the length at which it was learned, repeated or cut to the original's: its rhythm
+    and its end lie where they were, and originals of all lengths share one phase.
+
+    Args:
+        seconds: how long that is, as the model is told.
+        frames: of the original's latents.
+    """
+    samples = round(seconds * model.sample_rate)
+    own = frames if model.taught_seconds is None else model.frames(samples)
+    noise = noise_of(model, settings, own)
+
     def lead() -> Lead:
         return lead_of(
             predict, initial=noise.initial(), schedule=schedule, noise=noise, order=settings.order, eta=settings.eta
         )
 
-    if reference is None and memory is not None:
+    if memory is None:
+        led = lead()
+    else:
         key = TrajectoryKey(
             model=model.fingerprint,
             checkpoint=model.checkpoint,
@@ -147,15 +183,13 @@ def prepare(
             eta=settings.eta,
             seed=settings.seed,
             schedule=schedule,
-            frames=z_o.shape[-1],
+            frames=own,
             seconds=seconds,
         )
         led = memory.recall(key, lead)
-    else:
-        led = lead()
-    inversion = inversion_of(model, z_o, schedule, settings, null=null)
-    z_r = None if reference is None else predict.z_r
-    return Pair(settings, predict, null, z_r, inversion, noise, led, memory)
+    if own == frames:
+        return led
+    return Repeated(led, min(own, max(1, round(samples / model.downsampling))), frames)
 
 
 def _encoded(model: LoadedModel, audio: torch.Tensor, memory: Memory | None) -> torch.Tensor:

@@ -14,7 +14,8 @@ MAX_SEED = 2**31 - 1
 MAX_GUIDANCE = 30.0
 MAX_COUNT = 32
 MAX_POINTS = 64
-RATES = {"lora": 3e-3, "full": 5e-4}
+MAX_EMA = 0.9999
+RATES = {"lora": 6e-3, "full": 1e-3}
 """Learning rates that suit each method of learning."""
 
 
@@ -226,6 +227,7 @@ class LearnSettings:
         rank: of the LoRA, 1 … 256.
         rate: the highest learning rate, above 0 … 0.1; None for what suits the method.
         null_dropout: 0 … 1, the share of rows that learn under the null prompt. It draws the null model to the reference.
+        ema: 0 … 0.9999, decay of the running average of the weights, which is then what is kept; 0 keeps those of the last step.
         seed: 0 … 2^31 - 1.
         checkpointing: compute activations twice and keep few of them, for large models and long sounds.
         precision: of the products in the network: ``fp32``, ``bf16``, or ``auto``: bf16 where the processor multiplies it, in about half the time.
@@ -243,6 +245,7 @@ class LearnSettings:
     rank: int = 16
     rate: float | None = None
     null_dropout: float = 0.3
+    ema: float = 0.0
     seed: int = 0
     checkpointing: bool = False
     precision: str = "auto"
@@ -259,6 +262,7 @@ class LearnSettings:
         _whole("rank", self.rank, 1, 256)
         _optional_real("rate", self.rate, 1e-7, 0.1)
         _real("null_dropout", self.null_dropout, 0.0, 1.0)
+        _real("ema", self.ema, 0.0, MAX_EMA)
         _whole("seed", self.seed, 0, MAX_SEED)
         if self.precision not in ("auto", "fp32", "bf16"):
             raise _refuse("precision", self.precision, "one of auto, fp32, bf16")

@@ -7,19 +7,25 @@ from typing import Any
 
 from tertium import files
 from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints, must_be_plain
-from tertium.errors import SoundError
+from tertium.errors import SoundError, TertiumError
 from tertium.handlers.fusion import file_stem, longest_sound
 from tertium.handlers.queueing import queue
 from tertium.handlers.registry import Context, House, handles
 from tertium.handlers.sounds import resolve
+from tertium.jobs import TERMINAL, Job
 from tertium_protocol import messages as m
 
-FIELDS = ("prompt", "method", "steps", "batch", "rank", "rate", "null_dropout", "seed", "format")
+FIELDS = ("prompt", "method", "steps", "batch", "rank", "rate", "null_dropout", "ema", "seed", "format")
 
 
 @handles("learn")
 async def learn(house: House, request: m.Learn, context: Context) -> None:
     await queue(house, "learn", request, context, learn_fields)
+
+
+@handles("preview")
+async def preview(house: House, request: m.Preview, context: Context) -> None:
+    await queue(house, "preview", request, context, preview_fields)
 
 
 @handles("checkpoints")
@@ -78,6 +84,44 @@ def learn_fields(house: House, request: m.Learn) -> dict[str, Any]:
         "name": file_stem(f"{name} learned"),
         "seconds": seconds,
     }
+
+
+def preview_fields(house: House, request: m.Preview) -> dict[str, Any]:
+    """Resolved fields of a preview. Raises TertiumError: unknown_job; conflict for a job that is no learning, has not begun or has ended."""
+    learning = house.jobs.get(request.job)
+    _must_be_under_way(learning)
+    taught = learning.fields
+    return {
+        "job": learning.id,
+        "learning": taught,
+        "prompt": taught["prompt"],
+        "seconds": taught["seconds"],
+        "steps": request.steps,
+        "seed": taught["seed"] if request.seed is None else request.seed,
+        "name": request.name or file_stem(f"{taught['checkpoint']} preview"),
+        "format": request.format,
+        "guidance": 1.0,
+        "order": 3,
+        "eta": 1.0,
+        "sample_rate": None,
+    }
+
+
+def _must_be_under_way(job: Job) -> None:
+    if job.command != "learn":
+        problem, remedy = f"is no learning, but of {job.command}", "Give the id of a job of learn."
+    elif job.state in TERMINAL:
+        problem, remedy = (
+            f"has ended: it is {job.state}",
+            "Ask for the job: its result has the sound that the prompt gives.",
+        )
+        if job.state != "done":
+            remedy = "What it had learned, if it had begun, is kept as a checkpoint."
+    elif job.started is None:
+        problem, remedy = "has not begun", "Ask again when its progress tells of a loss."
+    else:
+        return
+    raise TertiumError("conflict", f"The job {job.id} {problem}.", field="job", value=job.id, remedy=remedy)
 
 
 def kept(house: House) -> Checkpoints:

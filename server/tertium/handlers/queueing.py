@@ -16,11 +16,13 @@ from tertium.jobs import PAUSABLE, TERMINAL, Job
 from tertium_protocol import messages as m
 from tertium_protocol.events import Answer, Payload
 
-PRIORITIES = {"fuse": 0, "vary": 1, "generate": 1, "invert": 1, "morph": 1, "window": 1, "learn": 2}
+PRIORITIES = {"fuse": 0, "vary": 1, "generate": 1, "invert": 1, "morph": 1, "window": 1, "preview": 1, "learn": 2}
 Resolve = Callable[[House, Any], dict[str, Any]]
 
 
-async def queue(house: House, command: str, request: m.Making | m.Learn, context: Context, resolve: Resolve) -> None:
+async def queue(
+    house: House, command: str, request: m.Making | m.Learn | m.Preview, context: Context, resolve: Resolve
+) -> None:
     """Accept a request as a job, or answer a repeated one with how its job stands.
 
     Args:
@@ -118,7 +120,7 @@ def _must_be_open(house: House) -> None:
 
 
 def _choose(
-    house: House, fields: dict[str, Any], request: m.Making | m.Learn, priority: int, spent: float
+    house: House, fields: dict[str, Any], request: m.Making | m.Learn | m.Preview, priority: int, spent: float
 ) -> list[str]:
     """Settle the seed, and the steps that fit into the deadline. Returns what there is to say of it."""
     if fields["seed"] is None:
@@ -151,7 +153,7 @@ def _choose(
     return [*notes, note]
 
 
-def _unused(fields: dict[str, Any], request: m.Making | m.Learn) -> list[str]:
+def _unused(fields: dict[str, Any], request: m.Making | m.Learn | m.Preview) -> list[str]:
     if isinstance(request, m.Fuse | m.Morph | m.Window) and request.prompt is not None and fields["prompt"] is None:
         return ["prompt not used: a reference that is a sound leads without one"]
     return []
