@@ -72,7 +72,7 @@ def compare(bench: Bench, *, pair: Pair) -> Findings:
     for name, prompt in ((VARIED, ""), (PROMPTED, Lesson(reference).prompt)):
         varied = VarySettings(strength=1 - k / plan.steps, prompt=prompt, steps=plan.steps, seed=plan.seed)
         made[name] = f"from step {k}", operations.vary(bench.model, bench.sound(original), varied)
-    row = f"{original} → {reference}"
+    row = f"{original} into {reference}"
     shown = pair in plan.pairs[:PLATES]
     if shown:
         findings.plates += [bench.plate(row, "original", trips[0]), bench.plate(row, "reference", trips[1])]
@@ -129,7 +129,7 @@ def _learned(bench: Bench, pair: Pair, wanted: float) -> tuple[str, torch.Tensor
 def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> dict[str, Figure]:
     rows = tables[NAME]
     notes = {
-        (f"{row['original']} → {row['reference']}", str(row["method"])): f"o {row['to_original']:.2f} r {row['to_reference']:.2f} u {row['unexplained']:.2f}"
+        (f"{row['original']} into {row['reference']}", str(row["method"])): f"o {row['to_original']:.2f} r {row['to_reference']:.2f} u {row['unexplained']:.2f}"
         for row in rows
     }  # fmt: skip
     title = "Two sounds, put together in several ways; likeness to original (o) and reference (r), part that no mix explains (u)"

@@ -71,7 +71,7 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
             centre.plot(
                 curves.places(mine), [r["to_reference"] for r in mine], "o--", color=colour, markersize=3, linewidth=1.2
             )
-        centre.set(title=f"{original} → {reference}: to the original (solid), the reference (dashed)")
+        centre.set(title=f"{original} into {reference}: to the original (solid), the reference (dashed)")
         readings = [curves.read(curve[rate]) for rate in rates]
         right.plot(
             rates,
@@ -87,7 +87,7 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
             color=drawing.PALETTE[1],
             label="width of the window / N",
         )
-        right.set(title=f"{original} → {reference}: the window", ylim=(0, 1.12))
+        right.set(title=f"{original} into {reference}: the window", ylim=(0, 1.12))
         right.legend(frameon=False, fontsize=8, loc="upper left")
         for panel in (left, centre, right):
             panel.title.set_fontsize(9.5)

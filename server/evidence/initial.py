@@ -37,35 +37,41 @@ def lessons(plan: Plan) -> list[Lesson]:
 
 
 def tasks(plan: Plan) -> list[Task]:
-    return [Task(NAME, prompt, functools.partial(compare, prompt=prompt)) for prompt in plan.prompts]
+    return [
+        Task(NAME, f"{original}, {prompt}", functools.partial(compare, original=original, prompt=prompt))
+        for original, prompt in zip(plan.drawn, plan.prompts, strict=False)
+    ]  # fmt: skip
 
 
-def compare(bench: Bench, *, prompt: str) -> Findings:
-    """Two originals under one prompt at the model's own guidance, and the prompt alone twice."""
+def compare(bench: Bench, *, original: str, prompt: str) -> Findings:
+    """One original under a prompt at the model's own guidance, and the prompt alone twice."""
     plan, model, findings = bench.plan, bench.model, Findings()
     scratch, other = (
         operations.generate(model, GenerateSettings(prompt=prompt, seconds=plan.seconds, steps=plan.steps, seed=seed))
         for seed in (plan.seed, plan.seed + 1)
     )
-    for original in plan.drawn:
-        varied = VarySettings(strength=1.0, prompt=prompt, steps=plan.steps, seed=plan.seed)
-        made = {
-            INVERTED: _from_inverted(bench, original, prompt),
-            VARIED: operations.vary(model, bench.sound(original), varied),
-            SCRATCH: scratch,
-            OTHER: other,
-        }
-        findings.plates.append(
-            bench.plate(f"{original}\n“{prompt}”", "original (round trip)", bench.round_trip(original))
-        )
-        for method, audio in made.items():
-            findings.plates.append(bench.plate(f"{original}\n“{prompt}”", method, audio))
-            findings.rows.append({
-                "original": original, "prompt": prompt, "method": method, "to_original": bench.likeness_to(audio, original),
-                "latent_to_original": bench.latent_likeness_to(audio, original),
-                "to_scratch_same_noise": bench.likeness(audio, scratch), "to_scratch_other_noise": bench.likeness(audio, other),
-            })  # fmt: skip
+    varied = VarySettings(strength=1.0, prompt=prompt, steps=plan.steps, seed=plan.seed)
+    made = {
+        INVERTED: _from_inverted(bench, original, prompt),
+        VARIED: operations.vary(model, bench.sound(original), varied),
+        SCRATCH: scratch,
+        OTHER: other,
+    }
+    row = _row(original, prompt)
+    findings.plates.append(bench.plate(row, "original (round trip)", bench.round_trip(original)))
+    for method, audio in made.items():
+        findings.plates.append(bench.plate(row, method, audio))
+        findings.rows.append({
+            "original": original, "prompt": prompt, "method": method, "to_original": bench.likeness_to(audio, original),
+            "latent_to_original": bench.latent_likeness_to(audio, original),
+            "to_scratch_same_noise": bench.likeness(audio, scratch), "to_scratch_other_noise": bench.likeness(audio, other),
+        })  # fmt: skip
     return findings
+
+
+def _row(original: str, prompt: str) -> str:
+    """The name of a row of the plate."""
+    return f"{original}\nunder “{' '.join(prompt.split()[:2])} …”"
 
 
 def _from_inverted(bench: Bench, original: str, prompt: str):
@@ -79,9 +85,7 @@ def _from_inverted(bench: Bench, original: str, prompt: str):
 
 
 def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> dict[str, Figure]:
-    notes = {
-        (f"{row['original']}\n“{row['prompt']}”", str(row["method"])): f"like the original {row['to_original']:.2f}" for row in tables[NAME]
-    }  # fmt: skip
+    notes = {(_row(row["original"], row["prompt"]), str(row["method"])): f"like the original {row['to_original']:.2f}" for row in tables[NAME]}  # fmt: skip
     title = "Sampled under a prompt from the noisiest point: what is left of the original"
     return {FILES[0]: drawing.plate(plates, title=title, seconds=plan.seconds, notes=notes)}
 
@@ -107,6 +111,6 @@ def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
     ]
     two = mean(where(rows, method=OTHER), "to_scratch_same_noise")
     return f"""Sampled from step 0 of {plan.steps} under a prompt at the model's own guidance: from the inverted latent x_inv(0) with the clean anchor, by audio-to-audio (`vary` at strength 1, which is
-z_o + σ_max ε), and from scratch. Means over {len(values(rows, "original"))} originals and {len(values(rows, "prompt"))} prompts. Two generations from scratch with different noise are {two:.2f} alike: that is what chance gives.
+z_o + σ_max ε), and from scratch. Means over {len(values(rows, "original"))} originals, each under a prompt of its own (“{"”, “".join(values(rows, "prompt"))}”). Two generations from scratch with different noise are {two:.2f} alike: that is what chance gives.
 
 {markdown(["sampled from", "like the original", "latent correlation", "like from scratch, same noise", "like from scratch, other noise"], body)}"""

@@ -73,7 +73,7 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
         (f"order {row['order']}", _column(row["paper_timestep"], row["intervention"], plan)): f"o {row['to_original']:.2f}  r {row['to_reference']:.2f}"
         for row in where(tables[NAME], drawn=1)
     }  # fmt: skip
-    title = f"{plan.drawn[0]} → {plan.drawn[1]} (learned), by the step at which the original enters; likeness to original (o) and reference (r)"
+    title = f"{plan.drawn[0]} into {plan.drawn[1]} (learned), by the step at which the original enters; likeness to original (o) and reference (r)"
     return {FILES[0]: drawing.plate(plates, title=title, seconds=plan.seconds, notes=notes)}
 
 

@@ -22,7 +22,7 @@ class Plan:
         seeds: of the generations from noise, where several are made.
         sounds: names in :data:`evidence.sounds.SOUNDS`, for the reconstruction.
         pairs: whose windows are measured with the reference as it is, under ``hold``.
-        varied: of those, which are measured with other solvers and anchors too.
+        varied: tuple[Pair, ...] = (("drums", "hum"), ("guitar slide", "hum"), ("robot", "bell"))
         taught: references that are learned.
         taught_pairs: whose windows are measured with the learned reference; the reference is among ``taught``.
         drawn: the pair of the plate of orders; its reference is among ``taught``.
@@ -35,26 +35,26 @@ class Plan:
     device: str = "auto"
     steps: int = 50
     seconds: float = 6.0
-    points: int = 10
+    points: int = 8
     seed: int = 0
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = (0, 1)
     hold: float = 0.2
     sounds: tuple[str, ...] = (
         "drums", "hum", "glass rub", "voice bass", "chime", "guitar slide", "glitch", "robot", "bell", "tabla",
     )  # fmt: skip
-    starts: tuple[float, ...] = (0.5, 0.7, 0.8, 0.9, 0.96)
+    starts: tuple[float, ...] = (0.6, 0.74, 0.88, 0.96)
     prompts: tuple[str, ...] = ("drum loop electronic beat fast", "bell metallic large hall")
     pairs: tuple[Pair, ...] = (
         ("drums", "hum"), ("hum", "drums"), ("tabla", "glass rub"), ("guitar slide", "hum"), ("robot", "bell"),
         ("glitch", "voice bass"), ("rewind", "guitar slide"), ("chime", "glass rub"), ("tom", "chime"), ("bell", "robot"),
     )  # fmt: skip
     varied: tuple[Pair, ...] = (("drums", "hum"), ("guitar slide", "hum"), ("robot", "bell"))
-    taught: tuple[str, ...] = ("hum", "drums", "glass rub", "guitar slide")
+    taught: tuple[str, ...] = ("hum", "drums", "glass rub")
     taught_fully: str = "drums"
     taught_pairs: tuple[Pair, ...] = (("drums", "hum"), ("hum", "drums"), ("tabla", "glass rub"))
     drawn: Pair = ("drums", "hum")
     dropouts: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5)
-    dropout_pairs: tuple[Pair, ...] = (("drums", "hum"), ("hum", "drums"))
+    dropout_pairs: tuple[Pair, ...] = (("drums", "hum"),)
     lesson_steps: int = 150
     batch: int = 4
     rate: float | None = None
@@ -73,7 +73,7 @@ class Plan:
 def quick(model: str, device: str = "auto") -> Plan:
     """Everything once and tiny, on the two sounds that are shipped: for tests of the tool, not of the method."""
     return Plan(
-        model=model, device=device, steps=8, seconds=1.0, points=4, seeds=(0,), sounds=("drums", "hum"), starts=(0.5, 0.8),
+        model=model, device=device, steps=6, seconds=0.6, points=4, seeds=(0,), sounds=("drums", "hum"), starts=(0.5,),
         prompts=("bell metallic",), pairs=(("drums", "hum"), ("hum", "drums")), varied=(("drums", "hum"),), taught=("hum",),
         taught_fully="hum", taught_pairs=(("drums", "hum"),), dropouts=(0.0, 0.3), dropout_pairs=(("drums", "hum"),), lesson_steps=2, batch=1,
     )  # fmt: skip

@@ -86,7 +86,7 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
         for panel, (pair, ways) in zip(panels[:, across], column, strict=False):
             one(panel, ways, plan)
             panel.set_title(
-                f"{pair[0]} → {pair[1]}" + (" (learned)" if pair[2:] == (curves.LEARNED,) else ""), fontsize=9.5
+                f"{pair[0]} into {pair[1]}" + (" (learned)" if pair[2:] == (curves.LEARNED,) else ""), fontsize=9.5
             )
             drawing.quiet(panel)
         for panel in panels[len(column) :, across]:

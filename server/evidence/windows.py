@@ -53,7 +53,9 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
             ("unexplained", drawing.NEITHER, "--", "of neither: what no mix of the two explains"),
         ):  # fmt: skip
             panel.plot(x, [row[column] for row in rows], style, color=colour, markersize=3, linewidth=1.6, label=label)
-        panel.set_title(f"{original} → {reference}" + (" (learned)" if led_by == curves.LEARNED else ""), fontsize=9.5)
+        panel.set_title(
+            f"{original} into {reference}" + (" (learned)" if led_by == curves.LEARNED else ""), fontsize=9.5
+        )
         panel.tick_params(labelsize=8)
         drawing.quiet(panel)
     for panel in panels[:, 0]:
@@ -62,7 +64,7 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
         panel.set_xlabel(f"original enters at step … of {plan.steps}", fontsize=8.5)
     handles, labels = panels.flat[0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    drawn.suptitle("Fusion windows, original → reference; shaded: the window, dotted: the equilibrium, leftmost point: the reference alone", fontsize=11)  # fmt: skip
+    drawn.suptitle("Fusion windows, original into reference; shaded: the window, dotted: the equilibrium, leftmost point: the reference alone", fontsize=11)  # fmt: skip
     return {FILES[0]: drawn}
 
 

@@ -2,8 +2,11 @@
 
 import functools
 import multiprocessing
+import multiprocessing.connection
+import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -157,9 +160,17 @@ _bench: Bench | None = None
 
 def _begin(plan: Plan, learned: Path, threads: int | None) -> None:
     global _bench
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     if threads:
         torch.set_num_threads(threads)
     _bench = Bench(plan, learned)
+
+
+def _end_with(sentinel: int) -> None:
+    """End this process when the one that started it has ended, however that came."""
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 def _teach(lesson: Lesson) -> bool:
