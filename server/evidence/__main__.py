@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,10 +52,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         if options.compose:
-            return recompose(options.out, wanted)
+            return recompose(options.out)
         sounds.check(report.names_of(wanted))
         return measure(options, wanted)
-    except (TertiumError, FileNotFoundError) as error:
+    except KeyboardInterrupt:
+        print("Interrupted; what is drawn is kept.", file=sys.stderr)
+        return 130
+    except (TertiumError, FileNotFoundError, BrokenExecutor) as error:
         print(f"evidence: {error}", file=sys.stderr)
         if remedy := getattr(error, "remedy", None):
             print(f"  {remedy}", file=sys.stderr)
@@ -74,6 +78,7 @@ def measure(options: argparse.Namespace, wanted: Plan) -> int:
         workshop.say(f"{len(chosen)} figures with {jobs} processes")
         workshop.teach(list(dict.fromkeys(lesson for figure in chosen for lesson in figure.lessons(wanted))))
         made: dict[str, Findings] = {}
+        drawn: list[str] = []
 
         def keep(name: str, findings: Findings) -> None:
             made[name] = findings
@@ -82,10 +87,11 @@ def measure(options: argparse.Namespace, wanted: Plan) -> int:
                     used in made for used in (figure.NAME, *figure.USES) if used in names
                 ):
                     report.keep(options.out, figure, made[figure.NAME], wanted)
+                    drawn.append(figure.NAME)
                     workshop.say(f"{figure.NAME} is drawn")
 
         failures = workshop.carry_out([task for figure in chosen for task in figure.tasks(wanted)], keep)
-        about = report.describe(options.out, wanted, workshop.facts(), list(made), seconds=workshop.elapsed, jobs=jobs)
+        about = report.describe(options.out, wanted, workshop.facts(), drawn, seconds=workshop.elapsed, jobs=jobs)
         verdicts = report.compose(options.out, wanted, about, [f"{f.task}: {f.message}" for f in failures])
         workshop.say(f"written: {options.out / report.PAGE}")
     tell(verdicts)
@@ -94,14 +100,13 @@ def measure(options: argparse.Namespace, wanted: Plan) -> int:
     return 1 if failures else 0
 
 
-def recompose(out: Path, wanted: Plan) -> int:
-    """Write the page, and the table in the project's README, from the tables as they are."""
+def recompose(out: Path) -> int:
+    """Write the page, and the table in the project's README, from the tables and settings as they are."""
     about = json.loads((out / report.SETTINGS).read_text("utf-8"))
-    quick = about["settings"]["steps"] != wanted.steps
-    shape = plan.quick(wanted.model) if quick else wanted
-    verdicts = report.compose(out, shape, about)
+    made = Plan.of(about["settings"])
+    verdicts = report.compose(out, made, about)
     tell(verdicts)
-    if not quick:
+    if not made.is_tiny:
         quote(out, verdicts)
     return 0
 

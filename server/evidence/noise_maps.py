@@ -20,7 +20,7 @@ from tertium.engine.preparation import inversion_of, noise_of, null_of
 from tertium.engine.settings import InvertSettings
 
 NAME, TITLE = "noise_maps", "Derived noise maps (appendix B)"
-COLUMNS = ("sound", "solver", "anchor", "phase", "step", "sigma", "rms")
+COLUMNS = ("sound", "solver", "anchor", "phase", "step", "noise_to_signal", "rms")
 FILES = (f"{NAME}.png", f"{NAME}_norms.png")
 USES: tuple[str, ...] = ()
 SOLVERS = {"SDE": 1.0, "ODE": 0.0}
@@ -51,7 +51,7 @@ def derive(bench: Bench, *, name: str) -> Findings:
         sampled = _sampled(bench, null, inversion, settings)
         for phase, of in ((INVERSION, maps), (SAMPLING, sampled)):
             findings.rows += [
-                {"sound": sound, "solver": name, "anchor": anchor, "phase": phase, "step": k, "sigma": schedule.sigmas[k], "rms": float(e.square().mean().sqrt())}
+                {"sound": sound, "solver": name, "anchor": anchor, "phase": phase, "step": k, "noise_to_signal": schedule.noise_to_signal(k), "rms": float(e.square().mean().sqrt())}
                 for k, e in of.items()
             ]  # fmt: skip
         row = f"{name}\n{anchor}"
@@ -144,22 +144,24 @@ def _draw_norms(rows: Sequence[Row], plan: Plan) -> Figure:
 
 
 def growth(rows: Sequence[Row], name: str, anchor: str) -> float:
-    """The slope of log rms over log σ along the inversion, by least squares: 0 is constant, 1 is growing with σ. NaN where there is no noise."""
+    """The slope of log rms over log σ/α along the inversion, by least squares: 0 is constant, 1 is growing with it. NaN where there is no noise."""
     mine = [row for row in where(rows, solver=name, anchor=anchor, phase=INVERSION) if row["rms"] > 0]
     if len(mine) < 2:
         return math.nan
-    return float(np.polyfit([math.log(row["sigma"]) for row in mine], [math.log(row["rms"]) for row in mine], 1)[0])
+    return float(
+        np.polyfit([math.log(row["noise_to_signal"]) for row in mine], [math.log(row["rms"]) for row in mine], 1)[0]
+    )
 
 
 def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     rows = tables[NAME]
     sde, ode = growth(rows, "SDE", "predicted"), growth(rows, "ODE", "predicted")
     text = (
-        f"rms of the map goes with σ to the power {sde:.3f} (SDE) and {abs(ode):.3f} (ODE); the clean anchor has none"
+        f"rms of the map goes with σ/α to the power {sde:.3f} (SDE) and {abs(ode):.3f} (ODE); the clean anchor has none"
     )
-    criterion = f"held: the power is within {SLOPE} of 1 along the SDE and within {FLAT} of 0 along the ODE (α = 1; predicted anchor); in part: one of the two"
+    criterion = f"held: the power is within {SLOPE} of 1 along the SDE and within {FLAT} of 0 along the ODE (predicted anchor); in part: one of the two"
     hits = (abs(sde - 1) <= SLOPE, abs(ode) <= FLAT)
-    return [Verdict("The derived noise map is constant along the ODE inversion and grows with σ along the SDE's", text, grade(all(hits), any(hits)), criterion)]  # fmt: skip
+    return [Verdict("The derived noise map is constant along the ODE inversion and grows with σ/α along the SDE's", text, grade(all(hits), any(hits)), criterion)]  # fmt: skip
 
 
 def tell(tables: dict[str, list[Row]], plan: Plan) -> str:

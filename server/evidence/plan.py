@@ -1,6 +1,8 @@
 """What a report measures: how much of everything, in full and in a tiny version that shows the tool itself to work."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from evidence.lessons import Lesson
 
@@ -64,6 +66,20 @@ class Plan:
         chosen = {} if null_dropout is None else {"null_dropout": null_dropout}
         rate = self.rate if method == "lora" else None
         return Lesson(reference, method=method, steps=self.lesson_steps, batch=self.batch, rate=rate, **chosen)
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Plan":
+        """The plan that was written down as settings, in JSON."""
+
+        def tuples(value: Any) -> Any:
+            return tuple(map(tuples, value)) if isinstance(value, list) else value
+
+        return cls(**{name: tuples(value) for name, value in settings.items()})
+
+    @property
+    def is_tiny(self) -> bool:
+        """Whether this measures too little to say anything of the method."""
+        return len(self.pairs) < 10
 
     def step(self, fraction: float) -> int:
         """The step at a fraction of the schedule."""

@@ -112,7 +112,7 @@ def _introduction(plan: Plan, about: dict) -> str:
     weights = about["weights"]
     size = (
         " This is the tiny version, which shows that the tool works and says nothing of the method."
-        if len(plan.pairs) < 10
+        if plan.is_tiny
         else ""
     )
     other = (
@@ -121,8 +121,7 @@ def _introduction(plan: Plan, about: dict) -> str:
         else " Stable Audio Open was not run: its weights are gated, and it wants a GPU."
     )
     return f"""Made by `make report` with the model `{weights["name"]}` (SHA-256 {weights["sha256"][:12]}…) on {weights["device"]}, in {about["seconds_taken"] / 60:.0f} minutes: {plan.steps} steps where nothing else is said, sounds of {plan.seconds:g} s, fixed seeds;
-all settings are in [{SETTINGS}]({SETTINGS}).{size}{other} Likeness is the correlation of log-mel spectrograms with the sound's round trip through the codec, not with the sound itself (1 is the same, 0 unrelated; two
-recordings that have nothing in common reach 0.3 to 0.5, since both have more bass than treble). The verdicts are computed from the tables by the criteria below."""
+all settings are in [{SETTINGS}]({SETTINGS}).{size}{other} Likeness is the correlation of log-mel spectrograms with the sound's round trip through the codec, not with the sound itself: 1 is the same, 0 unrelated. The verdicts are computed from the tables by the criteria below."""
 
 
 def _warnings(about: dict, failures: Sequence[str]) -> list[str]:

@@ -89,6 +89,7 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
 
 
 def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
+    before = [row["to_original"] for row in where(tables[NAME], led_by=curves.INSTANT, intervention=None)]
     body = []
     for (original, reference, led_by), rows in curves.grouped(tables[NAME], "original", "reference", "led_by").items():
         r = curves.read(rows)
@@ -108,6 +109,6 @@ def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
     return f"""SDE of order 3, clean anchor, {plan.steps} steps. `instant`: the reference leads as it is and is held at {plan.hold:g} in the completion; `learned`: its prompt leads the model that learned it, and the
 completion has the null prompt alone (its likeness to the reference is to what the prompt alone makes). The window is where a tenth to nine tenths of the way is gone. The largest step back is the largest
 fall of the likeness to the original, or rise of that to the reference, between any two points (half of it is how far the nearest monotone curve is off). Step N − 2 = {plan.steps - 2} is known to lean
-back to the reference: after it only the last prediction follows; `blend` passes it over.
+back to the reference: after it only the last prediction follows; `blend` passes it over. Two sounds are never wholly unlike: these are {min(before):.2f} to {max(before):.2f} alike before anything is done with them.
 
 {markdown(head, body)}"""

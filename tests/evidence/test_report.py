@@ -79,7 +79,7 @@ def test_a_page_is_composed_from_the_tables_alone(made):
     page = made / report.PAGE
     before = page.read_text()
     page.unlink()
-    assert command.main(["--quick", "--compose", "--out", str(made)]) == 0
+    assert command.main(["--compose", "--out", str(made)]) == 0
     assert page.read_text() == before
 
 
@@ -194,7 +194,7 @@ def by_order(*widths):
 
 def maps(sde, ode):
     return [
-        {"solver": s, "anchor": "predicted", "phase": noise_maps.INVERSION, "step": i, "sigma": 2.0**i, "rms": 0.7 * 2.0 ** (power * i)}
+        {"solver": s, "anchor": "predicted", "phase": noise_maps.INVERSION, "step": i, "noise_to_signal": 2.0**i, "rms": 0.7 * 2.0 ** (power * i)}
         for s, power in (("SDE", sde), ("ODE", ode)) for i in range(5)
     ]  # fmt: skip
 
