@@ -137,7 +137,7 @@ def _draw_norms(rows: Sequence[Row], plan: Plan) -> Figure:
     }
     drawn.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     drawn.suptitle(
-        "How large the noise maps are (clean: none along the inversion; a sampling meets noise of 1 if all is as it was trained)",
+        "How large the noise maps are (clean: none along the inversion; a network is trained on 1)",
         fontsize=10.5,
     )
     return drawn
@@ -174,6 +174,7 @@ def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
                 body.append([name, anchor, phase, *(f"{mine[k]:.3g}" if k in mine else "" for k in steps)])
     head = ["solver", "anchor", "phase", *(f"rms at step {k}" for k in steps)]
     return f"""Of “{values(rows, "sound")[0]}”. Along the inversion the map follows from the closed form; along the sampling from step {plan.step(START)} under the null prompt it is what the states hold besides
-the original. The clean anchor starts without noise, where the network was trained to find noise of rms 1 (times the spread of what it does not know): what a sampling then carries is what its own steps add.
+the original. A network is trained on noise of rms 1; the clean anchor
+starts without any, and what its sampling then carries is what its own steps add.
 
 {markdown(head, body)}"""

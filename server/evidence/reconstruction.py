@@ -120,7 +120,7 @@ def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
     head = ["anchor", *(f"from step {s}" for s in steps), "mean", "latent correlation", "level, dB"]
     best = max(ANCHORS, key=lambda anchor: mean(where(rows, anchor=anchor), "log_mel"))
     return f"""The original's latents are inverted to a starting point and sampled back from there by DPM-Solver++ SDE of order 3 under the null prompt, {plan.steps} steps, the same noise for
-all anchors. The paper does not say from which noise level its figure was sampled; here it is several, since from the noisiest nothing of any sound is left (next figure). The paper's (a), (b), (c) are
+all anchors. The paper does not say from which noise level its figure was sampled; here it is from several (for the noisiest, see the next figure). The paper's (a), (b), (c) are
 the anchors clean, forward, stochastic. All is compared with the sound's round trip through the codec. `level` is how much louder the result is than that: noise that sampling does not take away shows here.
 
 {markdown(head, body)}

@@ -38,9 +38,9 @@ def measured(bench: Bench, *, pair: Pair, lesson: Lesson | None) -> Findings:
 
 def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> dict[str, Figure]:
     found = curves.grouped(tables[NAME], "original", "reference", "led_by")
-    across = min(4, len(found))
+    across = min(5 if len(found) > 8 else 4, len(found))
     down = -(-len(found) // across)
-    drawn = drawing.figure(3.0 * across + 0.6, 2.35 * down + 1.1)
+    drawn = drawing.figure(2.6 * across + 0.6, 2.3 * down + 1.1)
     panels = drawn.subplots(down, across, sharey=True, squeeze=False)
     for panel in panels.flat[len(found) :]:
         panel.set_visible(False)
