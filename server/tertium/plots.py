@@ -59,9 +59,7 @@ def draw(sounds: Sequence[tuple[str, np.ndarray, int]]) -> bytes:
 def label_hertz(panel) -> None:
     """Name frequencies on the vertical axis of a panel (of matplotlib) that shows bands."""
     panel.set(ylabel="Hz", ylim=(0, BANDS))
-    panel.set_yticks(
-        _position(np.array(TICKS)), [f"{tick // 1000} k" if tick >= 1000 else str(tick) for tick in TICKS]
-    )
+    panel.set_yticks(_position(np.array(TICKS)), [f"{tick // 1000} k" if tick >= 1000 else str(tick) for tick in TICKS])
 
 
 def band_power(samples: np.ndarray, sample_rate: int) -> np.ndarray:
