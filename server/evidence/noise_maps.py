@@ -28,6 +28,7 @@ ANCHORS = ("predicted", "forward", "stochastic", "clean")
 INVERSION, SAMPLING = "inversion", "sampling"
 SHOWN = (0.4, 0.6, 0.8, 0.98)
 START = 0.4
+SECONDS_SHOWN, LATENTS_SHOWN = 2.0, 64  # of each map, so that its grain is seen
 FLAT, SLOPE = 1e-3, 1e-2
 
 
@@ -103,9 +104,12 @@ def _draw_maps(plates: Sequence[Plate], plan: Plan) -> Figure:
         if plate.row not in rows:
             continue
         axis = axes[rows.index(plate.row), columns.index(plate.column)]
-        values_ = plate.image.astype(np.float32)
+        part = min(SECONDS_SHOWN, plan.seconds)
+        values_ = plate.image[:LATENTS_SHOWN, : max(1, round(plate.image.shape[1] * part / plan.seconds))].astype(
+            np.float32
+        )
         size = float(np.sqrt(np.square(values_).mean()))
-        image = axis.imshow(values_ / max(size, 1e-9), origin="lower", aspect="auto", cmap="RdBu_r", vmin=-3, vmax=3, extent=(0, plan.seconds, 0, values_.shape[0]), interpolation="nearest")  # fmt: skip
+        image = axis.imshow(values_ / max(size, 1e-9), origin="lower", aspect="auto", cmap="RdBu_r", vmin=-3, vmax=3, extent=(0, part, 0, values_.shape[0]), interpolation="nearest")  # fmt: skip
         axis.text(0.02, 0.95, f"rms {size:.3g}", transform=axis.transAxes, va="top", fontsize=7.5, bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5})  # fmt: skip
         axis.tick_params(labelsize=7)
     for place, name in enumerate(columns):

@@ -74,6 +74,7 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
         )
     left.set_xticks(range(len(sounds)), sounds, rotation=35, ha="right")
     left.set(title="each sound, mean of all starting points; dashed: mean of all sounds", ylabel=drawing.LIKENESS)
+    right.set_xticks(values(rows, "intervention"))
     right.set(title="mean of all sounds", xlabel=f"sampled from step … of {plan.steps} (later: less noise)")
     for axis in (left, right):
         axis.title.set_fontsize(10)
@@ -105,7 +106,7 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     )
     criterion = (
         f"held: the clean anchor's mean likeness is more than {MARGIN} above both others', and it is ahead on {MOST:.0%} of the sounds or more; "
-        "in part: its mean is above at least one of them"
+        "in part: by its mean, only one of them"
     )
     return [Verdict("The clean inversion (a) gives the original back better than forward noise (b) or the stochastic term kept (c)", measured, grade(whole, any(a > MARGIN for a in ahead.values())), criterion)]  # fmt: skip
 
