@@ -62,9 +62,10 @@ class Reading:
     Args:
         begin, end, equilibrium: interventions, see :class:`tertium.engine.window.Window`.
         both: the sum of the likenesses to both sounds at the equilibrium, on straight lines between the points.
-        step_back: the largest fall of the likeness to the original, or rise of that to the reference, from any point to any later one. Half of
-            it is how far the nearest monotone curve lies at its farthest.
+        step_back: from where the window begins, the largest fall of the likeness to the original, or rise of that to the reference, from any
+            point to any later one. Half of it is how far the nearest monotone curve lies at its farthest.
         at: the intervention at which that step back ends; None where there is none.
+        step_back_anywhere: the same over the whole curve, from the reference alone on.
         unexplained: the largest along the curve.
     """
 
@@ -74,6 +75,7 @@ class Reading:
     both: float
     step_back: float
     at: int | None
+    step_back_anywhere: float
     unexplained: float
 
     @property
@@ -90,18 +92,22 @@ class Reading:
 def read(rows: Sequence[Row]) -> Reading:
     """Read one curve; its rows in their order."""
     first, inner = rows[0], [row for row in rows if row["intervention"] is not None]
-    back, at = max(
-        [
-            (max(one["to_original"] - other["to_original"], other["to_reference"] - one["to_reference"]), other["intervention"])
-            for i, one in enumerate(rows) for other in rows[i + 1 :]
-        ],
-        key=lambda found: found[0],
-    )  # fmt: skip
+    back, at = _step_back([row for row in inner if row["intervention"] >= first["begin"]])
     return Reading(
         begin=first["begin"], end=first["end"], equilibrium=first["equilibrium"],
         both=_at(inner, first["equilibrium"], "to_original") + _at(inner, first["equilibrium"], "to_reference"),
-        step_back=max(back, 0.0), at=at if back > 0 else None, unexplained=max(row["unexplained"] for row in rows),
+        step_back=back, at=at, step_back_anywhere=_step_back(rows)[0], unexplained=max(row["unexplained"] for row in rows),
     )  # fmt: skip
+
+
+def _step_back(rows: Sequence[Row]) -> tuple[float, int | None]:
+    """The largest fall of the likeness to the original, or rise of that to the reference, from any row to a later one; and where it ends."""
+    found = [
+        (max(one["to_original"] - other["to_original"], other["to_reference"] - one["to_reference"]), other["intervention"])
+        for i, one in enumerate(rows) for other in rows[i + 1 :]
+    ]  # fmt: skip
+    back, at = max(found, key=lambda each: each[0], default=(0.0, None))
+    return (back, at) if back > 0 else (0.0, None)
 
 
 def _at(rows: Sequence[Row], place: float, column: str) -> float:

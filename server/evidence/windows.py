@@ -80,11 +80,12 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
         steady = sum(reading.step_back <= TOLERANCE for reading in readings)
         inside = sum(reading.inside for reading in readings)
         worst = max(reading.step_back for reading in readings)
+        anywhere = max(reading.step_back_anywhere for reading in readings)
         of = len(readings)
-        text = f"monotone in {share(steady, of)} pairs (largest step back {worst:.2f}), equilibrium inside in {share(inside, of)}"
-        criterion = f"held: in every pair no step back of either likeness above {TOLERANCE}, and the equilibrium within the window; in part: each of the two in {MOST:.0%} of the pairs"
+        text = f"monotone in {share(steady, of)} pairs (largest step back {worst:.2f}; with what lies before the window {anywhere:.2f}), equilibrium inside in {share(inside, of)}"
+        criterion = f"held: in every pair, from where the window begins, no step back of either likeness above {TOLERANCE}, and the equilibrium within the window; in part: each of the two in {MOST:.0%} of the pairs"
         result = grade(steady == inside == of, min(steady, inside) >= MOST * of)
-        made.append(Verdict(f"Fusion window: as k grows the result goes from reference to original, the equilibrium inside ({title})", text, result, criterion))  # fmt: skip
+        made.append(Verdict(f"Fusion window: within it the result goes steadily from reference to original as k grows, the equilibrium inside ({title})", text, result, criterion))  # fmt: skip
     return made
 
 
@@ -94,7 +95,7 @@ def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
     for (original, reference, led_by), rows in curves.grouped(tables[NAME], "original", "reference", "led_by").items():
         r = curves.read(rows)
         back = f"{r.step_back:.3f}" + (f" at {r.at}" if r.step_back > TOLERANCE else "")
-        body.append([original, reference, led_by, f"{r.begin:.1f} … {r.end:.1f}", f"{r.equilibrium:.1f}", "yes" if r.inside else "no", r.both / 2, r.unexplained, back])  # fmt: skip
+        body.append([original, reference, led_by, f"{r.begin:.1f} … {r.end:.1f}", f"{r.equilibrium:.1f}", "yes" if r.inside else "no", r.both / 2, r.unexplained, back, f"{r.step_back_anywhere:.3f}"])  # fmt: skip
     head = [
         "original",
         "reference",
@@ -105,10 +106,12 @@ def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
         "likeness to each there",
         "unexplained, at most",
         "largest step back",
+        "with what lies before the window",
     ]
     return f"""SDE of order 3, clean anchor, {plan.steps} steps. `instant`: the reference leads as it is and is held at {plan.hold:g} in the completion; `learned`: its prompt leads the model that learned it, and the
-completion has the null prompt alone (its likeness to the reference is to what the prompt alone makes). The window is where a tenth to nine tenths of the way is gone. The largest step back is the largest
-fall of the likeness to the original, or rise of that to the reference, between any two points (half of it is how far the nearest monotone curve is off). Step N − 2 = {plan.steps - 2} is known to lean
+completion has the null prompt alone (its likeness to the reference is to what the prompt alone makes). The window is where a tenth to nine tenths of the way is gone. The paper says that the result goes over gradually within the window; so the largest step back is
+the largest fall of the likeness to the original, or rise of that to the reference, between any two points from where the window begins (half of it is how far the nearest monotone curve is off). What lies before the
+window is told beside it: there, an instant reference is only as strong as its hold, while the reference alone is whole. Step N − 2 = {plan.steps - 2} is known to lean
 back to the reference: after it only the last prediction follows; `blend` passes it over. Two sounds are never wholly unlike: these are {min(before):.2f} to {max(before):.2f} alike before anything is done with them.
 
 {markdown(head, body)}"""

@@ -133,9 +133,10 @@ def test_tables_come_back_as_they_were(tmp_path):
 
 
 def test_a_curve_is_read():
-    rows = curve("a", "b", [0.3, 0.4, 0.7, 0.6, 0.9], [1.0, 0.9, 0.7, 0.65, 0.4])
+    rows = curve("a", "b", [0.6, 0.4, 0.7, 0.6, 0.9], [1.0, 0.9, 0.7, 0.65, 0.4])
     reading = curves.read(rows)
     assert reading.step_back == pytest.approx(0.1) and reading.at == 30
+    assert reading.step_back_anywhere == pytest.approx(0.2)  # before the window, which begins at 15
     assert reading.both == pytest.approx(1.4)  # at the equilibrium, 20, where both are 0.7
     assert reading.width == 20 and reading.inside
 
