@@ -19,7 +19,7 @@ NAME, TITLE = "dropout", "Null-prompt dropout in learning"
 COLUMNS = (*curves.COLUMNS, "prompt_alone", "null_alone")
 FILES = (f"{NAME}.png",)
 USES: tuple[str, ...] = ()
-DRAWN = 0.05
+DRAWN, SAME = 0.05, 0.02
 
 
 def lessons(plan: Plan) -> list[Lesson]:
@@ -63,7 +63,7 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
         left.plot(
             rates, [curve[r][0]["null_alone"] for r in rates], "s--", color=drawing.NEITHER, label="the null prompt"
         )
-        left.set(title=f"{reference}: like it, from noise", ylabel="likeness")
+        left.set(title=f"{reference}: like it, from noise", ylabel="likeness", ylim=(0, 1.05))
         left.legend(frameon=False, fontsize=8, loc="best")
         for place, rate in enumerate(rates):
             mine, colour = curve[rate], drawing.PALETTE[place]
@@ -125,6 +125,14 @@ def best(rows: Sequence[Row]) -> float:
     return max(found, key=lambda rate: sum(found[rate]))
 
 
+def choice(rows: Sequence[Row]) -> str:
+    """The best rate in words; or that the rate makes no difference, where all scores lie within :data:`SAME`."""
+    totals = [sum(score) for score in scores(rows).values()]
+    if max(totals) - min(totals) < SAME:
+        return f"the window is the same at every rate (scores within {max(totals) - min(totals):.3f})"
+    return f"the widest, fullest window at {best(rows):g}"
+
+
 def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     rows = tables[NAME]
     rates = values(rows, "null_dropout")
@@ -135,7 +143,9 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     ]
     drawn = sum(gain > DRAWN for gain in gains)
     alone = ", ".join(f"{mean(where(rows, null_dropout=rate), 'null_alone'):.2f}" for rate in rates)
-    text = f"null prompt alone at dropout {', '.join(f'{r:g}' for r in rates)}: {alone} like the reference; the widest, fullest window at {best(rows):g}"
+    text = (
+        f"null prompt alone at dropout {', '.join(f'{r:g}' for r in rates)}: {alone} like the reference; {choice(rows)}"
+    )
     criterion = f"held: at dropout {high:g} the null prompt alone is more than {DRAWN} nearer to the reference than at {low:g}, for every pair; in part: for one"
     return [Verdict("Null-prompt dropout in learning draws the null model to the reference", text, grade(drawn == len(gains), drawn > 0), f"{criterion} ({share(drawn, len(gains))})")]  # fmt: skip
 
@@ -156,4 +166,4 @@ Means over the pairs; the score is the sum of both likenesses at the equilibrium
 
 {markdown(["null dropout", "likeness to each at the equilibrium", "width / N", "score"], means)}
 
-By that score the best is {best(rows):g}."""
+By that score: {choice(rows)}."""
