@@ -3,7 +3,7 @@
     python -m pocket.compare_codecs [--decoder WORK/decoder.pt] [--csv FILE]
 
 Prints a row for each way, with means over the sounds (see `measures`): likeness (median and worst), spectral convergence, log magnitudes, SI-SDR, the change of
-attacks (median and worst, percussive sounds), the change of width (sounds with two channels) and processor time for decoding. With --decoder also the learned
+attacks (median and worst, of sounds that set in out of calm), the change of width (sounds with two channels) and processor time for decoding. With --decoder also the learned
 magnitudes that `train_decoder` makes. The last row has the magnitudes of the sound itself: what is missing there is phase alone.
 """
 
@@ -20,10 +20,9 @@ import torch
 from pocket import measures, unseen
 from pocket.spectrum_decoder import SpectrumDecoder
 from tertium.engine import phase
-from tertium.engine.codec import FAINTEST, SpectralCodec
+from tertium.engine.codec import SpectralCodec
 from tertium.engine.models import load_model
 
-Magnitudes = torch.Tensor
 Way = Callable[[SpectralCodec, torch.Tensor], torch.Tensor]
 _ONSET_DB, _ONSET_DELAY = 9.0, 60.0
 COLUMNS = ("likeness", "worst", "convergence", "nepers", "SI-SDR", "attack ms", "worst attack", "width dB", "s a second")
@@ -54,7 +53,7 @@ def phase_along_time(magnitudes: torch.Tensor, *, n_fft: int, hop: int) -> torch
 
 
 def integrated(codec: SpectralCodec, shared: torch.Tensor) -> torch.Tensor:
-    return phase.integrate(shared, n_fft=codec.n_fft, hop=codec.hop, faintest=FAINTEST)
+    return codec.integrated_phase(shared)
 
 
 def through(codec: SpectralCodec, spectrum, start: Way, *, shared: int, each: int, momentum: float = 0.99) -> torch.Tensor:
@@ -110,11 +109,11 @@ def ways(codec: SpectralCodec, decoder: SpectrumDecoder | None) -> dict[str, Cal
     }
 
 
-def row(name: str, sound: torch.Tensor, result: torch.Tensor, seconds: float) -> dict[str, float]:
+def row(sound: torch.Tensor, result: torch.Tensor, seconds: float) -> dict[str, float]:
     """The measures of one sound through one way; nan where one does not apply."""
     convergence, nepers = measures.stft_distance(sound, result)
     wide = measures.width(sound)
-    attack = measures.attack_change(sound, result)[2] if name in unseen.PERCUSSIVE else math.nan
+    attack = measures.attack_change(sound, result)[2] if measures.onsets(sound) else math.nan
     return {
         "likeness": measures.likeness(sound, result), "convergence": convergence, "nepers": nepers,
         "SI-SDR": measures.si_sdr(sound, result), "attack ms": 1e3 * abs(attack),
@@ -155,7 +154,7 @@ def main() -> None:
         for title, way in ways(codec, decoder).items():
             began = time.process_time()
             result = way(latents, whole)[0, :, : sound.shape[1]]
-            rows.setdefault(title, []).append(row(name, sound, result, time.process_time() - began))
+            rows.setdefault(title, []).append(row(sound, result, time.process_time() - began))
         print(name, flush=True)
     print("| | " + " | ".join(COLUMNS) + " |")
     for title, found in rows.items():

@@ -10,7 +10,7 @@ from pocket.sounds import RATE
 STFT_SIZES = (512, 1024, 2048)
 _FLOOR = 1e-4  # -80 dB beside a full-scale sine
 _SMOOTH_SECONDS = 0.005  # the resolution of an energy envelope: shorter, and single periods of a bass tone count as attacks
-_SPAN_SECONDS = 0.05  # how far around its onset an attack is looked for
+_STEP, _NEAR, _BEFORE, _AFTER = (int(seconds * RATE) for seconds in (0.01, 0.02, 0.05, 0.03))
 _APART_SECONDS = 0.1  # attacks closer than this are one
 NARROW_DB = -60.0
 
@@ -72,36 +72,46 @@ def envelope(sound: torch.Tensor) -> torch.Tensor:
 
 
 def onsets(sound: torch.Tensor, *, most: int = 12) -> list[int]:
-    """Samples at which the energy rises fastest within 10 ms, the strongest first: at least a quarter as strong as it, and 0.1 s apart."""
+    """Samples at which a sound sets in out of calm, the strongest first.
+
+    There its energy rises fastest within 10 ms, by at least a quarter of the fastest rise of all, 0.1 s away from any faster one; and over the
+    50 ms before it is a tenth of that over the 30 ms after, or less.
+    """
     energy = envelope(sound)
-    step = RATE // 100
-    rise = energy[step:] - energy[:-step] if len(energy) > step else energy[:0]
-    found: list[int] = []
-    strongest = float(rise.max()) if len(rise) else 0.0
-    while len(found) < most and len(rise) and float(rise.max()) > max(0.25 * strongest, 1e-12):
+    rise = _rise(energy)
+    apart, found = int(_APART_SECONDS * RATE), []
+    least = max(0.25 * float(rise.max()), 1e-12) if len(rise) else 1.0
+    while len(found) < most and len(rise) and float(rise.max()) > least:
         place = int(rise.argmax())
-        found.append(place + step // 2)
-        apart = int(_APART_SECONDS * RATE)
+        onset = place + _STEP // 2
+        before = energy[max(0, onset - _BEFORE) : max(0, place - _STEP // 2)]
+        if not len(before) or float(before.mean()) <= 0.1 * float(energy[onset : onset + _AFTER].mean()):
+            found.append(onset)
         rise[max(0, place - apart) : place + apart] = 0.0
     return found
 
 
+def _rise(energy: torch.Tensor) -> torch.Tensor:
+    """How much more energy there is 10 ms later."""
+    return energy[_STEP:] - energy[:-_STEP] if len(energy) > _STEP else energy[:0]
+
+
 def rise_time(sound: torch.Tensor, onset: int) -> float:
-    """Seconds in which the energy around an onset goes from 10 to 90 % of its peak, which comes within 50 ms of it."""
-    span = int(_SPAN_SECONDS * RATE)
-    energy = envelope(sound[:, max(0, onset - 2 * span) : onset + 2 * span])
-    middle = min(onset, 2 * span)
-    peak = middle - span // 2 + int(energy[max(0, middle - span // 2) : middle + span].argmax()) if middle >= span // 2 else int(
-        energy[: middle + span].argmax()
-    )
-    level = float(energy[peak])
-    if level <= 0.0:
+    """Seconds in which the energy around an onset goes from 10 to 90 % of its mean over the 30 ms that follow, at most 70 ms.
+
+    The mean and not the peak: where partials beat, the peak may be anywhere.
+    """
+    first = max(0, onset - _BEFORE - _NEAR)
+    energy = envelope(sound[:, first : onset + _BEFORE + _AFTER])
+    middle = onset - first
+    level = float(energy[middle : middle + _AFTER].mean())
+    from_here = max(0, middle - _NEAR)
+    reached = torch.nonzero(energy[from_here:] >= 0.9 * level)
+    if level <= 0.0 or not len(reached):
         return 0.0
-    first = max(0, peak - 2 * span)
-    below = torch.nonzero(energy[first : peak + 1] < 0.1 * level)
-    start = first + int(below[-1]) if len(below) else first
-    end = start + int(torch.nonzero(energy[start : peak + 1] >= 0.9 * level)[0])
-    return (end - start) / RATE
+    end = from_here + int(reached[0])
+    below = torch.nonzero(energy[:end] < 0.1 * level)
+    return (end - int(below[-1]) if len(below) else end) / RATE
 
 
 def attack_change(sound: torch.Tensor, result: torch.Tensor) -> tuple[float, float, float]:
@@ -112,7 +122,7 @@ def attack_change(sound: torch.Tensor, result: torch.Tensor) -> tuple[float, flo
     """
     places = onsets(sound)
     if not places:
-        raise ValueError("the sound has no onset: it is silent, or shorter than 10 ms")
+        raise ValueError("the sound has no onset: nowhere does it set in out of calm")
     before, after = ([rise_time(each, place) for place in places] for each in (sound, result))
     changes = [b - a for a, b in zip(before, after, strict=True)]
     return statistics.median(before), statistics.median(after), statistics.median(changes)
@@ -125,6 +135,22 @@ def width(sound: torch.Tensor) -> float:
     if side + middle <= 0.0:
         return NARROW_DB
     return 10 * math.log10(min(max(side / max(middle, 1e-30), 1e-6), 1e6))
+
+
+def flutter(sound: torch.Tensor, *, rate: float) -> float:
+    """How far the energy swings at a rate, in Hz, beside what it swings at rates a little lower and higher: decibels, 0 for none.
+
+    A codec that works in steps may leave their rate in a sound that has no rhythm of its own. Each second is measured alone; the mean of their powers is taken.
+    """
+    energy = envelope(sound)
+    pieces = energy.unfold(0, RATE, RATE // 2) if len(energy) >= RATE else energy[None]
+    pieces = pieces / pieces.mean(1, keepdim=True).clamp(min=1e-12)
+    window = torch.hann_window(pieces.shape[1], dtype=pieces.dtype)
+    power = torch.fft.rfft((pieces - pieces.mean(1, keepdim=True)) * window).abs().square().mean(0)
+    place = round(rate * pieces.shape[1] / RATE)
+    peak = power[place - 1 : place + 2].mean()
+    around = torch.cat([power[place - 12 : place - 3], power[place + 4 : place + 13]]).mean()
+    return 10 * math.log10(max(float(peak / around.clamp(min=1e-20)), 1e-3))
 
 
 def flatness(sound: torch.Tensor) -> float:

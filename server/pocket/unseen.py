@@ -8,11 +8,6 @@ from pocket.sounds import RATE
 
 SECONDS = 6.0
 _SEED = 77  # training draws from seeds that begin with 20
-PERCUSSIVE = (
-    "loop_safari", "drum_tom_mid_hard", "elec_chime", "glitch_perc3", "perc_bell2", "tabla_ghe3", "bass_voxy_c",
-    "modulation", "resonator", "pluck", "beat", "pulses",
-)  # fmt: skip
-"""Those that begin with an attack, or hold several."""
 
 
 def held_out() -> dict[str, torch.Tensor]:
