@@ -3,7 +3,7 @@
     python -m pocket.compare_codecs [--decoder WORK/decoder.pt] [--csv FILE]
 
 Prints a row for each way, with means over the sounds (see `measures`): likeness (median and worst), spectral convergence, log magnitudes, SI-SDR, the change of
-attacks (median and worst, of sounds that set in out of calm), the change of width (sounds with two channels) and processor time for decoding. With --decoder also the learned
+attacks (median and worst, of sounds that set in out of calm), the change of width (sounds with two channels), flutter added at the codec's own rates and processor time for decoding. With --decoder also the learned
 magnitudes that `train_decoder` makes. The last row has the magnitudes of the sound itself: what is missing there is phase alone.
 """
 
@@ -24,8 +24,9 @@ from tertium.engine.codec import SpectralCodec
 from tertium.engine.models import load_model
 
 Way = Callable[[SpectralCodec, torch.Tensor], torch.Tensor]
+_RATES = (measures.RATE / 512, measures.RATE / 1024)  # of the codec's spectra and of its latent frames
 _ONSET_DB, _ONSET_DELAY = 9.0, 60.0
-COLUMNS = ("likeness", "worst", "convergence", "nepers", "SI-SDR", "attack ms", "worst attack", "width dB", "s a second")
+COLUMNS = ("likeness", "worst", "convergence", "nepers", "SI-SDR", "attack ms", "worst attack", "width dB", "flutter dB", "s a second")
 
 
 def random_phase(magnitudes: torch.Tensor) -> torch.Tensor:
@@ -98,14 +99,13 @@ def ways(codec: SpectralCodec, decoder: SpectrumDecoder | None) -> dict[str, Cal
         "phase along a tree, no rounds": lambda z, _: through(codec, spectrum(z), integrated, shared=0, each=0),
         "phase along a tree, 8 rounds": lambda z, _: through(codec, spectrum(z), integrated, shared=0, each=8),
         "phase along a tree, 24 + 8": lambda z, _: through(codec, spectrum(z), integrated, shared=24, each=8),
+        "tree, noise in plains, 8 rounds (ships)": lambda z, _: codec.decode(z),
     }
     if decoder is not None:
-        found["learned magnitudes, tree, 8"] = lambda z, _: through(
-            codec, learned(codec, decoder, z), integrated, shared=0, each=8
-        )
+        found["learned magnitudes, then as shipped"] = lambda z, _: codec.sound(*learned(codec, decoder, z))
     return found | {
         "own magnitudes, time, 24 + 8": lambda _, x: through(codec, own(x), along_time, shared=24, each=8),
-        "own magnitudes, tree, 8 rounds": lambda _, x: through(codec, own(x), integrated, shared=0, each=8),
+        "own magnitudes, as shipped": lambda _, x: codec.sound(*own(x)),
     }
 
 
@@ -118,6 +118,7 @@ def row(sound: torch.Tensor, result: torch.Tensor, seconds: float) -> dict[str, 
         "likeness": measures.likeness(sound, result), "convergence": convergence, "nepers": nepers,
         "SI-SDR": measures.si_sdr(sound, result), "attack ms": 1e3 * abs(attack),
         "width dB": abs(measures.width(result) - wide) if wide > measures.NARROW_DB else math.nan,
+        "flutter dB": max(0.0, *(measures.flutter(result, rate=rate) - measures.flutter(sound, rate=rate) for rate in _RATES)),
         "s a second": seconds * measures.RATE / sound.shape[1],
     }  # fmt: skip
 
@@ -131,7 +132,7 @@ def summary(rows: list[dict[str, float]]) -> list[float]:
     return [
         statistics.median(values("likeness")), min(values("likeness")), statistics.mean(values("convergence")),
         statistics.mean(values("nepers")), statistics.mean(values("SI-SDR")), statistics.median(values("attack ms")),
-        max(values("attack ms")), statistics.mean(values("width dB")), statistics.median(values("s a second")),
+        max(values("attack ms")), statistics.mean(values("width dB")), statistics.mean(values("flutter dB")), statistics.median(values("s a second")),
     ]  # fmt: skip
 
 

@@ -35,6 +35,7 @@ _ALIKE_DB = (1.8, 1.4)  # mean difference of level in a band
 _ALIKE_SPECTRA = 43  # half a second
 _COHERENCE_DB = 12.0  # what a change of the coherence by one counts for, against decibels in a band
 _BEFORE = 0.4  # of what the first spectrum sees of a steady sound, one before it would see
+_SHAPE = (0.1, 0.4)  # how sharp a place must be, beside a steady sine or an impulse, to have a phase of its own: from, and wholly
 _SPREAD_ROUNDS = 8
 _MOMENTUM = 0.99  # of the fast Griffin-Lim algorithm, as its authors advise
 
@@ -125,13 +126,25 @@ class SpectralCodec(Pretransform):
     def sound(self, magnitudes: torch.Tensor, coherence: torch.Tensor) -> torch.Tensor:
         """Audio (batch, 2, frames * 1,024) of what :meth:`spectrum` gives: phases are found, and made to fit."""
         shared = magnitudes.square().mean(1).sqrt()
-        phases = self.griffin_lim(magnitudes, self.stereo_phase(self.integrated_phase(shared), coherence), self.rounds)
+        phases = self.griffin_lim(magnitudes, self.stereo_phase(self.first_phase(shared), coherence), self.rounds)
         return self.istft(magnitudes * phases)
 
     def integrated_phase(self, magnitudes: torch.Tensor) -> torch.Tensor:
         """Phasors for magnitudes (batch, bins, spectra), of a sound before which there is silence."""
         begun = torch.cat([_BEFORE * magnitudes[..., :1], magnitudes], dim=-1)
         return phase.integrate(begun, n_fft=self.n_fft, hop=self.hop, faintest=FAINTEST)[..., 1:]
+
+    def first_phase(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """Phasors for magnitudes (batch, bins, spectra): integrated where they have shape, those of a noise where they have none.
+
+        A plain where neither partials nor attacks stand out comes of averaging noise. Its gradient would put an impulse into the middle of
+        every spectrum, and their rate would be heard as a hum.
+        """
+        samples = magnitudes.shape[-1] * self.hop
+        chance = torch.randn(samples, generator=torch.Generator().manual_seed(1)).to(magnitudes)
+        sharpness = phase.sharpness(magnitudes, n_fft=self.n_fft, hop=self.hop, faintest=FAINTEST)
+        shaped = ((sharpness - _SHAPE[0]) / (_SHAPE[1] - _SHAPE[0])).clamp(0, 1)
+        return _unit(shaped * self.integrated_phase(magnitudes) + (1 - shaped) * _unit(self.stft(chance)))
 
     def in_order(self, stacked: torch.Tensor) -> torch.Tensor:
         """(batch, 2 * stack, numbers, frames), as a latent frame holds them, → (batch, 2, numbers, frames * stack)."""
@@ -247,6 +260,10 @@ def band_matrix(bands: int, bins: int) -> torch.Tensor:
     matrix[above - 1, columns] = 1 - share
     matrix[above, columns] += share
     return matrix.float()
+
+
+def _unit(spectra: torch.Tensor) -> torch.Tensor:
+    return spectra / spectra.abs().clamp(min=1e-12)
 
 
 def _ramp(values: torch.Tensor, zero: float, one: float) -> torch.Tensor:
