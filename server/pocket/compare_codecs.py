@@ -26,7 +26,18 @@ from tertium.engine.models import load_model
 Way = Callable[[SpectralCodec, torch.Tensor], torch.Tensor]
 _RATES = (measures.RATE / 512, measures.RATE / 1024)  # of the codec's spectra and of its latent frames
 _ONSET_DB, _ONSET_DELAY = 9.0, 60.0
-COLUMNS = ("likeness", "worst", "convergence", "nepers", "SI-SDR", "attack ms", "worst attack", "width dB", "flutter dB", "s a second")
+COLUMNS = (
+    "likeness",
+    "worst",
+    "convergence",
+    "nepers",
+    "SI-SDR",
+    "attack ms",
+    "worst attack",
+    "width dB",
+    "flutter dB",
+    "s a second",
+)
 
 
 def random_phase(magnitudes: torch.Tensor) -> torch.Tensor:
@@ -57,7 +68,9 @@ def integrated(codec: SpectralCodec, shared: torch.Tensor) -> torch.Tensor:
     return codec.integrated_phase(shared)
 
 
-def through(codec: SpectralCodec, spectrum, start: Way, *, shared: int, each: int, momentum: float = 0.99) -> torch.Tensor:
+def through(
+    codec: SpectralCodec, spectrum, start: Way, *, shared: int, each: int, momentum: float = 0.99
+) -> torch.Tensor:
     """Sound of (magnitudes, coherence): phases from a start, rounds of Griffin-Lim on both channels as one, then on each."""
     magnitudes, coherence = spectrum
     together = magnitudes.square().mean(1).sqrt()

@@ -71,7 +71,10 @@ def codec(model: LoadedModel) -> Shown:
         if name in PICTURED:
             shown += [(name, sound), (f"{name}, through the codec", back)]
     print(markdown("sound", rows))
-    for title, names in (("held out", recordings.HELD_OUT), ("synthesised", [n for n in rows if n not in recordings.HELD_OUT])):
+    for title, names in (
+        ("held out", recordings.HELD_OUT),
+        ("synthesised", [n for n in rows if n not in recordings.HELD_OUT]),
+    ):
         found = [rows[name]["log-mel"] for name in names]
         changes = [abs(rows[name]["change ms"]) for name in names if not math.isnan(rows[name]["change ms"])]
         print(
@@ -87,7 +90,9 @@ def markdown(corner: str, rows: dict[str, dict[str, float]]) -> str:
     columns = list(next(iter(rows.values())))
     lines = [f"| {corner} | " + " | ".join(columns) + " |", "| --- " * (len(columns) + 1) + "|"]
     for name, row in rows.items():
-        cells = ("–" if math.isnan(row[c]) else f"{row[c]:.3f}" if abs(row[c]) < 2 else f"{row[c]:.1f}" for c in columns)
+        cells = (
+            "–" if math.isnan(row[c]) else f"{row[c]:.3f}" if abs(row[c]) < 2 else f"{row[c]:.1f}" for c in columns
+        )
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -130,7 +135,9 @@ def prompts(model: LoadedModel, *, steps: int) -> Shown:
     return shown
 
 
-def window(model: LoadedModel, original: torch.Tensor, reference: torch.Tensor, *, steps: int, holds: list[float]) -> Shown:
+def window(
+    model: LoadedModel, original: torch.Tensor, reference: torch.Tensor, *, steps: int, holds: list[float]
+) -> Shown:
     """Prints the table of the window; returns every other row of the middle hold."""
     ends = [through_codec(model, sound) for sound in (original, reference)]
     print(f"likeness of the two sounds: {likeness(*ends):.2f}")
@@ -168,9 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument(
-        "--holds", type=lambda text: [float(part) for part in text.split(",")], default=[0.0, 0.1, 0.2]
-    )
+    parser.add_argument("--holds", type=lambda text: [float(part) for part in text.split(",")], default=[0.0, 0.1, 0.2])
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--only", type=lambda text: text.split(","), default=PARTS)
     options = parser.parse_args()

@@ -9,7 +9,9 @@ from pocket.sounds import RATE
 
 STFT_SIZES = (512, 1024, 2048)
 _FLOOR = 1e-4  # -80 dB beside a full-scale sine
-_SMOOTH_SECONDS = 0.005  # the resolution of an energy envelope: shorter, and single periods of a bass tone count as attacks
+_SMOOTH_SECONDS = (
+    0.005  # the resolution of an energy envelope: shorter, and single periods of a bass tone count as attacks
+)
 _STEP, _NEAR, _BEFORE, _AFTER = (int(seconds * RATE) for seconds in (0.01, 0.02, 0.05, 0.03))
 _APART_SECONDS = 0.1  # attacks closer than this are one
 NARROW_DB = -60.0

@@ -16,8 +16,8 @@ import torch
 
 from pocket import recordings, spectra
 from pocket.spectra import Piece
-from tertium.engine.codec import SpectralCodec
 from pocket.spectrum_decoder import SpectrumDecoder
+from tertium.engine.codec import SpectralCodec
 
 FRAMES, ROWS = 129, 8  # three seconds
 FAINT = math.log(1e-4)  # -80 dB beside a full-scale sine: differences below are not heard
@@ -37,7 +37,11 @@ class Run:
 
     def save(self, path: Path) -> None:
         partial = path.with_suffix(".partial")
-        state = {"decoder": self.decoder.state_dict(), "average": self.average, "optimiser": self.optimiser.state_dict()}
+        state = {
+            "decoder": self.decoder.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+        }
         torch.save(state | {"step": self.step, "seconds": self.seconds}, partial)
         partial.rename(path)
 
@@ -63,7 +67,9 @@ def begin(rate: float) -> Run:
     return Run(decoder, optimiser, {name: t.detach().clone() for name, t in decoder.state_dict().items()})
 
 
-def distances(codec: SpectralCodec, found: torch.Tensor, true: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def distances(
+    codec: SpectralCodec, found: torch.Tensor, true: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """How far log magnitudes (rows, 2, bins, spectra) are from the true ones: of bins and of bands in nepers, and spectral convergence."""
     bins = (found.clamp(min=FAINT) - true.clamp(min=FAINT)).abs().mean()
     s, x = true.exp(), found.exp()
@@ -72,14 +78,17 @@ def distances(codec: SpectralCodec, found: torch.Tensor, true: torch.Tensor) -> 
     return bins, (bands[0] - bands[1]).abs().mean(), error.mean()
 
 
-def loss(codec: SpectralCodec, decoder: SpectrumDecoder, rows: list[Piece], *, noise: float, bfloat16: bool) -> tuple[torch.Tensor, tuple]:
+def loss(
+    codec: SpectralCodec, decoder: SpectrumDecoder, rows: list[Piece], *, noise: float, bfloat16: bool
+) -> tuple[torch.Tensor, tuple]:
     """The sum to descend, and the distances of bins, bands and convergence in it."""
     latents = torch.stack([row.latents for row in rows]).float()
     latents = latents + noise * torch.rand(len(rows), 1, 1) * torch.randn_like(latents)
     with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
         nepers, change = decoder(latents)
     true, plain, coherence, decoded = (
-        torch.stack([getattr(row, name) for row in rows]).float() for name in ("magnitudes", "plain", "coherence", "decoded")
+        torch.stack([getattr(row, name) for row in rows]).float()
+        for name in ("magnitudes", "plain", "coherence", "decoded")
     )
     bins, bands, error = distances(codec, plain + codec.in_order(nepers.float()), true)
     apart = (decoded + change.float() - coherence).abs().mean()
@@ -96,9 +105,12 @@ def crops(pieces: list[Piece], generator: torch.Generator) -> list[Piece]:
         spectra_of = slice(2 * start, 2 * end)
         rows.append(
             Piece(
-                piece.latents[:, start:end], piece.magnitudes[..., spectra_of], piece.plain[..., spectra_of],
-                piece.coherence[:, start:end], piece.decoded[:, start:end],
-            )  # fmt: skip
+                piece.latents[:, start:end],
+                piece.magnitudes[..., spectra_of],
+                piece.plain[..., spectra_of],
+                piece.coherence[:, start:end],
+                piece.decoded[:, start:end],
+            )
         )
     return rows
 
@@ -138,7 +150,10 @@ def train(run: Run, work: Path, *, minutes: float, peak: float, bfloat16: bool) 
             run.seconds = before + passed
             run.save(work / "decoder.pt")
             means = ", ".join(f"{value:.4f}" for value in (sums / max(count, 1)).tolist())
-            print(f"{minute} min, step {run.step}, {len(run.pieces)} pieces: {means}; {check(codec, run.average, held)}", flush=True)
+            print(
+                f"{minute} min, step {run.step}, {len(run.pieces)} pieces: {means}; {check(codec, run.average, held)}",
+                flush=True,
+            )
             sums, count = torch.zeros(3), 0
         rate = learning_rate(run.step, passed / (60 * minutes), peak=peak)
         for group in run.optimiser.param_groups:

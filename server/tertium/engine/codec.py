@@ -35,7 +35,10 @@ _ALIKE_DB = (1.8, 1.4)  # mean difference of level in a band
 _ALIKE_SPECTRA = 43  # half a second
 _COHERENCE_DB = 12.0  # what a change of the coherence by one counts for, against decibels in a band
 _BEFORE = 0.4  # of what the first spectrum sees of a steady sound, one before it would see
-_SHAPE = (0.1, 0.4)  # how sharp a place must be, beside a steady sine or an impulse, to have a phase of its own: from, and wholly
+_SHAPE = (
+    0.1,
+    0.4,
+)  # how sharp a place must be, beside a steady sine or an impulse, to have a phase of its own: from, and wholly
 _SPREAD_ROUNDS = 8
 _MOMENTUM = 0.99  # of the fast Griffin-Lim algorithm, as its authors advise
 

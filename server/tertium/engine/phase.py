@@ -77,7 +77,9 @@ def _slope(values: torch.Tensor, axis: int) -> torch.Tensor:
     return torch.gradient(values, dim=axis)[0]
 
 
-def _sum_along_tree(magnitudes: torch.Tensor, steps: tuple[torch.Tensor, torch.Tensor], *, faintest: float) -> torch.Tensor:
+def _sum_along_tree(
+    magnitudes: torch.Tensor, steps: tuple[torch.Tensor, torch.Tensor], *, faintest: float
+) -> torch.Tensor:
     """Phases of all bins, flat, that differ by the steps along the edges of the maximum spanning tree of each connected part.
 
     Each round every component is hooked to a neighbour by its heaviest edge; those that are hooked together become one component of the
