@@ -45,7 +45,7 @@ def analyse(codec: SpectralCodec, sound: torch.Tensor) -> Piece:
     features = codec.features(padded)
     latents = codec.encode(padded)
     decoded = codec.decode_features(latents)
-    plain = codec.plain_magnitudes(decoded).clamp(min=FAINTEST).log()
+    plain = codec.spectrum(decoded)[0].clamp(min=FAINTEST).log()
     groups = slice(-codec.groups, None)
     return Piece(latents[0], codec.log_magnitudes(padded)[0], plain[0], features[0, groups], decoded[0, groups])
 
