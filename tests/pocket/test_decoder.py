@@ -71,7 +71,9 @@ def test_shards_are_read_once(codec, tmp_path):
     (tmp_path / "spectra").mkdir()
     piece = spectra.analyse(codec, sound(0.2)[0])
     names = piece.__dataclass_fields__
-    shard = {f"{place} {name}": getattr(piece, name).clone() for place in range(spectra.SHARD) for name in names}
+    shard = {
+        f"{place} {name}": getattr(piece, name).clone().contiguous() for place in range(spectra.SHARD) for name in names
+    }
     save_file(shard, tmp_path / "spectra" / "0000.safetensors")
     known: set[str] = set()
     assert len(spectra.read(tmp_path, known)) == spectra.SHARD and known == {"0000.safetensors"}
