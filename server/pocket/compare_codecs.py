@@ -1,6 +1,6 @@
 """Compare ways from the codec's latents to sound, on sounds that no training heard.
 
-    python -m pocket.compare_codecs [--decoder WORK/decoder.pt] [--csv FILE]
+    python -m pocket.compare_codecs [--seconds 6] [--decoder WORK/decoder.pt] [--csv FILE]
 
 Prints a row for each way, with means over the sounds (see `measures`): likeness (median and worst), spectral convergence, log magnitudes, SI-SDR, the change of
 attacks (median and worst, of sounds that set in out of calm), the change of width (sounds with two channels), flutter added at the codec's own rates and processor time for decoding. With --decoder also the learned
@@ -152,6 +152,7 @@ def summary(rows: list[dict[str, float]]) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="pocket")
+    parser.add_argument("--seconds", type=float, default=unseen.SECONDS, help="of each sound, from its beginning")
     parser.add_argument("--decoder", type=Path)
     parser.add_argument("--csv", type=Path)
     options = parser.parse_args()
@@ -163,6 +164,7 @@ def main() -> None:
     sounds = unseen.held_out() | unseen.synthesised()
     rows: dict[str, list] = {}
     for name, sound in sounds.items():
+        sound = sound[:, : int(options.seconds * measures.RATE)]
         whole = torch.nn.functional.pad(sound, (0, -sound.shape[1] % codec.downsampling_ratio))[None]
         latents = codec.encode(whole)
         for title, way in ways(codec, decoder).items():
