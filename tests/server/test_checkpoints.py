@@ -9,7 +9,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
 from tertium import files
-from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints, with_metadata
+from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints
+from tertium.weight_files import with_metadata
 
 FINGERPRINT = "ab" * 32
 
