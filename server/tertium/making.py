@@ -239,7 +239,7 @@ class Maker:
         """Everything needed to make the sound again: the command with these fields is a request that does."""
         shown = ("id", "name", "path", "frames", "channels", "sample_rate")
         fields, given = task.fields, task.given
-        command, request = recall.as_request(task.command, fields, given, made.facts, task.checkpoint)
+        command, request = recall.as_request(task.command, fields, given, made.facts)
         return {
             "command": command,
             "fields": request,

@@ -13,11 +13,7 @@ PACKAGES = ("torch", "numpy", "stable-audio-tools", "k-diffusion", "soxr", "scip
 
 
 def as_request(
-    command: str,
-    fields: Mapping[str, Any],
-    given: Mapping[str, Sound],
-    facts: Mapping[str, Any],
-    checkpoint: Checkpoint | None,
+    command: str, fields: Mapping[str, Any], given: Mapping[str, Sound], facts: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
     """Command and fields that a client would send to get a sound again.
 
@@ -27,7 +23,6 @@ def as_request(
         command, fields: of the job, resolved.
         given: the sounds among the fields.
         facts: what the engine decided.
-        checkpoint: what led, if one did. The length that it was learned at goes without saying: it may be one that no request can name.
     """
     if command == "preview":  # it can be asked for as long as the learning goes on
         return command, {name: fields[name] for name in ("job", "steps", "seed", "format", "name")}
@@ -35,8 +30,6 @@ def as_request(
     request = {name: value for name, value in fields.items() if value is not None and name not in internal}
     if fields.get("checkpoint"):
         request["reference"] = fields["checkpoint"]
-    if checkpoint is not None and request.get("seconds") == checkpoint.seconds:
-        del request["seconds"]
     if command == "morph":
         entered = facts["intervention"]
         return "fuse", request | ({"blend": 0.0} if entered is None else {"intervention": entered})

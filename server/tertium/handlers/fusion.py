@@ -58,21 +58,22 @@ def generate_fields(house: House, request: m.Generate) -> dict[str, Any]:
             value=request.seconds, remedy=f"Ask for {longest:g} s or less.",
         )  # fmt: skip
     asked = {
-        **_output(request, request.reference or request.prompt),
+        **_output(request, request.prompt or request.reference),
         "prompt": request.prompt,
         "seconds": request.seconds,
         "guidance": request.guidance,
     }
-    return asked if request.reference is None else asked | _under(_taught(house, request.reference), request)
+    return asked if request.reference is None else asked | _under(house, _taught(house, request.reference), request)
 
 
-def _under(checkpoint: Checkpoint, request: m.Generate) -> dict[str, Any]:
+def _under(house: House, checkpoint: Checkpoint, request: m.Generate) -> dict[str, Any]:
     """What a generation has from the checkpoint that it is made under; what the request says goes before that."""
+    taught = min(max(checkpoint.seconds, audio.MIN_SECONDS), longest_sound(house))
     return {
         "checkpoint": checkpoint.name,
         "checkpoint_created": checkpoint.created,
         "prompt": request.prompt or checkpoint.prompt,
-        "seconds": checkpoint.seconds if request.seconds is None else request.seconds,
+        "seconds": taught if request.seconds is None else request.seconds,
         "guidance": 1.0 if request.guidance is None else request.guidance,
     }
 
