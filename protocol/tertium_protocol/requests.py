@@ -22,6 +22,7 @@ FORMATS = ("wav", "flac")
 METHODS = ("lora", "full")
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 DEFAULT_BLEND = 0.5
+DEFAULT_SECONDS = 6.0
 DEFAULT_HOLD = 0.2
 """Of a sound that leads: nothing learned holds it. What was learned, or a prompt, needs no hold."""
 
@@ -194,9 +195,50 @@ GUIDANCE = "classifier-free guidance scale; 1 is none and twice as fast"
 
 
 class Generate(Making):
-    prompt: Annotated[str, Text("what to sound like", longest=LONGEST_PROMPT)]
-    seconds: Annotated[float, Number("length of the result", 0.5, 47.5, "s")] = 6.0
-    guidance: Annotated[float | None, Number(GUIDANCE, 0, 30, absent="the model's own")] = None
+    """Under a ``reference``, what it was learned with stands in for what is absent; without one there is a prompt, and seconds are 6 when the request gives none."""
+
+    prompt: Annotated[
+        str | None,
+        Text("what to sound like; needed without a reference", longest=LONGEST_PROMPT, absent="the reference's own"),
+    ] = None
+    reference: Annotated[
+        str | None,
+        Text(
+            "a checkpoint's name: the sound is made by the model that learned it", longest=LONGEST_PATH, absent="none"
+        ),
+    ] = None
+    seconds: Annotated[
+        float | None,
+        Number(
+            "length of the result",
+            0.5,
+            47.5,
+            "s",
+            absent=f"what the reference was learned at, else {DEFAULT_SECONDS:g}",
+        ),
+    ] = None
+    guidance: Annotated[float | None, Number(GUIDANCE, 0, 30, absent="1 under a reference, else the model's own")] = (
+        None
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _some_seconds_without_reference(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("seconds") is None and data.get("reference") is None:
+            return {**data, "seconds": DEFAULT_SECONDS}
+        return data
+
+    @model_validator(mode="after")
+    def _has_a_prompt(self) -> Generate:
+        if self.prompt is None and self.reference is None:
+            problem = "is missing, and so is reference: a sound is made from one of them."
+            raise refuse(
+                "missing_field",
+                "prompt",
+                problem,
+                "Send prompt, what to sound like; or reference, a checkpoint's name.",
+            )
+        return self
 
 
 class Vary(Making):

@@ -19,7 +19,7 @@ from typing import Any
 
 import safetensors
 
-from tertium import __version__, files
+from tertium import __version__, files, weight_files
 from tertium.errors import TertiumError
 
 ABOUT, WEIGHTS, METADATA = "checkpoint.json", "weights.safetensors", "tertium_checkpoint"
@@ -53,6 +53,7 @@ class Checkpoint:
         settings: everything that it was learned with.
         losses: of each step.
         created: ISO 8601, UTC.
+        job: that learned it here; None where that is not known.
         folder: where it lies.
     """
 
@@ -68,6 +69,7 @@ class Checkpoint:
     settings: Mapping[str, Any] = field(default_factory=dict)
     losses: tuple[float, ...] = ()
     created: str = ""
+    job: str | None = None
     folder: Path = Path()
 
     @property
@@ -130,6 +132,10 @@ class Checkpoints:
             )  # fmt: skip
         return found
 
+    def learned_by(self, job: str, steps: int) -> Checkpoint | None:
+        """What a job kept after so many steps, whatever it is called now, if it did and it is still here."""
+        return next((one for one in self.list() if (one.job, one.steps) == (job, steps)), None)
+
     def is_free(self, name: str) -> bool:
         """Whether no checkpoint has a name."""
         return not (self.folder / name).exists()
@@ -163,7 +169,7 @@ class Checkpoints:
             )  # fmt: skip
         path = checkpoint.folder / WEIGHTS
         try:
-            _check(path)
+            weight_files.metadata(path)
         except (OSError, safetensors.SafetensorError) as error:
             raise _damaged(checkpoint.name, error) from error
         return path
@@ -208,8 +214,10 @@ class Checkpoints:
                 remedy="Give a name that ends in .safetensors.",
             )  # fmt: skip
         try:
-            _check(found.folder / WEIGHTS)
-            data = with_metadata((found.folder / WEIGHTS).read_bytes(), {METADATA: json.dumps(_told(found))})
+            weight_files.metadata(found.folder / WEIGHTS)
+            data = weight_files.with_metadata(
+                (found.folder / WEIGHTS).read_bytes(), {METADATA: json.dumps(_told(found))}
+            )
         except (OSError, safetensors.SafetensorError) as error:
             raise _damaged(name, error) from error
         try:
@@ -224,19 +232,25 @@ class Checkpoints:
         """Take in an exported checkpoint, under its own name or another; a taken name gets a number.
 
         Raises:
-            CheckpointError: bad_message if the file is no exported checkpoint; out_of_range for a name that cannot be a folder's.
+            CheckpointError: bad_message if the file is no exported checkpoint, or has weights that are no numbers; out_of_range for a name that cannot be a folder's.
             TertiumError: disk_full or path_refused.
         """
         try:
-            checkpoint = _made(json.loads(_check(path)[METADATA]), Path())
+            checkpoint = _made(json.loads(weight_files.metadata(path)[METADATA]), Path())
             _must_hold(path, checkpoint)
+            damaged = weight_files.not_finite(path)
             data = path.read_bytes()
         except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
             raise CheckpointError(
                 "bad_message", f"'{path.name}' is no checkpoint that was exported by Tertium.", field="path", value=str(path),
                 remedy="Export one with: tertium checkpoints export NAME FILE.",
             ) from error  # fmt: skip
-        return self.save(replace(checkpoint, name=name or checkpoint.name), data)
+        if damaged is not None:
+            raise CheckpointError(
+                "bad_message", f"The weights in '{path.name}' are not all numbers: {damaged[:80]} is damaged.", field="path", value=str(path),
+                remedy="Export it again from where it was learned, or learn the reference anew.",
+            )  # fmt: skip
+        return self.save(replace(checkpoint, name=name or checkpoint.name, job=None), data)
 
     def clean(self) -> None:
         """Remove what crashed writers and interrupted removals left."""
@@ -276,25 +290,6 @@ class Checkpoints:
             )  # fmt: skip
 
 
-def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
-    """The content of a safetensors file with other metadata: 8 bytes of length (little endian), that much JSON, the tensors."""
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length]) | {"__metadata__": dict(metadata)}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + data[8 + length :]
-
-
-def _check(path: Path) -> dict[str, str]:
-    """The metadata of a safetensors file whose header fits its length.
-
-    Raises:
-        OSError, SafetensorError: it is none.
-    """
-    with safetensors.safe_open(path, framework="numpy") as file:
-        return file.metadata() or {}
-
-
 def _told(checkpoint: Checkpoint) -> dict[str, Any]:
     about = asdict(checkpoint)
     del about["folder"]
@@ -318,11 +313,12 @@ def _made(said: Mapping[str, Any], folder: Path) -> Checkpoint:
     kinds = {"name": str, "prompt": str, "reference": str, "model": str, "fingerprint": str, "method": str, "rank": int,
              "steps": int, "seconds": (int, float), "settings": dict, "created": str}  # fmt: skip
     values = {name: said[name] for name in kinds}
+    job = said.get("job")
     losses = tuple(map(float, said.get("losses", ())))
     wrong = [name for name, kind in kinds.items() if not isinstance(values[name], kind)]
-    if wrong or said.get("schema") != SCHEMA:
+    if wrong or said.get("schema") != SCHEMA or not isinstance(job, str | None):
         raise ValueError(f"not a checkpoint of schema {SCHEMA}: {', '.join(wrong)}")
-    texts = [value for value in values.values() if isinstance(value, str)]
+    texts = [value for value in (*values.values(), job) if isinstance(value, str)]
     sound = (
         values["method"] in METHODS
         and (values["rank"] > 0) == (values["method"] == "lora")
@@ -332,7 +328,7 @@ def _made(said: Mapping[str, Any], folder: Path) -> Checkpoint:
     )  # fmt: skip
     if not sound:
         raise ValueError("a checkpoint that cannot be, or could not be told of")
-    return Checkpoint(**values, losses=losses, folder=folder)
+    return Checkpoint(**values, losses=losses, job=job, folder=folder)
 
 
 def _must_hold(path: Path, checkpoint: Checkpoint) -> None:
@@ -341,8 +337,7 @@ def _must_hold(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         ValueError, OSError, SafetensorError: it does not.
     """
-    with safetensors.safe_open(path, framework="numpy") as file:
-        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 it is no dictionary
+    shapes = weight_files.shapes(path)
     ranks = {
         shape[0 if name.endswith(".lora_A") else -1]
         for name, shape in shapes.items()

@@ -19,11 +19,13 @@ from tertium.home import Home
 from tertium.jobs import TERMINAL, Job, Jobs
 from tertium.journal import Journal
 from tertium.library import Library
-from tertium.session import OscSession, Sessions, zeromq_session
+from tertium.session import OscSession, Sessions, instead, zeromq_session
 from tertium.transports.osc import OscTransport
 from tertium.transports.zeromq import ZeroMqTransport
 from tertium.worker import Worker
 from tertium_protocol import frames
+from tertium_protocol.errors import ProtocolError
+from tertium_protocol.events import Answer
 
 EXIT_REFUSED = 2
 """Exit status when the daemon could not start: the folder or a port is in use, or cannot be used."""
@@ -185,10 +187,23 @@ class Daemon:
         answer = announce(self._house, job, event)
         for session in self._house.sessions.audience(job.id):
             session.send(answer)
-        self._sequence += 1
-        self._zmq.publish(frames.encode_event(answer, self._sequence))
+        self._publish(answer)
         if event in TERMINAL:
             self._house.sessions.leave(job.id)
+
+    def _publish(self, answer: Answer) -> None:
+        """Send an event to the publisher's subscribers; what cannot be encoded is told of as a session does."""
+        for one in (answer, instead(answer)):
+            if one is None:
+                return
+            try:
+                parts = frames.encode_event(one, self._sequence + 1)
+            except ProtocolError as problem:
+                logs.trouble("event not published", problem, answer=one.event, request=one.id)
+                continue
+            self._sequence += 1
+            self._zmq.publish(parts)
+            return
 
     def _worker_gone(self, task: asyncio.Task) -> None:
         """The supervisor never ends by itself; if it does, that is a mistake of ours, and a daemon without it is of no use."""

@@ -194,7 +194,7 @@ class Maker:
         notes = [*task.notes, *made.notes, *result.notes]
         sound = self._library.store_result(
             result.samples, rate, name=name, format=task.fields["format"], latents=_encoded(made.latents), job=task.job, take=take,
-            recall=self._recall(task.command, task.fields, task.given, made, notes) | recall.told_checkpoint(task.checkpoint) | dict(task.about),
+            recall=self._recall(task, made, notes) | recall.told_checkpoint(task.checkpoint) | dict(task.about),
         )  # fmt: skip
         return self._told_result(sound, task, made.facts, notes) | {"elapsed": time.monotonic() - task.began}
 
@@ -235,12 +235,11 @@ class Maker:
             original.frames * rate / original.sample_rate
         )
 
-    def _recall(
-        self, command: str, fields: Mapping[str, Any], given: Mapping[str, Sound], made: Made, notes: list[str]
-    ) -> dict[str, Any]:
+    def _recall(self, task: "_Task", made: Made, notes: list[str]) -> dict[str, Any]:
         """Everything needed to make the sound again: the command with these fields is a request that does."""
         shown = ("id", "name", "path", "frames", "channels", "sample_rate")
-        command, request = recall.as_request(command, fields, given, made.facts)
+        fields, given = task.fields, task.given
+        command, request = recall.as_request(task.command, fields, given, made.facts)
         return {
             "command": command,
             "fields": request,

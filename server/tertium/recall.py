@@ -43,7 +43,19 @@ def told_checkpoint(checkpoint: Checkpoint | None) -> dict[str, Any]:
     """What a recall says of the checkpoint: enough to learn it again."""
     if checkpoint is None:
         return {}
-    shown = ("name", "prompt", "reference", "model", "fingerprint", "method", "rank", "steps", "settings", "created")
+    shown = (
+        "name",
+        "prompt",
+        "reference",
+        "model",
+        "fingerprint",
+        "method",
+        "rank",
+        "steps",
+        "seconds",
+        "settings",
+        "created",
+    )
     return {"checkpoint": {name: getattr(checkpoint, name) for name in shown}}
 
 

@@ -11,7 +11,7 @@ from tertium_protocol import frames, osc_answers
 from tertium_protocol.buffers import AudioBuffer
 from tertium_protocol.commands import Transport
 from tertium_protocol.errors import ProtocolError
-from tertium_protocol.events import Answer, ErrorInfo
+from tertium_protocol.events import TERMINAL_EVENTS, Answer, ErrorInfo, Failed
 
 MOST_SESSIONS = 1024
 MOST_SUBSCRIBERS = 32
@@ -21,6 +21,20 @@ UNSENT = ErrorInfo(
     message="The daemon has an answer that it cannot send.",
     remedy="Its log has the details; please report them.",
 )
+
+
+def instead(answer: Answer) -> Answer | None:
+    """What is sent in the place of an answer that cannot be: ``failed`` for the end of a job, ``error`` for a reply.
+
+    None for what another answer follows in any case, and nobody waits for: ``accepted``, ``progress`` and ``take``.
+    """
+    if answer.event in TERMINAL_EVENTS:
+        told = Failed(job=answer.fields["job"], **UNSENT.wire())
+    elif answer.event == "reply":
+        told = UNSENT
+    else:
+        return None
+    return Answer.of(told, id=answer.id, command=answer.command)
 
 
 class Session:
@@ -51,13 +65,14 @@ class Session:
         self._put = put
 
     def send(self, answer: Answer, buffers: Iterable[AudioBuffer] = ()) -> None:
-        """Send an answer; nobody waits for its arrival. One that cannot be encoded is a mistake of ours, and goes to the log; who waits for it is told."""
+        """Send an answer; nobody waits for its arrival. One that cannot be encoded is a mistake of ours, and goes to the log; who waits for it gets :func:`instead`."""
         try:
             self._put(answer, tuple(buffers))
         except ProtocolError as problem:
             logs.trouble("answer not sent", problem, peer=self.name, answer=answer.event, request=answer.id)
-            if answer.event == "reply":
-                self._put(Answer.of(UNSENT, id=answer.id, command=answer.command), ())
+            substitute = instead(answer)
+            if substitute is not None:
+                self._put(substitute, ())
 
     def answer_at(self, port: int) -> None:
         """Send all answers to another port of the peer from now on.

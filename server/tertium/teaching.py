@@ -10,7 +10,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import safetensors
@@ -20,7 +20,7 @@ from tertium.computing import Engine, OnProgress
 from tertium.errors import TertiumError
 from tertium.learnings import Learnings, State, Unfit
 from tertium.library import Library
-from tertium.making import Maker
+from tertium.making import LONGEST_NAME, Maker
 
 LEARN, HEARD = 0.9, 0.92  # fractions at which the learning ends, and the sampling of its sound begins
 SOUND_STEPS = 50
@@ -72,7 +72,6 @@ class Work:
         fields: resolved, of its job.
         spent: seconds that it has worked before.
         notes: what to say of it in the end.
-        resumed: whether it was taken up from what was written down.
         writing: how long that took the last time, seconds.
     """
 
@@ -80,7 +79,6 @@ class Work:
     fields: Mapping[str, Any]
     spent: float = 0.0
     notes: list[str] = field(default_factory=list)
-    resumed: bool = False
     writing: float = 0.0
 
 
@@ -132,20 +130,24 @@ class Teacher:
         Raises:
             Paused: it made room; call this again with the same job.
         """
-        began = time.monotonic()
-        work = self._taken_up(job, fields, on_progress)
-        self._run(job, work, on_progress, is_paused, began)
-        kept = self._keep(work)
+        began, spent, told = time.monotonic(), None, [*notes]
+        kept = self._kept_before(job, fields)
+        if kept is None:
+            work = self._taken_up(job, fields, on_progress)
+            self._run(job, work, on_progress, is_paused, began)
+            kept, spent = self._keep(job, work), work.spent
+            told += work.notes
+        else:
+            told.append("learned before the daemon or its worker was ended, and kept")
         try:
-            result = self._sound(kept, work, notes, on_progress)
+            result = self._sound(job, kept, fields, told, on_progress)
         finally:
             self._learnings.remove(job)
-        elapsed = time.monotonic() - began + work.spent
         return result | {
             "checkpoint": kept.name,
             "loss": kept.losses[-1],
             "steps": kept.steps,
-            "elapsed": elapsed,
+            "elapsed": None if spent is None else time.monotonic() - began + spent,  # of what went before nobody knows
             "seed": fields["seed"],
         }
 
@@ -181,7 +183,7 @@ class Teacher:
         work = self._paused.pop(job, None)
         if work is None:
             return self._saved(job)
-        kept = self._keep(work) if work.learner.step else None
+        kept = self._keep(job, work) if work.learner.step else None
         self._learnings.remove(job)
         return kept
 
@@ -200,7 +202,7 @@ class Teacher:
         with contextlib.suppress(Unfit):
             state = self._learnings.read(job)
             if state is not None and state.facts["step"]:
-                kept = self._checkpoints.save(*state.checkpoint())
+                kept = self._saved_once(job, *state.checkpoint())
         self._learnings.remove(job)
         return kept
 
@@ -230,7 +232,7 @@ class Teacher:
                 raise Unfit(f"it is of another {'model' if name == 'fingerprint' else name}")
         spent, notes = float(facts["spent"]), list(facts["notes"])
         work.learner.resume(state)
-        work.spent, work.resumed = spent, True
+        work.spent = spent
         work.notes = [*notes, f"resumed at step {work.learner.step}"]
 
     def _about(self, work: Work) -> dict[str, Any]:
@@ -265,8 +267,9 @@ class Teacher:
             raise
         except BaseException as stop:
             if learner.step:
-                kept = self._keep(work)
-                stop.add_note(f"What was learned in {kept.steps} steps is kept as the checkpoint '{kept.name}'.")
+                kept = self._keep(job, work)
+                steps = "1 step" if kept.steps == 1 else f"{kept.steps} steps"
+                stop.add_note(f"What was learned in {steps} is kept as the checkpoint '{kept.name}'.")
             self._learnings.remove(job)
             raise
 
@@ -280,7 +283,13 @@ class Teacher:
             logging.getLogger(__name__).warning("a learning could not be written down: %s", error)
         work.writing = time.monotonic() - began
 
-    def _keep(self, work: Work) -> Checkpoint:
+    def _kept_before(self, job: str, fields: Mapping[str, Any]) -> Checkpoint | None:
+        """What a job learned to its end before its process, or the daemon, was ended: it was not told of then, and need not be learned again."""
+        kept = self._checkpoints.learned_by(job, fields["steps"])
+        of_this_model = kept is not None and kept.fingerprint == self._engine.about["fingerprint"]
+        return kept if of_this_model else None
+
+    def _keep(self, job: str, work: Work) -> Checkpoint:
         learner = work.learner
         checkpoint = Checkpoint(
             **self._about(work),
@@ -289,32 +298,32 @@ class Teacher:
             settings=dict(learner.settings),
             losses=learner.losses,
         )
-        if work.resumed:  # its process may have died in the moment after it was kept
-            for one in self._checkpoints.list():
-                if one.name.startswith(checkpoint.name) and _same(one, checkpoint):
-                    return one
-        return self._checkpoints.save(checkpoint, learner.weights())
+        return self._saved_once(job, checkpoint, learner.weights())
 
-    def _sound(self, kept: Checkpoint, work: Work, notes: tuple[str, ...], on_progress: OnProgress) -> dict[str, Any]:
-        """What the prompt gives in the end, as the fields of the protocol's result."""
-        fields, told = work.fields, [*notes, *work.notes]
+    def _saved_once(self, job: str, checkpoint: Checkpoint, weights: bytes) -> Checkpoint:
+        """Keep what a job learned, unless it did so before: its process may have died in the moment after."""
+        before = self._checkpoints.learned_by(job, checkpoint.steps)
+        if before is not None and before.fingerprint == checkpoint.fingerprint:
+            return before
+        return self._checkpoints.save(replace(checkpoint, job=job), weights)
+
+    def _sound(
+        self, job: str, kept: Checkpoint, fields: Mapping[str, Any], told: list[str], on_progress: OnProgress
+    ) -> dict[str, Any]:
+        """What the prompt gives in the end, as the fields of the protocol's result. It is named after what was kept."""
+        name = fields["name"]
         if kept.name != fields["checkpoint"]:
-            told.append(f"kept as '{kept.name}': the name '{fields['checkpoint']}' was taken meanwhile")
+            told = [*told, f"kept as '{kept.name}': the name '{fields['checkpoint']}' was taken meanwhile"]
+            name = f"{kept.name[:LONGEST_NAME]} learned"
         sound = {
-            "checkpoint": kept.name, "prompt": kept.prompt, "seconds": kept.seconds, "guidance": 1.0, "steps": SOUND_STEPS, "order": 3, "eta": 1.0,
-            "seed": fields["seed"], "name": fields["name"], "format": fields["format"], "sample_rate": None,
+            "checkpoint": kept.name, "checkpoint_created": kept.created, "prompt": kept.prompt, "seconds": kept.seconds, "guidance": 1.0, "steps": SOUND_STEPS, "order": 3, "eta": 1.0,
+            "seed": fields["seed"], "name": name, "format": fields["format"], "sample_rate": None,
         }  # fmt: skip
 
         def sampling(stage: str, fraction: float, **facts: Any) -> None:
             on_progress(stage, HEARD + fraction * (1 - HEARD), **facts)
 
-        return self._maker.make("generate", sound, tuple(told), sampling)[0]
-
-
-def _same(one: Checkpoint, other: Checkpoint) -> bool:
-    """Whether two checkpoints are of one learning: the same to the last loss."""
-    shown = ("fingerprint", "reference", "prompt", "method", "rank", "steps", "losses")
-    return all(getattr(one, name) == getattr(other, name) for name in shown)
+        return self._maker.make("generate", sound, tuple(told), sampling, job=job)[0]
 
 
 def _nothing_to_hear(job: str, *, begun: bool) -> TertiumError:

@@ -259,6 +259,18 @@ def test_morph_copies_its_takes_into_a_folder(call, ask, folder, tmp_path):
     assert done["takes"][-1]["sound"] == ends["sound"]
 
 
+def test_a_learning_of_one_step_and_its_sound_once_more(call, ask, folder):
+    status, out, err = call(
+        "learn", folder / "low.wav", "--prompt", "a low tone", "--name", "low", "--steps", "1", "--seed", "3"
+    )
+    assert (status, err) == (0, "") and "learned in 1 step to a loss of " in out
+    status, out, _ = call("checkpoints", "list")
+    assert status == 0 and ", 1 step, 1.00 s" in out
+    (learned,) = [one for one in ask("jobs")["jobs"] if one["command"] == "learn"]
+    again = ask("generate", "--reference", "low", "--steps", "50", "--seed", "3")
+    assert again["sound"] == learned["result"]["sound"]
+
+
 def test_a_window_is_told_drawn_and_used(call, folder, tmp_path):
     command = ("window", folder / "low.wav", folder / "high.wav", *QUICK, "--points", "4", "--plot", tmp_path / "w.png")
     status, out, err = call(*command)

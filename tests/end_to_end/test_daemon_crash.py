@@ -76,6 +76,30 @@ def test_what_was_stored_before_a_kill_is_not_made_again(tmp_path, clips, comman
         second.stop()
 
 
+def test_what_was_learned_before_a_kill_is_kept_once_and_told_of_afterwards(tmp_path, clips):
+    first = Daemon(tmp_path, program="tests.end_to_end.serve_killed").ready()
+    with Osc(first.osc) as client:
+        client.send("learn", "once", reference=clips[1], prompt="a tone", name="tone", steps=5, seed=1)
+        job = client.events("once", last=("accepted",))[0].fields["job"]
+        assert first.process.wait(30) == -signal.SIGKILL
+    kept = Checkpoints(tmp_path / "checkpoints")
+    before = kept.get("tone")
+    assert before.job == job
+    stored = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "results").iterdir()}
+    second = Daemon(tmp_path).up()
+    try:
+        with Client(tmp_path) as client:
+            until(lambda: client.ask("job", job=job).state == "done", lambda: second.log)
+            result = client.ask("job", job=job).result
+    finally:
+        second.stop()
+    assert kept.list() == [before], "it was not learned again as tone-2"
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "results").iterdir()} == stored
+    assert (result.checkpoint, result.steps, result.loss, result.seed) == ("tone", 5, before.losses[-1], 1)
+    assert Path(result.path).name in stored
+    assert "made before the daemon or its worker was ended, and kept" in result.notes
+
+
 def test_the_python_client_waits_through_a_killed_daemon(tmp_path):
     first = Daemon(tmp_path, step=0.05).ready()
     with Client(tmp_path) as client:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import soundfile
 
 from tertium.engine import conditioning, inversion
-from tertium_protocol.client import Client
+from tertium_protocol.client import Client, RemoteError
 from tertium_protocol.messages import ANCHORS, NULLS
 from tests.end_to_end.daemons import Osc, running
 
@@ -109,9 +110,14 @@ def test_a_running_fusion_stops_within_a_step(pocket):
 
 
 def test_a_deadline_is_promised_from_the_measured_pace(pocket):
+    asked = {"prompt": "x", "seconds": 6, "steps": 500}
     with Client(pocket.home) as client:
-        result = client.submit("generate", prompt="x", seconds=6, steps=500, deadline=8).wait()
-        assert 4 <= result.steps < 500
+        with pytest.raises(RemoteError, match=r"cannot be done in 0.05 s: it takes at least [0-9.]+ s.") as refused:
+            client.submit("generate", **asked, deadline=0.05)
+        least = float(re.search(r"at least ([0-9.]+) s", str(refused.value))[1])  # on this machine, as busy as it is
+        result = client.submit("generate", **asked, deadline=2 * least).wait()
+        assert 4 < result.steps < 500
+        assert f"{result.steps} steps instead of 500, to be done in {2 * least:g} s" in result.notes
         assert client.ask("models").models[0].loaded
 
 

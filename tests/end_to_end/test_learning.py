@@ -48,6 +48,47 @@ def test_a_learning_ends_in_a_checkpoint_and_in_the_sound_of_its_prompt(learned,
     assert any(event.stage == "learn" and event.loss and event.seconds_left is not None for event in heard)
 
 
+def test_the_recall_of_a_learnings_sound_is_a_request_that_gives_it_again(learned, client):
+    done, _ = learned
+    recall = json.loads(Path(done.recall).read_text())["recall"]
+    assert (recall["command"], recall["fields"]["reference"]) == ("generate", "tone")
+    again = client.submit(recall["command"], **recall["fields"]).wait()
+    assert (again.sound, again.frames) == (done.sound, done.frames)
+
+
+def test_a_sound_is_made_under_a_checkpoint_as_it_was_learned_unless_it_is_asked_for_otherwise(learned, pocket, client):
+    done, _ = learned
+    with Osc(pocket.osc) as osc:
+        osc.send("generate", "led", reference="tone", steps=6, seed=1)
+        led = osc.events("led")[-1].fields
+    recall = json.loads(Path(led["recall"]).read_text())["recall"]
+    assert (recall["fields"]["prompt"], recall["fields"]["guidance"]) == ("a test tone", 1.0)
+    assert led["frames"] == done.frames and recall["checkpoint"]["name"] == "tone"
+    asked = {"prompt": "a test tone", "seconds": done.seconds, "guidance": 1.0, "steps": 6, "seed": 1}
+    base = client.submit("generate", **asked).wait()
+    assert base.sound != led["sound"], "what was learned is heard"
+    assert client.submit("generate", **asked, reference="tone").wait().sound == led["sound"]
+    other = client.submit("generate", reference="tone", prompt="a bell", seconds=1, guidance=2, steps=6, seed=1).wait()
+    fields = json.loads(Path(other.recall).read_text())["recall"]["fields"]
+    assert (fields["prompt"], fields["seconds"], fields["guidance"]) == ("a bell", 1.0, 2.0)
+    assert other.frames == 44_100
+
+
+def test_what_no_sound_can_be_made_under_is_refused_in_clear_words(learned, pocket, client, clips):
+    sound = client.ask("add_sound", path=clips[1]).sound
+    with Osc(pocket.osc) as osc:
+        for reference in (clips[1], sound, sound[:8]):
+            refused = osc.refused("generate", reference=reference)
+            assert (refused["code"], refused["field"]) == ("unknown_checkpoint", "reference")
+            assert refused["message"].endswith("names a sound, and generate takes the name of a checkpoint.")
+            assert refused["remedy"].startswith("Learn the sound first")
+        assert osc.refused("generate", reference="tones")["remedy"] == "Did you mean tone?"
+        unknown = osc.refused("generate", reference="violin")
+        assert unknown["message"] == "'violin' is no checkpoint that can be used."
+        assert unknown["remedy"] == "List them with checkpoints, or learn one."
+        assert osc.refused("generate", steps=3)["message"].startswith("prompt is missing, and so is reference")
+
+
 def test_a_checkpoint_leads_a_fusion_under_its_prompt(learned, client, clips):
     led = client.submit("fuse", original=clips[0], reference="tone", blend=0.3, steps=6, seed=1).wait()
     recall = json.loads(Path(led.recall).read_text())["recall"]

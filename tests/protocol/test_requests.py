@@ -24,6 +24,15 @@ def test_a_fusion_has_the_documented_defaults():
     assert (request.blend, request.intervention, request.hold, request.format) == (DEFAULT_BLEND, None, None, "wav")
 
 
+def test_a_sound_of_a_prompt_lasts_six_seconds_and_one_of_a_reference_as_long_as_that_was_learned():
+    assert parse_request("generate", {"prompt": "rain"}).seconds == 6.0
+    request = parse_request("generate", {"reference": "hum"})
+    assert (request.prompt, request.seconds, request.guidance) == (None, None, None)
+    assert parse_request("generate", {"reference": "hum", "seconds": 2}).seconds == 2.0
+    for one in (request, parse_request("generate", {"prompt": "rain"})):
+        assert parse_request("generate", one.model_dump(exclude_none=True)) == one
+
+
 def test_blend_gives_way_to_intervention():
     request = parse_request("fuse", {**FUSE, "intervention": 20})
     assert (request.blend, request.intervention) == (None, 20)

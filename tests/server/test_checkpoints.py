@@ -5,11 +5,14 @@ import re
 
 import numpy as np
 import pytest
+import safetensors.torch
+import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
 from tertium import files
-from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints, with_metadata
+from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints
+from tertium.weight_files import not_finite, with_metadata
 
 FINGERPRINT = "ab" * 32
 
@@ -164,6 +167,39 @@ def test_a_file_that_lies_of_itself_is_refused(kept, tmp_path, lie):
     with pytest.raises(CheckpointError, match="is no checkpoint that was exported by Tertium"):
         kept.import_file(path)
     assert names(kept) == ["hum"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_weights_that_are_no_numbers_are_not_imported(kept, tmp_path, kind, value):
+    numbers = np.full((4, 3), 60000, kind)  # nearly the largest of the smallest kind
+    kept.save(a_checkpoint("whole"), save({"a.lora_A": numbers}))
+    assert kept.import_file(kept.export("whole", tmp_path / "whole.safetensors")).name == "whole-2"
+    numbers[2, 1] = value
+    kept.save(a_checkpoint("broken"), save({"a.lora_A": np.ones((4, 3), kind), "b.lora_A": numbers}))
+    with pytest.raises(
+        CheckpointError, match="in 'broken.safetensors' are not all numbers: b.lora_A is damaged. Export it again"
+    ) as caught:
+        kept.import_file(kept.export("broken", tmp_path / "broken.safetensors"))
+    assert (caught.value.code, caught.value.field) == ("bad_message", "path")
+    assert "broken-2" not in names(kept)
+
+
+def test_numbers_of_the_brain_float_kind_are_looked_at_too(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    for last, found in ((1.0, None), (float("nan"), "b"), (float("-inf"), "b")):
+        safetensors.torch.save_file({"a": torch.tensor([1, 2]), "b": torch.tensor([3e38, last]).bfloat16()}, path)
+        assert not_finite(path) == found
+
+
+def test_what_a_job_kept_is_found_under_whatever_name_and_an_import_is_of_no_job(kept, tmp_path, tensors):
+    kept.save(a_checkpoint("taught", job="7", steps=3), save(tensors))
+    kept.rename("taught", "renamed")
+    assert kept.learned_by("7", 3).name == "renamed"
+    assert kept.learned_by("7", 4) is None and kept.learned_by("8", 3) is None
+    path = kept.export("renamed", tmp_path / "it.safetensors")
+    kept.delete("renamed")
+    assert kept.import_file(path).job is None and kept.learned_by("7", 3) is None
 
 
 def test_a_folder_that_could_not_be_told_of_does_not_keep_the_others_from_it(kept, tensors):

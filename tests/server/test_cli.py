@@ -15,6 +15,7 @@ from tertium.cli import main, making, output, parser, running
 from tertium.errors import TertiumError
 from tertium_protocol.client import NoDaemon
 from tertium_protocol.errors import ERROR_CODES
+from tertium_protocol.messages import Done
 from tests.server.sounds import tone
 
 
@@ -77,6 +78,7 @@ def test_options_become_fields_and_what_is_absent_is_left_out():
     }  # fmt: skip
     assert parser.request_fields(parse("vary", "a.wav", "--null", "empty")) == {"original": "a.wav", "null": "empty"}
     assert parser.request_fields(parse("generate", "a low hum")) == {"prompt": "a low hum"}
+    assert parser.request_fields(parse("generate", "--reference", "hum")) == {"reference": "hum"}
     assert parser.request_fields(parse("jobs", "--state", "done")) == {"state": "done"}
 
 
@@ -103,6 +105,9 @@ def test_options_become_fields_and_what_is_absent_is_left_out():
         (["invert", "CLIP", "-o", "a.wav"], "'a.wav' does not end in .safetensors."),
         (["invert", "CLIP", "--reconstruct-from", "60"], "reconstruct_from must lie between 0 and steps, which is 50"),
         (["generate", " "], "prompt must not be empty."),
+        (["generate"], "prompt is missing, and so is reference: a sound is made from one of them."),
+        (["generate", "--reference", "CLIP"], "names a sound, and generate takes the name of a checkpoint. Learn the sound first"),
+        (["generate", "--reference", "hum.wav"], "'hum.wav' names a sound, and generate takes the name of a checkpoint."),
         (["serve", "--osc", "0.0.0.0:7700"], "can be reached by other machines"),
         (["serve", "--allow", "/no/such/folder"], "--allow names no folder"),
     ],
@@ -329,3 +334,23 @@ def test_output_that_nobody_gets_is_said_in_a_sentence(how, command, tmp_path):
             if how == "both"
             else "Error: The output could not be written: standard output is closed. Send it elsewhere.\n"
         )
+
+
+def test_one_step_is_no_more_than_one():
+    assert [output.counted(number, "step") for number in (0, 1, 2)] == ["0 steps", "1 step", "2 steps"]
+    facts = {
+        "path": "/a.wav",
+        "seconds": 1.0,
+        "sample_rate": 44_100,
+        "channels": 2,
+        "frames": 44_100,
+        "sound": "s",
+        "job": "j",
+    }
+    for more, words in (
+        ({"steps": 1}, ", 1 step"),
+        ({"steps": 1, "intervention": 0}, "intervention 0 of 1 step"),
+        ({"steps": 1, "checkpoint": "c", "loss": 0.5}, "learned in 1 step to a loss of 0.5000"),
+        ({"steps": 20, "learned": 1, "loss": 0.5}, "20 steps, learned for 1 step to a loss of 0.5000"),
+    ):
+        assert words in making._lines("generate", {}, Done(**facts, **more), {})[1]

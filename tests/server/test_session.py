@@ -78,7 +78,11 @@ def test_who_waits_for_an_answer_that_cannot_be_sent_is_told():
     )
     session.send(Answer(id=1, event="reply", command="checkpoints", fields={"loss": float("nan")}))
     session.send(Answer(id=1, event="progress", command="learn", fields={"loss": float("nan")}))  # another follows
-    (answer,) = sent
+    session.send(Answer(id=2, event="done", command="learn", fields={"job": "j", "loss": float("nan")}))
+    answer, ended = sent
+    assert (ended.id, ended.event, ended.command) == (2, "failed", "learn"), "it ends the wait"
+    told = m.Failed.model_validate(ended.fields)
+    assert (told.job, told.code, told.message) == ("j", "internal", "The daemon has an answer that it cannot send.")
     assert (answer.id, answer.event, answer.command, answer.fields["code"]) == (1, "error", "checkpoints", "internal")
     assert answer.fields["message"] == "The daemon has an answer that it cannot send."
 

@@ -14,6 +14,7 @@ from tertium.library import Library
 from tertium.making import Maker
 from tertium.teaching import Paused, Teacher
 from tertium.windows import Windows
+from tertium_protocol import parse_request
 from tests.server.fake_engine import FakeEngine
 from tests.server.sounds import tone
 
@@ -149,6 +150,52 @@ def test_one_whose_process_died_after_it_was_kept_is_not_kept_twice(school):
     path.write_bytes(content)
     assert school.learn()["checkpoint"] == "kept"
     assert [one.name for one in school.checkpoints.list()] == ["kept"]
+
+
+def test_one_whose_process_died_while_its_sound_was_made_is_not_learned_again(school, undisturbed):
+    def die(stage, fraction, **facts):
+        if stage == "decode":
+            raise Died
+
+    with pytest.raises(Died):
+        school.teacher().learn("job", school.fields(), (), die, lambda: False)
+    stages = []
+    done = school.teacher().learn(
+        "job", school.fields(), (), lambda stage, *_, **__: stages.append(stage), lambda: False
+    )
+    assert "learn" not in stages and "decode" in stages
+    assert (done["checkpoint"], done["steps"], done["loss"]) == ("kept", 8, undisturbed[0][-1])
+    assert said(done) == ["learned before the daemon or its worker was ended, and kept"]
+    assert [one.name for one in school.checkpoints.list()] == ["kept"]
+
+
+def test_one_that_was_done_but_not_told_of_is_told_of_with_the_sound_that_there_is(school):
+    first = school.learn()
+    again = school.learn()
+    assert (again["sound"], again["path"], again["checkpoint"]) == (first["sound"], first["path"], "kept")
+    assert again["elapsed"] is None, "how long it took is not known any more"
+    other = school.learn(job="another")
+    assert other["checkpoint"] == "kept-2", "another job learns for itself"
+
+
+def test_what_another_model_learned_is_no_reason_not_to_learn(school):
+    school.learn()
+    assert school.learn(teacher=school.teacher(model="other"))["checkpoint"] == "kept-2"
+
+
+def test_the_sound_is_named_after_what_was_kept(school):
+    first, second = school.learn(name="tone"), school.learn(job="another", name="tone")
+    assert (Path(first["path"]).stem, Path(second["path"]).stem) == ("heard", "tone-2 learned")
+    assert "kept as 'tone-2': the name 'tone' was taken meanwhile" in said(second)
+    recall = json.loads(Path(second["recall"]).read_text())["recall"]
+    assert recall["fields"]["reference"] == "tone-2"
+
+
+def test_the_recall_of_the_sound_is_a_request(school):
+    recall = json.loads(Path(school.learn()["recall"]).read_text())["recall"]
+    request = parse_request(recall["command"], recall["fields"])
+    assert (request.reference, request.prompt, request.guidance, request.seed) == ("kept", "a tone", 1.0, 5)
+    assert request.seconds == recall["checkpoint"]["seconds"] == 0.5
 
 
 def test_a_learning_that_fails_keeps_what_it_had_learned_and_says_so(school):

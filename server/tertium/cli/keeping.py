@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from tertium.cli.output import Output
+from tertium.cli.output import Output, counted
 from tertium.cli.running import Wanted, running_or_started
 from tertium_protocol.commands import parse_request
 from tertium_protocol.messages import CheckpointInfo
@@ -51,7 +51,7 @@ def _lines(checkpoint: CheckpointInfo) -> list[str]:
     other = "" if checkpoint.usable is not False else "; not of the model that is loaded"
     facts = [
         f"{kind} on {checkpoint.model}",
-        f"{checkpoint.steps} steps",
+        counted(checkpoint.steps, "step"),
         f"{checkpoint.seconds:.2f} s",
         f"{(checkpoint.bytes or 0) / 1e6:.1f} MB",
     ]

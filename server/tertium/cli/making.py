@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tertium import files
-from tertium.cli.output import Output
+from tertium.cli.output import Output, counted
 from tertium.cli.running import Wanted, running_or_started
 from tertium.errors import TertiumError
 from tertium_protocol.client import Client, Job, JobCancelled, NoAnswer, NoDaemon, RemoteError
@@ -53,8 +53,10 @@ def checked_fields(command: str, fields: dict[str, Any], output: str | None) -> 
         ProtocolError, TertiumError: what is wrong with which field.
     """
     fields = dict(fields)
+    if command == "generate":
+        _must_be_no_sound(fields.get("reference"))
     for name in SOUND_FIELDS:
-        if name in fields:
+        if name in fields and command != "generate":
             fields[name] = _sound(fields[name], name, checkpoints=command in LED and name == "reference")
     if output and command != "invert" and "format" not in fields:
         fields["format"] = _suffix(output, FORMATS, "output")
@@ -75,6 +77,19 @@ def _sound(text: str, field: str, *, checkpoints: bool) -> str:
         field=field,
         value=text,
         remedy="Check the path, or give the id of a sound.",
+    )
+
+
+def _must_be_no_sound(reference: str | None) -> None:
+    """Refuse a file where only what was learned can lead. Whether there is such a checkpoint, the daemon knows."""
+    if reference is None or (CHECKPOINT.fullmatch(reference) and not reference.lower().endswith(SOUND_SUFFIXES)):
+        return
+    raise TertiumError(
+        "unknown_checkpoint",
+        f"'{reference}' names a sound, and generate takes the name of a checkpoint.",
+        field="reference",
+        value=reference,
+        remedy="Learn the sound first, and give the checkpoint's name; or fuse another sound with it.",
     )
 
 
@@ -268,12 +283,13 @@ def _lines(command: str, fields: dict[str, Any], done: Done, kept: dict[str, str
     ]
     facts.append("silent" if done.peak_dbtp is None else f"peak {done.peak_dbtp:.1f} dBTP")
     if done.intervention is not None:
-        facts.append(f"intervention {done.intervention} of {done.steps} steps")
+        facts.append(f"intervention {done.intervention} of {counted(done.steps, 'step')}")
     elif done.checkpoint is not None:
-        facts.append(f"learned in {done.steps} steps to a loss of {done.loss:.4f}")
+        facts.append(f"learned in {counted(done.steps, 'step')} to a loss of {done.loss:.4f}")
     elif done.steps is not None:
-        facts.append(f"{done.steps} steps")
-    facts += [f"learned for {done.learned} steps to a loss of {done.loss:.4f}"] if done.learned is not None else []
+        facts.append(counted(done.steps, "step"))
+    if done.learned is not None:
+        facts.append(f"learned for {counted(done.learned, 'step')} to a loss of {done.loss:.4f}")
     facts += [f"seed {done.seed}"] if done.seed is not None else []
     facts += [f"made with {done.model}"] if done.model else []
     facts += [f"in {done.elapsed:.1f} s"] if done.elapsed is not None else []

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tertium.cli.making import cancel, put
-from tertium.cli.output import Output
+from tertium.cli.output import Output, counted
 from tertium.cli.running import Wanted, running_or_started
 from tertium.errors import TertiumError
 from tertium.files import disk_errors
@@ -96,6 +96,6 @@ def _lines(done: Done, copied: dict[int, str]) -> list[str]:
         lines.append(f"{take.index:3d}  blend {take.blend:.2f}  {step:20}  {copied.get(take.index, take.path)}")
     elapsed = f" in {done.elapsed:.1f} s" if done.elapsed is not None else ""
     lines.append(
-        f"  {len(done.takes or ())} takes of {done.seconds:.2f} s{elapsed}, {done.steps} steps, seed {done.seed}"
+        f"  {len(done.takes or ())} takes of {done.seconds:.2f} s{elapsed}, {counted(done.steps, 'step')}, seed {done.seed}"
     )
     return [*lines, *(f"  {note}" for note in done.notes)]

@@ -111,6 +111,11 @@ def describe_error(error: Exception) -> dict[str, Any]:
     }
 
 
+def counted(number: int, what: str) -> str:
+    """So many of something: ``1 step``, ``2 steps``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def exit_status(code: str) -> int:
     """1 for what went wrong here, 2 for what was asked wrongly."""
     return FAILED if code in FAULTS_OF_THE_DAEMON else REFUSED

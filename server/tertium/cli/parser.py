@@ -13,7 +13,7 @@ POSITIONAL = {
     **dict.fromkeys(("fuse", "morph", "window"), ("original", "reference")), "learn": ("reference",), "preview": ("job",), "vary": ("original",),
     "invert": ("original",), "generate": ("prompt",), "jobs": (), "status": (), "models": (),
 }  # fmt: skip
-OPTIONAL_POSITIONAL = {(command, "reference") for command in ("fuse", "morph", "window")}
+OPTIONAL_POSITIONAL = {("generate", "prompt")} | {(command, "reference") for command in ("fuse", "morph", "window")}
 MAKING = ("fuse", "morph", "window", "learn", "preview", "invert", "generate", "vary")
 CHECKPOINTS = {
     "list": ("checkpoints", ()),

@@ -52,16 +52,29 @@ async def window(house: House, request: m.Window, context: Context) -> None:
 def generate_fields(house: House, request: m.Generate) -> dict[str, Any]:
     """Resolved fields of a generation. Raises TertiumError, as all of these do."""
     longest = longest_sound(house)
-    if request.seconds > longest:
+    if request.seconds is not None and request.seconds > longest:
         raise TertiumError(
             "out_of_range", f"{house.settings.model} makes at most {longest:g} s; got {request.seconds:g}.", field="seconds",
             value=request.seconds, remedy=f"Ask for {longest:g} s or less.",
         )  # fmt: skip
-    return {
-        **_output(request, request.prompt),
+    asked = {
+        **_output(request, request.prompt or request.reference),
         "prompt": request.prompt,
         "seconds": request.seconds,
         "guidance": request.guidance,
+    }
+    return asked if request.reference is None else asked | _under(house, _taught(house, request.reference), request)
+
+
+def _under(house: House, checkpoint: Checkpoint, request: m.Generate) -> dict[str, Any]:
+    """What a generation has from the checkpoint that it is made under; what the request says goes before that."""
+    taught = min(max(checkpoint.seconds, audio.MIN_SECONDS), longest_sound(house))
+    return {
+        "checkpoint": checkpoint.name,
+        "checkpoint_created": checkpoint.created,
+        "prompt": request.prompt or checkpoint.prompt,
+        "seconds": taught if request.seconds is None else request.seconds,
+        "guidance": 1.0 if request.guidance is None else request.guidance,
     }
 
 
@@ -167,19 +180,48 @@ def _of(original: Sound) -> dict[str, Any]:
 def _reference(house: House, text: str) -> Sound | Checkpoint:
     """The sound or the checkpoint that leads. A checkpoint's name goes before the beginning of an id."""
     kept = Checkpoints(house.home.checkpoints)
-    if os.path.isabs(text) or (ID.match(text) and kept.is_free(text)):
+    if _is_a_sound(kept, text):
         return resolve(house, text, field="reference")
+    return _checkpoint(
+        house, kept, text, problem="is neither a sound nor a checkpoint that can be used",
+        remedy="Give the id of a sound, the absolute path of a file, or the name of a checkpoint.",
+    )  # fmt: skip
+
+
+def _taught(house: House, text: str) -> Checkpoint:
+    """The checkpoint that a sound is made under. A sound in its place is refused: nothing was learned of it."""
+    kept = Checkpoints(house.home.checkpoints)
+    if _is_a_sound(kept, text):
+        raise CheckpointError(
+            "unknown_checkpoint", f"'{text[:80]}' names a sound, and generate takes the name of a checkpoint.", field="reference", value=text,
+            remedy="Learn the sound first, and give the checkpoint's name; or fuse another sound with it.",
+        )  # fmt: skip
+    return _checkpoint(
+        house,
+        kept,
+        text,
+        problem="is no checkpoint that can be used",
+        remedy="List them with checkpoints, or learn one.",
+    )
+
+
+def _is_a_sound(kept: Checkpoints, text: str) -> bool:
+    """Whether a reference is meant as a sound. A checkpoint's name goes before the beginning of an id."""
+    return os.path.isabs(text) or (ID.match(text) is not None and kept.is_free(text))
+
+
+def _checkpoint(house: House, kept: Checkpoints, text: str, *, problem: str, remedy: str) -> Checkpoint:
+    """The checkpoint of a name, if the model that is loaded can use it.
+
+    Raises:
+        CheckpointError: unknown_checkpoint with the problem and the remedy, or the name that was probably meant; conflict for another model's.
+    """
     found = {checkpoint.name: checkpoint for checkpoint in kept.list()}
     if text not in found:
         near = nearest(text, found)
-        remedy = (
-            f"Did you mean {near}?"
-            if near
-            else "Give the id of a sound, the absolute path of a file, or the name of a checkpoint."
-        )
         raise CheckpointError(
-            "unknown_checkpoint", f"'{text[:80]}' is neither a sound nor a checkpoint that can be used.", field="reference",
-            value=text, remedy=remedy,
+            "unknown_checkpoint", f"'{text[:80]}' {problem}.", field="reference", value=text,
+            remedy=f"Did you mean {near}?" if near else remedy,
         )  # fmt: skip
     fingerprint = house.worker.model.get("fingerprint")
     if fingerprint is not None:  # else the worker looks, when it has a model
