@@ -77,9 +77,9 @@ def _row(original: str, prompt: str) -> str:
 def _from_inverted(bench: Bench, original: str, prompt: str):
     plan, model = bench.plan, bench.model
     schedule, settings = model.schedule(plan.steps), InvertSettings(steps=plan.steps, seed=plan.seed)
-    null = null_of(model, schedule, seconds=plan.seconds)
+    null = null_of(model, schedule, seconds=plan.seconds, null=settings.null)
     inversion = inversion_of(model, bench.latents(original), schedule, settings, null=null)
-    predict = prompted(model, schedule, prompt, None, seconds=plan.seconds)
+    predict = prompted(model, schedule, prompt, None, seconds=plan.seconds, null=settings.null)
     noise = noise_of(model, settings, inversion.z_o.shape[-1])
     return bench.decoded(solver.sample(predict, inversion.latent(0), schedule, noise=noise))
 

@@ -49,7 +49,7 @@ class Lesson:
 
     def path(self, folder: Path, model: LoadedModel, reference: torch.Tensor) -> Path:
         """The file that keeps it: the name follows from the base's weights, the sound and all settings."""
-        about = json.dumps([model.fingerprint, asdict(self.settings)], sort_keys=True).encode()
+        about = json.dumps([model.fingerprint, asdict(self.settings), self.settings.peak_rate], sort_keys=True).encode()
         digest = hashlib.sha256(about + reference.numpy().tobytes()).hexdigest()[:16]
         return folder / f"{self.reference.replace(' ', '_')}-{self.method}-{digest}.safetensors"
 

@@ -23,11 +23,15 @@ class Plan:
         seed: of every sampling, where no other is named.
         seeds: of the generations from noise, where several are made.
         sounds: names in :data:`evidence.sounds.SOUNDS`, for the reconstruction.
+        starts: the fractions of the schedule from which originals are reconstructed.
+        prompts: under which originals are sampled from their first latents.
         pairs: whose windows are measured with the reference as it is, under ``hold``.
-        varied: tuple[Pair, ...] = (("drums", "hum"), ("guitar slide", "hum"), ("robot", "bell"))
+        hold: of those.
+        varied: pairs whose windows are measured with other anchors, orders and with the ODE.
         taught: references that are learned.
         taught_pairs: whose windows are measured with the learned reference; the reference is among ``taught``.
-        drawn: the pair of the plate of orders; its reference is among ``taught``.
+        taught_fully: the reference that is learned by full fine-tuning too.
+        drawn: the pair of the plate of orders and of the noise maps, whose sounds are also those that ``prompts`` try; its reference is among ``taught``.
         dropouts: shares of null prompts in learning that are compared.
         dropout_pairs: with which pairs.
         lesson_steps, batch, rate: of learning; rate None for the engine's own.
@@ -56,7 +60,7 @@ class Plan:
     taught_pairs: tuple[Pair, ...] = (("drums", "hum"), ("hum", "drums"), ("tabla", "glass rub"))
     drawn: Pair = ("drums", "hum")
     dropouts: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5)
-    dropout_pairs: tuple[Pair, ...] = (("drums", "hum"),)
+    dropout_pairs: tuple[Pair, ...] = (("drums", "hum"), ("guitar slide", "hum"))
     lesson_steps: int = 150
     batch: int = 4
     rate: float | None = None

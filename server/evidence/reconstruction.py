@@ -37,7 +37,7 @@ def reconstruct(bench: Bench, *, sound: str) -> Findings:
     """One sound, all anchors in one batch, from each starting point: SDE of order 3 under the null prompt."""
     plan, model, findings = bench.plan, bench.model, Findings()
     schedule, z_o = model.schedule(plan.steps), bench.latents(sound)
-    null = null_of(model, schedule, seconds=plan.seconds)
+    null = null_of(model, schedule, seconds=plan.seconds, null="unconditional")
     asked = {anchor: InvertSettings(steps=plan.steps, seed=plan.seed, anchor=anchor) for anchor in ANCHORS}
     inversions = {anchor: inversion_of(model, z_o, schedule, settings, null=null) for anchor, settings in asked.items()}
     noise = noise_of(model, asked["clean"], z_o.shape[-1])

@@ -20,7 +20,7 @@ USES = (windows.NAME,)
 ORDERS = (1, 2, 3)
 OTHERS = ((1.0, "predicted"), (1.0, "forward"), (1.0, "stochastic"), (0.0, "clean"), (0.0, "predicted"))
 """eta and anchor, beside eta 1 with the clean one."""
-OTHERS_PAIRS = 2  # how many pairs are measured with those
+OTHERS_PAIRS = 3  # how many pairs are measured with those
 MOST = 0.75
 
 

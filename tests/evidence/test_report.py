@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+import torch
 from PIL import Image
 
 from evidence import (
@@ -28,6 +29,8 @@ from evidence import (
 )
 from evidence.verdicts import HELD, NOT, PART
 from pocket import recordings
+from tertium.engine import settings
+from tertium.engine.schedule import edm
 
 pytestmark = pytest.mark.timeout(900)  # half a minute where nothing else computes
 PAIRS = [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h")]
@@ -141,10 +144,29 @@ def test_a_curve_is_read():
     assert reading.width == 20 and reading.inside
 
 
-def test_learning_is_kept_under_what_it_depends_on():
-    one = plan.Plan(model="pocket").lesson("hum")
-    assert one.prompt == "ambient texture haunted hum drone"
-    assert one == lessons.Lesson("hum") and one != plan.Plan(model="pocket").lesson("hum", null_dropout=0.1)
+def test_learning_is_kept_under_what_it_depends_on(tmp_path, monkeypatch):
+    class Model:
+        fingerprint = "a"
+
+    def path(**more):
+        return lessons.Lesson("hum", **more).path(tmp_path, Model, torch.zeros(2, 8))
+
+    assert lessons.Lesson("hum").prompt == "ambient texture haunted hum drone"
+    assert path() == path() and path() != path(null_dropout=0.1)
+    assert path() != lessons.Lesson("hum").path(tmp_path, Model, torch.ones(2, 8))
+    before = path()
+    monkeypatch.setitem(settings.RATES, "lora", 1e-4)  # a rate that nobody named is one too
+    assert path() != before
+
+
+def test_the_equations_step_by_step_are_the_closed_form():
+    z_o, schedule = torch.randn(1, 2, 8, generator=torch.Generator().manual_seed(0)), edm(12)
+    boundary = z_o + schedule.sigmas[schedule.last_noisy] * 0.7
+    for eta, power in ((1.0, 1.0), (0.0, 0.0)):
+        maps = noise_maps.recursed(z_o, boundary, schedule, eta=eta)
+        for k, found in maps.items():
+            wanted = 0.7 * (schedule.sigmas[k] / schedule.sigmas[schedule.last_noisy]) ** power
+            assert torch.allclose(found, torch.full_like(found, wanted), rtol=1e-4), (eta, k)
 
 
 # what each claim's rows look like, by the numbers that decide
@@ -195,7 +217,7 @@ def by_order(*widths):
 
 def maps(sde, ode):
     return [
-        {"solver": s, "anchor": "predicted", "phase": noise_maps.INVERSION, "step": i, "noise_to_signal": 2.0**i, "rms": 0.7 * 2.0 ** (power * i)}
+        {"solver": s, "anchor": "predicted", "phase": noise_maps.RECURSION, "step": i, "noise_to_signal": 2.0**i, "rms": 0.7 * 2.0 ** (power * i)}
         for s, power in (("SDE", sde), ("ODE", ode)) for i in range(5)
     ]  # fmt: skip
 
