@@ -146,7 +146,7 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     text = (
         f"null prompt alone at dropout {', '.join(f'{r:g}' for r in rates)}: {alone} like the reference; {choice(rows)}"
     )
-    criterion = f"held: at dropout {high:g} the null prompt alone is more than {DRAWN} nearer to the reference than at {low:g}, for every pair; in part: for one"
+    criterion = f"held: at dropout {high:g} the null prompt alone is more than {DRAWN} nearer to the reference than at {low:g}, for every pair; in part: for some"
     return [Verdict("Null-prompt dropout in learning draws the null model to the reference", text, grade(drawn == len(gains), drawn > 0), f"{criterion} ({share(drawn, len(gains))})")]  # fmt: skip
 
 

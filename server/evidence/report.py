@@ -121,7 +121,8 @@ def _introduction(plan: Plan, about: dict) -> str:
         else " Stable Audio Open was not run: its weights are gated, and it wants a GPU."
     )
     return f"""Made by `make report` with the model `{weights["name"]}` (SHA-256 {weights["sha256"][:12]}…) on {weights["device"]}, in {about["seconds_taken"] / 60:.0f} minutes: {plan.steps} steps where nothing else is said, sounds of {plan.seconds:g} s, fixed seeds;
-all settings are in [{SETTINGS}]({SETTINGS}).{size}{other} Likeness is the correlation of log-mel spectrograms with the sound's round trip through the codec, not with the sound itself: 1 is the same, 0 unrelated. The verdicts are computed from the tables by the criteria below."""
+all settings are in [{SETTINGS}]({SETTINGS}).{size}{other} Likeness is the correlation of log-mel spectrograms with the sound's round trip through the codec, not with the sound itself: 1 is the same, 0 unrelated. A learned
+embedding of general sounds that comes with its package, and needs no download of weights, was looked for and not found: the ports of VGGish and YAMNet, and torchaudio's, fetch theirs. The verdicts are computed from the tables by the criteria below."""
 
 
 def _warnings(about: dict, failures: Sequence[str]) -> list[str]:
