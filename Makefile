@@ -5,7 +5,7 @@ export PYTHONPATH := server:protocol
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench wheel lock docs pocket clean
+.PHONY: help setup demo test lint format bench report wheel lock docs pocket clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ format: setup  ## Format the Python code
 
 bench: setup  ## Time a fusion against stable-audio-tools' audio-to-audio, as a ratio
 	@$(VENV)/python -m benchmarks.fuse
+
+report: setup  ## Measure the method's claims, with figures, into report/ (a quarter of an hour on two cores)
+	@$(VENV)/python -m evidence $(ARGS)
 
 docs: setup  ## Write the generated tables of protocol/PROTOCOL.md anew
 	@$(VENV)/python -m tertium_protocol.document

@@ -94,7 +94,7 @@ _TABLE = (
     ),
     Command(
         "preview",
-        "Lets hear what the prompt of a learning under way gives now; the learning goes on as if nothing had been.",
+        "Lets you hear what the prompt of a learning under way gives now; the learning goes on undisturbed.",
         taught.Preview,
         Done,
         kind="queued",

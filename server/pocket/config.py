@@ -16,7 +16,7 @@ CONFIG = {
     "sample_size": 2046 * 1024,
     "sample_rate": 44100,
     "audio_channels": 2,
-    "tertium": {"guidance": 2.5},  # more makes it loud and crowded
+    "tertium": {"guidance": 1.0},  # more makes everything stand still: a beat becomes a hum
     "model": {
         "pretransform": {"type": "tertium_spectral_codec", "config": {"sample_rate": 44100, "latent_channels": 128}},
         "conditioning": {

@@ -1,72 +1,146 @@
-"""Measure the shipped model on recordings that it never saw.
+"""Measure the shipped model on sounds that it never heard.
 
-    python -m pocket.measure [--steps 50] [--holds 0,0.1,0.2,0.3] [--picture FILE.png]
+    python -m pocket.measure [--model pocket] [--steps 50] [--holds 0,0.1,0.2] [--picture DIR] [--only codec,prompts,window]
 
-Prints the codec's round trip, the fusion window of the demo's two sounds (correlation of log-mel spectrograms with the original | with the
-reference, each through the codec), and what prompts alone give.
+Prints three parts of MODEL_CARD.md, as Markdown: the codec's round trip of held-out recordings and unseen synthesised sounds (see `measures`), what prompts give beside white
+noise and training material, and the fusion window of the demo's two sounds (likeness to the original | to the reference, each through the
+codec). With --picture, spectrograms go into DIR: ten round trips, ten generations, and the window.
 """
 
 import argparse
+import math
 import statistics
 import time
 from pathlib import Path
 
 import torch
 
-from pocket import demo_sounds, recordings
+from pocket import demo_sounds, material, measures, recordings, unseen
+from pocket.measures import likeness
+from pocket.sounds import RATE
 from tertium import plots
 from tertium.engine import operations
-from tertium.engine.models import load_model
+from tertium.engine.models import LoadedModel, load_model
 from tertium.engine.settings import FuseSettings, GenerateSettings
 
+PARTS = ("codec", "prompts", "window")
 INTERVENTIONS = (0.60, 0.66, 0.72, 0.78, 0.84, 0.90, 0.94, 0.96, 0.98)
 """Fractions of the steps."""
 PROMPTS = (
-    "drum loop electronic beat fast",
-    "bell metallic large hall",
-    "drone dark low slow",
-    "noise wind sweeping",
-    "plucked string guitar melody",
-)
+    "drum loop electronic beat fast", "bell metallic large hall", "drone dark low slow", "noise wind sweeping", "plucked string guitar melody",
+    "pulses clicks regular", "pad chord minor soft", "glass resonant struck rhythm high", "sweep rising synth", "granular cloud texture",
+)  # fmt: skip
+PICTURED = (
+    "loop_safari", "ambi_haunted_hum", "bass_voxy_c", "drum_tom_mid_hard", "elec_chime",
+    "guit_e_slide", "mehackit_robot4", "vinyl_rewind", "noise", "pulses",
+)  # fmt: skip
+_MATERIAL = range(900_000, 900_024)  # pieces whose numbers training never reaches
+
+Shown = list[tuple[str, torch.Tensor]]
 
 
-def log_mel(sound: torch.Tensor) -> torch.Tensor:
-    """(samples,) at 44.1 kHz → (128, frames): mel energies in decibels, down to 80 below the loudest."""
-    spectrum = torch.stft(sound, 2048, 512, window=torch.hann_window(2048), return_complex=True).abs().square()
-    edges = 700 * (10 ** (torch.linspace(32, 3680, 130) / 2595) - 1)
-    bins = torch.linspace(0, 22050, 1025)
-    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    decibels = 10 * torch.log10(torch.minimum(rising, falling).clamp(min=0) @ spectrum + 1e-10)
-    return decibels.clamp(min=decibels.max() - 80)
-
-
-def likeness(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Correlation of the log-mel spectrograms of two sounds (2, samples), the mean of their channels."""
-    pairs = [torch.stack([log_mel(a).flatten(), log_mel(b).flatten()]) for a, b in zip(one, other, strict=True)]
-    return statistics.mean(torch.corrcoef(pair)[0, 1].item() for pair in pairs)
-
-
-def through_codec(model, sound: torch.Tensor) -> torch.Tensor:
+def through_codec(model: LoadedModel, sound: torch.Tensor) -> torch.Tensor:
     return model.decode(model.encode(sound), samples=sound.shape[1])[0]
 
 
-def codec(model) -> None:
-    found = []
-    for name in recordings.HELD_OUT:
-        sound = torch.from_numpy(recordings.read(name)).float()
-        began = time.monotonic()
-        back = through_codec(model, sound)
-        pace = (time.monotonic() - began) * recordings.RATE / sound.shape[1]
-        found.append(likeness(sound, back))
-        print(f"{name:20} {found[-1]:.4f}  {pace:.2f} s a second")
-    print(f"codec: median {statistics.median(found):.3f}, worst {min(found):.3f}")
+def round_trip(model: LoadedModel, sound: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+    """The sound through the codec, and its measures; nan where one does not apply. Times are processor seconds for a second of sound."""
+    began = time.process_time()
+    latents = model.encode(sound)
+    encoded = time.process_time()
+    back = model.decode(latents, samples=sound.shape[1])[0]
+    decoded = time.process_time()
+    convergence, nepers = measures.stft_distance(sound, back)
+    sets_in = bool(measures.onsets(sound))
+    before, after, change = measures.attack_change(sound, back) if sets_in else (math.nan,) * 3
+    rate = RATE / 512
+    return back, {
+        "log-mel": likeness(sound, back), "SI-SDR dB": measures.si_sdr(sound, back), "convergence": convergence, "log magnitude": nepers,
+        "rise in ms": 1e3 * before, "rise out ms": 1e3 * after, "change ms": 1e3 * change,
+        "width in dB": measures.width(sound), "width out dB": measures.width(back),
+        "flutter in dB": measures.flutter(sound, rate=rate), "flutter out dB": measures.flutter(back, rate=rate),
+        "encode s/s": (encoded - began) * RATE / sound.shape[1], "decode s/s": (decoded - encoded) * RATE / sound.shape[1],
+    }  # fmt: skip
 
 
-def window(model, original: torch.Tensor, reference: torch.Tensor, *, steps: int, holds: list[float]) -> list:
-    """The table of the window; returns (title, sound) of every other row of the middle hold."""
+def codec(model: LoadedModel) -> Shown:
+    """Prints the table of round trips; returns the pictured sounds, each followed by what came back."""
+    rows, shown = {}, []
+    for name, sound in (unseen.held_out() | unseen.synthesised()).items():
+        back, rows[name] = round_trip(model, sound)
+        if name in PICTURED:
+            shown += [(name, sound), (f"{name}, through the codec", back)]
+    print(markdown("sound", rows))
+    for title, names in (
+        ("held out", recordings.HELD_OUT),
+        ("synthesised", [n for n in rows if n not in recordings.HELD_OUT]),
+    ):
+        found = [rows[name]["log-mel"] for name in names]
+        changes = [abs(rows[name]["change ms"]) for name in names if not math.isnan(rows[name]["change ms"])]
+        print(
+            f"\n{title}: log-mel median {statistics.median(found):.3f}, worst {min(found):.3f}; "
+            f"attacks change by {statistics.median(changes):.1f} ms in the median, {max(changes):.1f} at most; "
+            f"decoding {statistics.median(rows[name]['decode s/s'] for name in names):.3f} s a second"
+        )
+    return shown
+
+
+def markdown(corner: str, rows: dict[str, dict[str, float]]) -> str:
+    """A table with a line for each row."""
+    columns = list(next(iter(rows.values())))
+    lines = [f"| {corner} | " + " | ".join(columns) + " |", "| --- " * (len(columns) + 1) + "|"]
+    for name, row in rows.items():
+        cells = (
+            "–" if math.isnan(row[c]) else f"{row[c]:.3f}" if abs(row[c]) < 2 else f"{row[c]:.1f}" for c in columns
+        )
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def character(sound: torch.Tensor) -> dict[str, float]:
+    """What tells a sound from noise."""
+    across, along = measures.liveliness(sound)
+    return {
+        "peak": sound.abs().max().item(), "rms": sound.square().mean().sqrt().item(), "flatness": measures.flatness(sound),
+        "spread over bands dB": across, "spread over time dB": along, "width dB": measures.width(sound),
+        "flutter dB": measures.flutter(sound, rate=RATE / 512),
+    }  # fmt: skip
+
+
+def median(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The median of each column."""
+    return {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+
+
+def prompts(model: LoadedModel, *, steps: int) -> Shown:
+    """Prints what prompts give, beside white noise and training material; returns the sounds."""
+    chance = 0.1 * torch.randn(2, 6 * RATE, generator=torch.Generator().manual_seed(0))
+    pieces = [torch.from_numpy(material.piece(number)[0][:, : 6 * RATE]) for number in _MATERIAL]
+    pieces = [piece for piece in pieces if piece.abs().max() > 0.01]
+    shown, rows = [], {}
+    began = time.monotonic()
+    for prompt in PROMPTS:
+        shown.append((prompt, operations.generate(model, GenerateSettings(prompt=prompt, seconds=6.0, steps=steps))))
+        rows[prompt] = character(shown[-1][1])
+    pace = (time.monotonic() - began) / len(PROMPTS)
+    rows["median of these"] = median(list(rows.values()))
+    rows["median of training material"] = median([character(piece) for piece in pieces])
+    rows["white noise"] = character(chance)
+    print(markdown("prompt", rows))
+    alike = [likeness(a, b) for place, (_, a) in enumerate(shown) for _, b in shown[:place]]
+    noisy = statistics.median(likeness(sound, chance) for _, sound in shown)
+    print(
+        f"\nlikeness to each other: median {statistics.median(alike):.2f}, most {max(alike):.2f}; to white noise: median {noisy:.2f}; {pace:.1f} s each"
+    )
+    return shown
+
+
+def window(
+    model: LoadedModel, original: torch.Tensor, reference: torch.Tensor, *, steps: int, holds: list[float]
+) -> Shown:
+    """Prints the table of the window; returns every other row of the middle hold."""
     ends = [through_codec(model, sound) for sound in (original, reference)]
-    print(f"the two sounds: {likeness(*ends):.2f}")
+    print(f"likeness of the two sounds: {likeness(*ends):.2f}")
     kept = [("original", ends[0]), ("reference", ends[1])]
     for hold in holds:
         row = []
@@ -80,38 +154,43 @@ def window(model, original: torch.Tensor, reference: torch.Tensor, *, steps: int
     return kept
 
 
-def prompts(model, *, steps: int) -> list:
-    kept = []
-    for prompt in PROMPTS:
-        began = time.monotonic()
-        sound = operations.generate(model, GenerateSettings(prompt=prompt, seconds=6.0, steps=steps))
-        print(
-            f"{prompt}: peak {sound.abs().max():.2f}, rms {sound.square().mean().sqrt():.3f}, {time.monotonic() - began:.1f} s"
-        )
-        kept.append((prompt, sound))
-    return kept
+def demo_pair() -> list[torch.Tensor]:
+    """The demo's two sounds, as long as they are there."""
+    return [
+        torch.from_numpy(recordings.read(source)[:, int(start * RATE) : int((start + length) * RATE)]).float()
+        for source, start, length, _ in demo_sounds.CUTS.values()
+    ]
+
+
+def draw(folder: Path, title: str, sounds: Shown) -> None:
+    """Spectrograms, four in a picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(0, len(sounds), 4):
+        path = folder / f"{title}_{number // 4 + 1}.png"
+        path.unlink(missing_ok=True)
+        plots.plot_sounds(path, [(name, sound.numpy(), RATE) for name, sound in sounds[number : number + 4]])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument(
-        "--holds", type=lambda text: [float(part) for part in text.split(",")], default=[0.0, 0.1, 0.2, 0.3]
-    )
+    parser.add_argument("--holds", type=lambda text: [float(part) for part in text.split(",")], default=[0.0, 0.1, 0.2])
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--only", type=lambda text: text.split(","), default=PARTS)
     options = parser.parse_args()
+    torch.set_num_threads(1)
     model = load_model(options.model, device="cpu")
-    codec(model)
-    pair = [
-        torch.from_numpy(
-            recordings.read(source)[:, int(start * recordings.RATE) : int((start + length) * recordings.RATE)]
-        ).float()
-        for source, start, length, _ in demo_sounds.CUTS.values()
-    ]
-    shown = window(model, *pair, steps=options.steps, holds=options.holds) + prompts(model, steps=options.steps)
-    if options.picture:
-        plots.plot_sounds(options.picture, [(title, sound.numpy(), recordings.RATE) for title, sound in shown])
+    parts = {
+        "codec": lambda: codec(model),
+        "prompts": lambda: prompts(model, steps=options.steps),
+        "window": lambda: window(model, *demo_pair(), steps=options.steps, holds=options.holds),
+    }
+    for name in options.only:
+        print(f"## {name}", flush=True)
+        shown = parts[name]()
+        if options.picture:
+            draw(options.picture, name, shown)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ class Checkpoint:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from every other that was ever there, whatever each was called: its place and its birth."""
+        """What tells it from every other that was ever there, whatever each was called: its birth, its base and its reference."""
         return self.created, self.fingerprint + self.reference
 
 

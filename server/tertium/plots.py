@@ -49,14 +49,17 @@ def draw(sounds: Sequence[tuple[str, np.ndarray, int]]) -> bytes:
             extent=(0, samples.shape[1] / sample_rate, 0, BANDS),
         )  # fmt: skip
         panel.set(title=title, xlabel="seconds", xlim=(0, longest), facecolor="0.9")
-    panels[0].set(ylabel="Hz", ylim=(0, BANDS))
-    panels[0].set_yticks(
-        _position(np.array(TICKS)), [f"{tick // 1000} k" if tick >= 1000 else str(tick) for tick in TICKS]
-    )
+    label_hertz(panels[0])
     figure.colorbar(image, ax=panels, label="dB", pad=0.01, aspect=30)
     memory = io.BytesIO()
     figure.savefig(memory, format="png")
     return memory.getvalue()
+
+
+def label_hertz(panel) -> None:
+    """Name frequencies on the vertical axis of a panel (of matplotlib) that shows bands."""
+    panel.set(ylabel="Hz", ylim=(0, BANDS))
+    panel.set_yticks(_position(np.array(TICKS)), [f"{tick // 1000} k" if tick >= 1000 else str(tick) for tick in TICKS])
 
 
 def band_power(samples: np.ndarray, sample_rate: int) -> np.ndarray:

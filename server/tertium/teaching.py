@@ -152,7 +152,7 @@ class Teacher:
         }
 
     def preview(self, fields: Mapping[str, Any], notes: tuple[str, ...], on_progress: OnProgress) -> dict[str, Any]:
-        """What the prompt of a learning under way gives now, from noise. The learning is none the wiser.
+        """What the prompt of a learning under way gives now, from noise. The learning is not touched.
 
         Args:
             fields: resolved: ``job`` is the learning's, ``learning`` its fields; and those of a generation.

@@ -44,28 +44,27 @@ class TrajectoryFiles:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if wanted != _checksum(tensors):
                 raise ValueError("its checksum is another")
-            os.utime(path)
         except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
             logging.getLogger(__name__).warning("a reference phase on disk is damaged, and removed: %s", error)
-            path.unlink(missing_ok=True)
+            _remove(path)
             return None
+        with contextlib.suppress(OSError):
+            os.utime(path)
         return tensors
 
     def save(self, key: str, tensors: Mapping[str, torch.Tensor]) -> None:
         """Keep tensors under a key, whole or not at all; those that are larger than all may be together are not kept. Never fails: they can be made anew."""
         path = self._path(key)
         kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        size = sum(tensor.nbytes for tensor in kept.values())
-        if size > self._limit:
-            return
         part = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}{files.PART}")
         try:
             save_file(kept, part, {CHECKSUM: _checksum(kept)})
-            os.replace(part, path)
+            if part.stat().st_size <= self._limit:
+                os.replace(part, path)
         except (OSError, safetensors.SafetensorError) as error:
             logging.getLogger(__name__).warning("a reference phase could not be kept on disk: %s", error)
         finally:
-            part.unlink(missing_ok=True)
+            _remove(part)
         self._make_room(self._limit)
 
     def _make_room(self, limit: int) -> None:
@@ -79,12 +78,17 @@ class TrajectoryFiles:
         for _, size, path in sorted(found):
             if held <= limit:
                 return
-            path.unlink(missing_ok=True)
+            _remove(path)
             held -= size
 
     def _path(self, key: str) -> Path:
         digest = hashlib.sha256(f"{self._context} {key}".encode()).hexdigest()
         return self._folder / f"{digest[:32]}{SUFFIX}"
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _checksum(tensors: Mapping[str, torch.Tensor]) -> str:

@@ -47,7 +47,7 @@ def load(model: str, *, device: str, precision: str) -> "TorchEngine":
 
 
 class TorchEngine:
-    """A :class:`tertium.making.Engine` of a loaded model."""
+    """A :class:`tertium.computing.Engine` of a loaded model."""
 
     def __init__(self, model: LoadedModel):
         self._model = self._base = model
@@ -75,14 +75,14 @@ class TorchEngine:
     def perform(
         self, command: str, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
     ) -> Made:
-        """See :class:`tertium.making.Engine`."""
+        """See :class:`tertium.computing.Engine`."""
         tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
         return _COMMANDS[command](self._model, self._memory, tensors, fields, on_progress)
 
     def takes(
         self, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
     ) -> Iterator[Made]:
-        """See :class:`tertium.making.Engine`."""
+        """See :class:`tertium.computing.Engine`."""
         tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
         settings = MorphSettings(**_sampling(fields), **_pair(fields), count=fields["count"])
         morph = operations.morph(
@@ -95,7 +95,7 @@ class TorchEngine:
             yield Made(take.audio.numpy(), {**shared, **decided})
 
     def under(self, checkpoint: Checkpoint, path: str) -> "TorchEngine":
-        """See :class:`tertium.making.Engine`. Checkpoints that were used before are there at once, as many as fit into the memory for them."""
+        """See :class:`tertium.computing.Engine`. Checkpoints that were used before are there at once, as many as fit into the memory for them."""
 
         def load() -> Weights:
             return worker_learning.read(path, method=checkpoint.method, rank=checkpoint.rank)
@@ -113,19 +113,19 @@ class TorchEngine:
         return engine
 
     def learner(self, reference: np.ndarray, fields: Mapping[str, Any]) -> worker_learning.TorchLearner:
-        """See :class:`tertium.making.Engine`."""
+        """See :class:`tertium.computing.Engine`."""
         return worker_learning.TorchLearner(self._base, reference, fields)
 
     @contextlib.contextmanager
     def heard(self, learner: worker_learning.TorchLearner) -> Iterator["TorchEngine"]:
-        """See :class:`tertium.making.Engine`."""
+        """See :class:`tertium.computing.Engine`."""
         with learner.as_kept() as model:
             engine = copy.copy(self)
             engine._model = model
             yield engine
 
     def remember_in(self, folder: Path, *, limit: int) -> None:
-        """See :class:`tertium.making.Engine`."""
+        """See :class:`tertium.computing.Engine`."""
         told = ("device_name", "threads", "precision")
         context = " ".join(
             [__version__, torch.__version__, platform.machine(), *(str(self.about[name]) for name in told)]

@@ -147,3 +147,36 @@ def test_every_bin_is_shared_out_whole():
     bank = band_matrix(192, 1025)
     torch.testing.assert_close(bank.sum(0), torch.ones(1025))
     assert (bank >= 0).all() and (bank.sum(1) > 0).all()
+
+
+def swing(sound, hertz):
+    """Power of the energy's swing at a rate over that at rates around it, of (samples,)."""
+    energy = torch.nn.functional.avg_pool1d(sound.square()[None, None], 64)[0, 0]
+    power = torch.fft.rfft((energy / energy.mean() - 1) * torch.hann_window(len(energy))).abs().square()
+    place = round(hertz * len(sound) / RATE)
+    around = torch.cat([power[place - 24 : place - 3], power[place + 4 : place + 25]])
+    return (power[place - 1 : place + 2].mean() / around.mean()).item()
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+def test_noise_does_not_hum_at_the_rate_of_the_spectra(codec, fitted):
+    original = 0.2 * random(3).expand(1, 2, -1)
+    plain = SpectralCodec()
+    features = (
+        codec.decode_features(codec.encode(original))
+        if fitted
+        else plain.features(original).mean(2, keepdim=True).expand(-1, -1, 130)
+    )
+    assert swing(codec.synthesise(features)[0, 0], RATE / codec.hop) < 6
+
+
+def test_an_attack_at_the_very_beginning_stays_there(codec):
+    original = (0.3 * random(0.5) * torch.exp(-seconds(0.5) * 20)).expand(1, 2, -1)
+    energy = codec.decode(codec.encode(original))[0, 0].square()
+    assert energy[:441].mean() > 0.2 * energy[:2205].mean()
+
+
+@pytest.mark.parametrize("sound", [harmonic, bursts])
+def test_equal_channels_come_back_equal(codec, sound):
+    left, right = codec.decode(codec.encode(sound(2.0).expand(1, 2, -1)))[0]
+    assert (left - right).square().mean() < 10 ** (-25 / 10) * (left + right).square().mean()

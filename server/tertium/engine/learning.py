@@ -137,7 +137,7 @@ class Learner:
     @contextlib.contextmanager
     @torch.no_grad()
     def as_kept(self) -> Iterator[LoadedModel]:
-        """The model with the weights that would be kept now, for as long as the context lasts; the learning is none the wiser."""
+        """The model with the weights that would be kept now, for as long as the context lasts; the learning is not touched."""
         own = {name: self._parameters[name].detach().clone() for name in self._average}
         try:
             for name, tensor in self._average.items():
