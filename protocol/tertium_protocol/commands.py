@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from tertium_protocol import learning_requests as taught
 from tertium_protocol import replies as said
 from tertium_protocol import requests as asked
 from tertium_protocol.errors import ProtocolError
@@ -78,23 +79,23 @@ _TABLE = (
     ),
     Command("models", "Lists the models and says which can be loaded.", asked.Models, said.ModelsReply, items="models"),
     Command(
-        "checkpoints", "Lists the learned references.", asked.Checkpoints, said.CheckpointsReply, items="checkpoints"
+        "checkpoints", "Lists the learned references.", taught.Checkpoints, said.CheckpointsReply, items="checkpoints"
     ),
-    Command("import_checkpoint", "Takes in an exported checkpoint.", asked.ImportCheckpoint, said.CheckpointInfo),
-    Command("export_checkpoint", "Writes a checkpoint as one file.", asked.ExportCheckpoint, said.CheckpointInfo),
-    Command("rename_checkpoint", "Gives a checkpoint another name.", asked.RenameCheckpoint, said.CheckpointInfo),
-    Command("delete_checkpoint", "Deletes a checkpoint for good.", asked.DeleteCheckpoint, said.CheckpointInfo),
+    Command("import_checkpoint", "Takes in an exported checkpoint.", taught.ImportCheckpoint, said.CheckpointInfo),
+    Command("export_checkpoint", "Writes a checkpoint as one file.", taught.ExportCheckpoint, said.CheckpointInfo),
+    Command("rename_checkpoint", "Gives a checkpoint another name.", taught.RenameCheckpoint, said.CheckpointInfo),
+    Command("delete_checkpoint", "Deletes a checkpoint for good.", taught.DeleteCheckpoint, said.CheckpointInfo),
     Command(
         "learn",
         "Learns a reference under a prompt, and keeps it as a checkpoint; whatever else is asked for goes first.",
-        asked.Learn,
+        taught.Learn,
         Done,
         kind="queued",
     ),
     Command(
         "preview",
         "Lets you hear what the prompt of a learning under way gives now; the learning goes on undisturbed.",
-        asked.Preview,
+        taught.Preview,
         Done,
         kind="queued",
     ),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import secrets
@@ -184,12 +185,22 @@ class Daemon:
 
     def _tell(self, job: Job, event: str) -> None:
         """Send an event of a job to those who asked, to those who subscribed, and to the publisher's subscribers."""
-        answer = announce(self._house, job, event)
+        answer = self._answer(job, event)
+        if answer is None:
+            return
         for session in self._house.sessions.audience(job.id):
             session.send(answer)
         self._publish(answer)
         if event in TERMINAL:
             self._house.sessions.leave(job.id)
+
+    def _answer(self, job: Job, event: str) -> Answer | None:
+        """An event of a job as an answer; one that makes no sense is a mistake of ours, which is told of as a session does."""
+        try:
+            return announce(self._house, job, event)
+        except Exception as problem:
+            logs.trouble("event not told", problem, job=job.id, said=event)
+            return instead(Answer(id=json.loads(job.request), event=event, command=job.command, fields={"job": job.id}))
 
     def _publish(self, answer: Answer) -> None:
         """Send an event to the publisher's subscribers; what cannot be encoded is told of as a session does."""

@@ -154,6 +154,7 @@ class Child:
         report = Report(self._say, self._inbox, job, expected)
         try:
             result, facts = self._made(message, report)
+            _must_be_sayable(result)
         except Paused:
             self._say("paused", job=job)
         except Stopped as stop:
@@ -200,6 +201,16 @@ class Child:
             self._output.flush()
         except OSError:  # nobody listens any more
             os._exit(0)
+
+
+def _must_be_sayable(result: Mapping[str, Any]) -> None:
+    """Refuse a result that no message can carry, before anybody counts it as done. Raises TertiumError: internal."""
+    try:
+        json.dumps(result, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise TertiumError(
+            "internal", f"The result holds what no message can carry: {error}.", remedy="The daemon's log has the details; please report them.",
+        ) from error  # fmt: skip
 
 
 def calibrated(engine) -> Pace | None:

@@ -266,7 +266,8 @@ def test_a_learning_of_one_step_and_its_sound_once_more(call, ask, folder):
     assert (status, err) == (0, "") and "learned in 1 step to a loss of " in out
     status, out, _ = call("checkpoints", "list")
     assert status == 0 and ", 1 step, 1.00 s" in out
-    (learned,) = [one for one in ask("jobs")["jobs"] if one["command"] == "learn"]
+    learned = next(one for one in ask("jobs")["jobs"] if one["command"] == "learn")  # the newest is the first
+    assert learned["result"]["checkpoint"] == "low"
     again = ask("generate", "--reference", "low", "--steps", "50", "--seed", "3")
     assert again["sound"] == learned["result"]["sound"]
 

@@ -5,12 +5,14 @@ import os
 import random
 import struct
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from tertium_protocol import osc
+from tertium_protocol.client import Client, RemoteError
 from tests.end_to_end.daemons import PATIENCE, Osc, running
 from tests.server.sounds import tone
 
@@ -95,6 +97,24 @@ def test_a_job_that_goes_wrong_fails_with_a_remedy_and_the_worker_lives_on(daemo
     assert daemon.worker() == worker
 
 
+def test_what_no_message_can_carry_keeps_nobody_waiting(daemon, client, clips):
+    with Client(daemon.home) as other:
+        with pytest.raises(
+            RemoteError, match="The result holds what no message can carry: .* The daemon's log has"
+        ) as caught:
+            other.submit("generate", prompt="unsaid", steps=2, seconds=0.5).wait(PATIENCE)
+        assert caught.value.code == "internal"
+        heard = []
+        learning = other.submit("learn", on_progress=heard.append, reference=clips[1], prompt="unsaid", steps=3)
+        with pytest.raises(RemoteError, match="no message can carry"):  # the sound at its end has the same fault
+            learning.wait(PATIENCE)
+        assert not [event for event in heard if event.stage == "learn"], "progress may be lost; the end may not"
+        states = {job.state for job in other.ask("jobs").jobs if job.job == learning.id}
+        assert states == {"failed"}, "what is told is what is so"
+        assert Path(other.submit("generate", prompt="x", steps=1, seconds=0.5).wait(PATIENCE).path).is_file()
+    assert daemon.process.poll() is None
+
+
 def test_ten_thousand_mutated_datagrams_do_not_keep_the_next_from_its_answer(daemon, client):
     rng = random.Random(20261123)
     seeds = [
@@ -108,9 +128,7 @@ def test_ten_thousand_mutated_datagrams_do_not_keep_the_next_from_its_answer(dae
     worker, before = daemon.worker(), len(daemon.log)
     for number in range(10_000):
         client.socket.sendto(_mutated(rng, rng.choice(seeds)), client.address)
-        if (
-            number % 100 == 99
-        ):  # so that the socket's buffer holds them, however busy the machine, and each is really looked at
+        if number % 100 == 99:  # so that the socket's buffer holds them on a busy machine too, and each is looked at
             _ping(client, f"ping {number}")
     assert daemon.worker() == worker
     assert daemon.process.poll() is None

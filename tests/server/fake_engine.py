@@ -1,7 +1,8 @@
 """An engine without a model, for the worker: it takes its time, dies, runs out of things, as the prompt tells it to.
 
 A prompt is words such as ``step=0.05`` (seconds a step), ``die=3`` (killed at step 3), ``die-once=3`` (only the first time in this folder),
-``stuck=3`` (no report any more from step 3 on), ``astray=3`` (a learning that fails at step 3), ``memory``, ``device-memory``, ``disk``, ``nan``, ``mistake``. Without a prompt a step
+``stuck=3`` (no report any more from step 3 on), ``astray=3`` (a learning that fails at step 3), ``memory``, ``device-memory``, ``disk``, ``nan``, ``mistake``,
+``unsaid`` (a loss and an intervention that no message can carry). Without a prompt a step
 takes what TERTIUM_FAKE_STEP says.
 """
 
@@ -72,7 +73,7 @@ class FakeLearner:
 
     def run(self, on_step):
         while self.step < self._fields["steps"]:
-            on_step(self.step, self.losses[-1] if self.losses else None)
+            on_step(self.step, np.nan if "unsaid" in self.orders else self.losses[-1] if self.losses else None)
             time.sleep(float(self.orders.get("step", 0)))
             self._engine._obey(self.orders, self.step)
             if int(self.orders.get("astray", -1)) == self.step:
@@ -124,7 +125,8 @@ class FakeEngine:
                 samples, {"steps": steps, "intervention": 3, "window": curve, "measured": "measured" not in fields}
             )
         latents = {"latents": np.zeros((steps + 1, 4, 8), np.float32)} if command == "invert" else {}
-        facts = {"steps": steps, "intervention": fields.get("intervention"), "forwards": steps}
+        entered = np.nan if "unsaid" in orders else fields.get("intervention")
+        facts = {"steps": steps, "intervention": entered, "forwards": steps}
         return Made(samples.astype(np.float32), facts, latents)
 
     def takes(self, *, sounds, fields, on_progress):
