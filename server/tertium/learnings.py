@@ -97,7 +97,7 @@ class Learnings:
         """The last state of a job; None where nothing is written down.
 
         Raises:
-            Unfit: it is damaged, or of another version.
+            Unfit: it is damaged, or written in another way than this version writes it.
         """
         path = self._path(job)
         if not path.exists():
@@ -106,11 +106,12 @@ class Learnings:
             with safetensors.safe_open(path, framework="numpy") as file:
                 facts = json.loads((file.metadata() or {})[METADATA])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            version, whole = (facts["tertium"], facts["schema"]), facts["checksum"] == _checksum(tensors)
+            whole = facts["checksum"] == _checksum(tensors)
+            schema, facts["tertium"] = facts["schema"], str(facts["tertium"])
         except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
             raise Unfit("the file is damaged") from error
-        if version != (__version__, SCHEMA):
-            raise Unfit(f"version {version[0]} wrote it, and this is {__version__}")
+        if schema != SCHEMA:
+            raise Unfit(f"version {facts['tertium']} wrote it, and this is {__version__}")
         if not whole:
             raise Unfit("the file is damaged")
         return State(facts, tensors)

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 import safetensors
 
-from tertium.checkpoints import Checkpoint, Checkpoints
+from tertium import __version__
+from tertium.checkpoints import LONGEST_STEM, Checkpoint, Checkpoints
 from tertium.computing import Engine, OnProgress
 from tertium.errors import TertiumError
 from tertium.learnings import Learnings, State, Unfit
@@ -23,6 +24,7 @@ from tertium.library import Library
 from tertium.making import LONGEST_NAME, Maker
 
 LEARN, HEARD = 0.9, 0.92  # fractions at which the learning ends, and the sampling of its sound begins
+UNFINISHED = " unfinished"  # ends the name of what was learned before an upgrade
 SOUND_STEPS = 50
 WRITE_EVERY = 10.0
 """Seconds of learning between two states that are written down."""
@@ -196,13 +198,16 @@ class Teacher:
             except (OSError, TertiumError) as error:  # it stays as it is, for the next time
                 traceback.print_exception(error)
 
-    def _saved(self, job: str) -> Checkpoint | None:
-        """Make a checkpoint of what is written down of a job, which is then no more."""
+    def _saved(self, job: str, *, ending: str = "") -> Checkpoint | None:
+        """Make a checkpoint of what is written down of a job, which is then no more, under the learning's name and an ending."""
         kept = None
         with contextlib.suppress(Unfit):
             state = self._learnings.read(job)
             if state is not None and state.facts["step"]:
-                kept = self._saved_once(job, *state.checkpoint())
+                checkpoint, weights = state.checkpoint()
+                room = LONGEST_STEM - len(ending)
+                name = checkpoint.name.encode()[:room].decode(errors="ignore") + ending
+                kept = self._saved_once(job, replace(checkpoint, name=name), weights)
         self._learnings.remove(job)
         return kept
 
@@ -217,8 +222,9 @@ class Teacher:
         try:
             self._resume(job, work)
         except (Unfit, ValueError, KeyError, TypeError) as reason:
-            work.notes.append(f"learned anew: what was written down of it cannot be used ({reason})")
-            self._learnings.remove(job)
+            kept = self._saved(job, ending=UNFINISHED)
+            also = "" if kept is None else f"; its {kept.steps} steps are kept as '{kept.name}'"
+            work.notes.append(f"learned anew: what was written down of it cannot be used ({reason}){also}")
         return work
 
     def _resume(self, job: str, work: Work) -> None:
@@ -227,6 +233,8 @@ class Teacher:
         if state is None:
             return
         facts = state.facts
+        if facts["tertium"] != __version__:  # another version may compute otherwise in the last bit
+            raise Unfit(f"version {facts['tertium']} wrote it, and this is {__version__}")
         for name, now in self._about(work).items():
             if facts[name] != now:
                 raise Unfit(f"it is of another {'model' if name == 'fingerprint' else name}")

@@ -127,6 +127,12 @@ def test_what_does_not_fit_is_ignored_with_a_note_and_learned_anew(school, undis
     assert done["notes"][0].startswith(f"learned anew: what was written down of it cannot be used ({said}")
     assert school.checkpoints.get("kept").losses == undisturbed[0]
     assert school.cache() == []
+    unfinished = [one for one in school.checkpoints.list() if one.name == "kept unfinished"]
+    if "damaged" in said:
+        assert unfinished == []
+    else:  # four steps are four steps, whoever goes on with them
+        assert unfinished[0].losses == undisturbed[0][:4] and unfinished[0].steps == 4
+        assert done["notes"][0].endswith("; its 4 steps are kept as 'kept unfinished'")
 
 
 def rewritten(path, **facts):
