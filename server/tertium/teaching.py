@@ -206,7 +206,7 @@ class Teacher:
             if state is not None and state.facts["step"]:
                 checkpoint, weights = state.checkpoint()
                 room = LONGEST_STEM - len(ending)
-                name = checkpoint.name[:LONGEST_NAME].encode()[:room].decode(errors="ignore") + ending
+                name = checkpoint.name[: LONGEST_NAME - len(ending)].encode()[:room].decode(errors="ignore") + ending
                 kept = self._saved_once(job, replace(checkpoint, name=name), weights)
         self._learnings.remove(job)
         return kept
