@@ -11,6 +11,8 @@ from tertium.errors import SoundError
 
 MOST = 8.0
 """By how many times a sound is stretched or squeezed at most; beyond, little of it would be left."""
+CLEAN = 1.9
+"""By how many times a sound is stretched in one pass."""
 
 
 @dataclass(frozen=True)
