@@ -215,6 +215,7 @@ def test_noise_levels_are_those_of_the_objective():
     for objective, first in (("v", 0.15), ("rectified_flow", 0.0), ("rf_denoiser", 0.0)):
         alpha, sigma, times = learning.noise_levels(objective, 1000, torch.Generator().manual_seed(0))
         assert first <= times.min() < first + 0.01 and 0.99 < times.max() <= 1
+        assert times.median() == pytest.approx(1 - (1 - first) * 0.5**1.5, abs=0.01), "denser towards noise"
         whole = alpha**2 + sigma**2 if objective == "v" else alpha + sigma
         torch.testing.assert_close(whole, torch.ones(1000))
 

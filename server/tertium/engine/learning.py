@@ -1,13 +1,14 @@
 """Learning one reference sound under its prompt, so that the prompt alone gives it back, and the null prompt leans towards it.
 
-The objective is the one that the model was trained with, as stable-audio-tools has it. With latents z, noise e and a time t spread evenly, the
+The objective is the one that the model was trained with, as stable-audio-tools has it. With latents z, noise e and a time t, the
 network sees alpha z + sigma e and learns, by mean squares,
 
     v        alpha e - sigma z      alpha = cos(t pi / 2), sigma = sin(t pi / 2)      t in 0.15 … 1
     flows    e - z                  alpha = 1 - t,         sigma = t                  t in 0 … 1
 
-Times of v begin a little before that of sigma / alpha = 0.3, where schedules end. The rows of a batch share out their range, one in each
-of its equal parts (Kingma et al., arXiv 2107.00630, appendix I.1).
+Times of v begin a little before that of sigma / alpha = 0.3, where schedules end. They lie denser towards noise, t = 1 - (1 - first) u^SKEW with u spread evenly:
+at high noise a model must know by heart where in the sound it is, which takes longest to learn, rhythms above all. The rows of a batch share out
+the range of u, one in each of its equal parts (Kingma et al., arXiv 2107.00630, appendix I.1).
 """
 
 import contextlib
@@ -29,6 +30,7 @@ BETAS, WEIGHT_DECAY, LARGEST_GRADIENT = (0.9, 0.99), 0.0, 1.0
 OPTIMISER_PARTS = ("step", "exp_avg", "exp_avg_sq")
 WARM_UP, PLATEAU = 10, 0.6
 FIRST_TIME = {"v": 0.15}
+SKEW = 1.5
 
 
 class LearningFailed(TertiumError):
@@ -258,7 +260,7 @@ def noise_levels(
     """alpha, sigma and time of each row, (rows,): see the head of this module."""
     first = FIRST_TIME.get(objective, 0.0)
     spread = (torch.arange(rows) + torch.rand((), generator=generator)) / rows
-    times = first + (1 - first) * spread
+    times = 1 - (1 - first) * (1 - spread) ** SKEW
     if objective == "v":
         return (times * math.pi / 2).cos(), (times * math.pi / 2).sin(), times
     return 1 - times, times, times

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tertium.config import Settings
+from tertium.flights import Flights
 from tertium.home import Home
 from tertium.jobs import Jobs
-from tertium.library import Library
+from tertium.library import Library, Sound
 from tertium.session import Session, Sessions
 from tertium.worker import Worker
 from tertium_protocol.buffers import AudioBuffer
@@ -28,6 +29,7 @@ class House:
         endpoints: what the daemon listens on, as ``hello`` tells it: osc, zmq, events.
         stop: begins the daemon's end.
         started: when it was started, by the monotonic clock.
+        adding: files that are being taken into the library.
     """
 
     settings: Settings
@@ -39,6 +41,7 @@ class House:
     stop: Callable[[str], None]
     started: float
     endpoints: dict[str, str] = field(default_factory=dict)
+    adding: Flights[Sound] = field(default_factory=Flights)
 
     @property
     def state(self) -> str:

@@ -18,9 +18,12 @@ async def add_sound(house: House, request: m.AddSound, context: Context) -> m.So
     excerpt = Excerpt.warped(markers) if markers else Excerpt(audio.Span(request.start, request.end), request.seconds)
     taken = {"name": request.name, "excerpt": excerpt}
 
+    if request.path is not None:
+        roots = house.settings.roots
+        found = await house.adding.join(request, lambda: house.library.add_path(request.path, roots, **taken))
+        return sound_info(found)
+
     def add() -> Sound:
-        if request.path is not None:
-            return house.library.add_path(request.path, house.settings.roots, **taken)
         buffer = context.buffers[0]
         return house.library.add_samples(
             buffer.to_array(), buffer.sample_rate, origin={"buffer": context.session.name}, **taken
