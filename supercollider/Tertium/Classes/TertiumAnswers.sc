@@ -48,6 +48,7 @@ TertiumAnswers {
 			OSCFunc({ |message, time, addr| this.receive(message, addr) }, "/tertium/" ++ event).permanent_(true)
 		};
 		CmdPeriod.add(this);
+		ShutDown.add { this.all.do(_.forget) };
 	}
 
 	// it has cleared the clocks

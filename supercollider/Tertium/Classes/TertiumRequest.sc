@@ -2,7 +2,7 @@
 TertiumRequest {
 	classvar patience = 5, again = 2;
 	var <client, <command, <id, given, action, onProgress, onError, timeout, onTake;
-	var <state = \waiting, <progress = 0, <stage, <secondsLeft, <fields, <result, <error, <job, <sent, <began, <ended;
+	var <state = \waiting, <progress = 0, <stage, <secondsLeft, <fields, <result, <error, <reason, <job, <sent, <began, <ended;
 	var sending, ids, waiting, onAccepted, tries = 0, heard, nextTry, asked = 0, askId, takes, items;
 
 	*new { |client, command, given, action, onProgress, onError, timeout, onTake|
@@ -160,7 +160,8 @@ TertiumRequest {
 
 	take { |argFields|
 		var index = argFields[\index], sound;
-		if(takes[index].notNil and: { takes[index].path == argFields[\path] }) { ^this };
+		// a fresh worker may make one anew, which then counts
+		if(takes[index].notNil and: { takes[index].id == argFields[\sound] }) { ^this };
 		sound = TertiumSound.fromFields(argFields);
 		takes[index] = sound;
 		TertiumAnswers.guarded { onTake.value(sound, index, this) };
@@ -169,6 +170,14 @@ TertiumRequest {
 
 	// takes of a morph that are ready, by their number
 	takes { ^takes.copy }
+
+	// those whose announcement was lost
+	takeMissing { |argFields|
+		var list = argFields[\takes];
+		if(list.isString) { list = TertiumJson.tryParse(list) };
+		if(list.isArray.not) { ^this };
+		list.do { |each| this.take(TertiumResult.shared(argFields).putAll(each)) }
+	}
 
 	keepItem { |answer|
 		var argFields = answer[\fields], list = items[answer[\id]] ?? { IdentityDictionary.new };
@@ -193,7 +202,10 @@ TertiumRequest {
 		if(answer[\event] != \reply) { ^this };
 		asked = 0;
 		switch(argFields[\state].asSymbol,
-			\running, { this.move(argFields) },
+			\running, {
+				this.takeMissing(argFields);
+				this.move(argFields)
+			},
 			\done, { this.finish(argFields[\result]) },
 			\failed, { this.fail(TertiumError.fromFields(argFields[\error])) },
 			\cancelled, { this.endCancelled(argFields[\reason]) }
@@ -217,6 +229,7 @@ TertiumRequest {
 	finish { |argFields|
 		job = job ? argFields[\job];
 		fields = TertiumFields.withLists(argFields);
+		this.takeMissing(fields);
 		progress = 1;
 		secondsLeft = 0;
 		this.endDone(TertiumResult.done(command, fields, takes))
@@ -227,8 +240,8 @@ TertiumRequest {
 		this.end(\done)
 	}
 
-	endCancelled { |reason|
-		error = TertiumError(\cancelled, reason ? "It was cancelled.");
+	endCancelled { |why|
+		reason = why ? "It was cancelled.";
 		this.end(\cancelled)
 	}
 
@@ -251,16 +264,13 @@ TertiumRequest {
 		waiting.signalAll
 	}
 
-	tellError {
-		if(onError.notNil) { ^TertiumAnswers.guarded { onError.value(error, this) } };
-		if(state == \failed) { error.post }
-	}
+	tellError { if(onError.notNil) { TertiumAnswers.guarded { onError.value(error, this) } } { error.post } }
 
 	// its answers go nowhere from now on, and what was written for it is deleted
 	forget {
 		ids.do { |each| TertiumAnswers.remove(each) };
 		askId !? { TertiumAnswers.remove(askId) };
-		sending.temporary.do { |path| if(File.exists(path)) { File.delete(path) } }
+		sending !? { sending.temporary.do { |path| if(File.exists(path)) { File.delete(path) } } }
 	}
 
 	become { |argState|
