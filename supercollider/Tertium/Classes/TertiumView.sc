@@ -173,8 +173,8 @@ TertiumView {
 
 	jobLine { |job|
 		var what = job[\result] !? { |made| made[\path].basename } ?? { job[\error] !? _[\message] } ?? { job[\reason] } ?? { job[\stage] } ? "";
-		if(what == job[\state]) { what = "" };
 		var percent = if(job[\state] == "running") { " % %".format((job[\fraction] * 100).round.asInteger, "%") } { "" };
+		if(what == job[\state]) { what = "" };
 		^"%%   %   %".format(job[\state], percent, job[\command], what)
 	}
 
