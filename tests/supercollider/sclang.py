@@ -80,7 +80,7 @@ class Sclang:
         self._endings = ENDINGS[:1] if errors else ENDINGS
         self._stop = threading.Timer(limit + 15, self.kill)
         self.process = subprocess.Popen(
-            [SCLANG, "-i", "none", "-l", str(folder / "conf.yaml"), str(outer)],
+            ["stdbuf", "-oL", SCLANG, "-i", "none", "-l", str(folder / "conf.yaml"), str(outer)],
             cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             env=self._environment(screen, environment or {}),
         )  # fmt: skip
