@@ -4,35 +4,51 @@
 TertiumMorph {
 	classvar <snap = 0.001;  // so near to a take, counted in takes, the position is that take, to the sample
 	classvar <maxTakes = 32;
+	classvar leastGlide = 0.007;  // seconds a take: the gains of 32 takes passed in a twentieth of a second would be heard as a tone
 
 	var <server, <>target, <>addAction;
-	var <out = 0, <position = 0, <rate = 1, <amp = 1, <loop = 1, <>glide = 0.05, <>fade = 0.05, <correlation = 0, <seam = 0;
+	var <out = 0, <position = 0, <rate = 1, <amp = 1, <loop = 1, <>glide = 0.05, <>fade = 0.05, <correlation = 0, <>seam = 0;
 	var <takes, loading, wantsPlay = false;
-	var <group, groupMsg, synth, voices, phaseBus;
+	var <group, groupMsg, synth, voices, phaseBus, freed = false;
 	var <>onError;
 
 	// ------------------------------------------------------------------ for SynthDefs
 
 	*ar { |bufnums, position = 0, numChannels = 2, rate = 1, loop = 1, start = 0, glide = 0.05, correlation = 0, seam = 0, phase, interpolation = 4|
-		var first, gains;
+		var first, gains, heads;
 		bufnums = bufnums.asArray;
 		this.checkCount(bufnums.size);
 		first = bufnums.first;
-		phase = phase ?? { this.phase(first, rate, start) };
+		phase = phase ?? { this.phase(first, rate, start, seam) };
 		gains = this.gains(bufnums.size, position, glide, correlation);
-		^bufnums.collect { |bufnum, index| BufRd.ar(numChannels, bufnum, phase, loop, interpolation) * gains[index] }.sum
-			* this.edges(first, phase, seam)
+		heads = this.heads(first, phase, seam, loop);
+		^bufnums.collect { |bufnum, index|
+			heads.collect { |head| BufRd.ar(numChannels, bufnum, head[0], loop, interpolation) * head[1] }.sum * gains[index]
+		}.sum
 	}
 
-	// One phase for all takes, in frames.
-	*phase { |bufnum, rate = 1, start = 0|
-		var frames = BufFrames.kr(bufnum);
-		^(Phasor.ar(0, rate * BufRateScale.kr(bufnum), 0, frames) + start).wrap(0, frames)
+	// One phase for all takes, in frames. With a seam it goes from the seam's end to the takes'.
+	*phase { |bufnum, rate = 1, start = 0, seam = 0|
+		var led = this.prSeamFrames(bufnum, seam), frames = BufFrames.kr(bufnum) - led;
+		^(Phasor.ar(0, rate * BufRateScale.kr(bufnum), 0, frames) + max(start, led) - led).wrap(0, frames) + led
 	}
+
+	// Where the takes are read, and how loud: [phase, gain]. With a seam, their last moments are crossfaded with their first, which lead to where the loop begins.
+	*heads { |bufnum, phase, seam = 0, loop = 1|
+		var led, begin, along;
+		if(seam == 0) { ^[[phase, 1]] };
+		led = this.prSeamFrames(bufnum, seam).max(1);
+		begin = phase - (BufFrames.kr(bufnum) - led);
+		along = (begin / led).max(0) * (loop > 0);
+		^[[phase, this.equalPower(1 - along)], [begin.max(0), this.equalPower(along)]]
+	}
+
+	*prSeamFrames { |bufnum, seam| ^if(seam == 0) { 0 } { (seam * BufSampleRate.kr(bufnum)).round } }
 
 	// A gain for each take, at audio rate. On a take it is exactly one, and the others' are exactly nought.
 	*gains { |count, position = 0, glide = 0.05, correlation = 0|
-		var place = Lag2.ar(this.prAudioRate(position).clip(0, 1), glide) * (count - 1);
+		var time = glide.max(min(glide * 1e6, leastGlide * (count - 1)));
+		var place = Lag2.ar(this.prAudioRate(position).clip(0, 1), time) * (count - 1);
 		var level = this.level(place.frac, correlation);
 		^count.collect { |index| this.equalPower(1 - (place - index).abs) * level }
 	}
@@ -45,13 +61,6 @@ TertiumMorph {
 	*level { |place, correlation = 0|
 		if(correlation == 0) { ^1 };
 		^1 / (this.equalPower(place) * this.equalPower(1 - place) * 2 * correlation + 1).sqrt  // reciprocal would be inexact
-	}
-
-	// Fades each turn of the loop in and out over so many seconds; with 0 the takes stay as they are.
-	*edges { |bufnum, phase, seam = 0|
-		var width = (seam * BufSampleRate.kr(bufnum)).max(1);
-		if(seam == 0) { ^1 };
-		^(min(phase, BufFrames.kr(bufnum) - phase) / width).scurve.max(seam <= 0)
 	}
 
 	*prAudioRate { |signal|
@@ -69,26 +78,25 @@ TertiumMorph {
 		}
 	}
 
-	// The SynthDef of a player's voice for so many takes of so many channels.
-	*synthDef { |count, channels|
+	// The SynthDef of a player's voice for so many takes of so many channels. Those with a seam read twice as much.
+	*synthDef { |count, channels, seamed = false|
 		this.checkCount(count);
-		^SynthDef(this.defName(count, channels), {
+		^SynthDef(this.defName(count, channels, seamed), {
 			var bufs = \bufs.ir(0 ! count), rate = \rate.kr(1), loop = \loop.kr(1), correlation = \correlation.kr(0);
-			var phase = this.prVoicePhase(bufs.asArray.first, rate);
-			var sound = this.ar(bufs, \position.ar(0), channels, glide: \glide.kr(0.05), loop: loop, correlation: correlation, seam: \seam.kr(0),
-				phase: phase);
-			Out.ar(\out.kr(0), sound * this.prUnended(phase, BufFrames.kr(bufs.asArray.first), loop) * this.prEntrance(correlation)
+			var seam = if(seamed) { \seam.ir(0) } { 0 }, first = bufs.asArray.first, phase = this.prVoicePhase(first, rate, seam);
+			var sound = this.ar(bufs, \position.ar(0), channels, glide: \glide.kr(0.05), loop: loop, correlation: correlation, seam: seam, phase: phase);
+			Out.ar(\out.kr(0), sound * this.prUnended(phase, BufFrames.kr(first), loop) * this.prEntrance(correlation)
 				* Lag.ar(K2A.ar(\amp.kr(1)), 0.02));
 		})
 	}
 
-	*defName { |count, channels| ^"tertium_morph_%x%".format(count, channels).asSymbol }
+	*defName { |count, channels, seamed = false| ^"tertium_morph_%x%%".format(count, channels, if(seamed) { "_seam" } { "" }).asSymbol }
 
 	// A voice begins where it is told to, or joins the one that plays, in the same sample; it says where it is for the next.
-	*prVoicePhase { |bufnum, rate|
+	*prVoicePhase { |bufnum, rate, seam|
 		var bus = \phaseBus.ir(0), start = \start.ir(0);
 		var others = Latch.kr(In.kr(bus), Impulse.kr(0)) * \startScale.ir(1);
-		var phase = this.phase(bufnum, rate, Select.kr(start < 0, [start, others]));
+		var phase = this.phase(bufnum, rate, Select.kr(start < 0, [start, others]), seam);
 		ReplaceOut.kr(bus, A2K.kr(phase));
 		^phase
 	}
@@ -120,7 +128,6 @@ TertiumMorph {
 		addAction = argAddAction;
 		onError = argOnError;
 		voices = IdentitySet.new;
-		phaseBus = Bus.control(server, 1);
 		CmdPeriod.add(this);
 		ServerQuit.add(this, server);
 	}
@@ -132,7 +139,7 @@ TertiumMorph {
 
 	// Plays from the start, as soon as there are takes.
 	play { |argOut|
-		if(phaseBus.isNil) { "TertiumMorph: it was freed; make a new one.".warn; ^this };
+		if(freed) { "TertiumMorph: it was freed; make a new one.".warn; ^this };
 		argOut !? { out = argOut.asControlInput };
 		if(takes.notNil and: { synth.isNil }) { this.prEnter(takes, 0) } { wantsPlay = synth.isNil };
 		^this
@@ -147,13 +154,14 @@ TertiumMorph {
 
 	// Ends the sound, and gives back whatever it took from the server.
 	free { |time|
-		if(phaseBus.isNil) { ^this };
+		if(freed) { ^this };
+		freed = true;
 		loading !? _.free;
 		loading = nil;
 		this.stop(time);
 		takes !? { this.prLetGo(takes) };
 		takes = nil;
-		phaseBus.free;
+		phaseBus !? { phaseBus.free };
 		phaseBus = nil;
 		if(voices.isEmpty) { this.prForget };
 		^this
@@ -174,7 +182,7 @@ TertiumMorph {
 		var set = TertiumTakes(sources, server);
 		loading !? _.free;
 		loading = set;
-		set.load { |loaded, error|
+		set.load(seam > 0) { |loaded, error|
 			if(loading === set) { loading = nil };
 			action.(if(error.isNil) { loaded }, error)
 		}
@@ -183,7 +191,7 @@ TertiumMorph {
 	// Puts prepared takes in the place of those that play: from a frame, or (nil) at their phase. Can be in a bundle.
 	swap { |set, start|
 		var old = takes;
-		if(phaseBus.isNil) { set.free; ^this };
+		if(freed) { set.free; ^this };
 		takes = set;
 		if(synth.notNil or: { wantsPlay }) { this.prEnter(set, start ? if(synth.isNil) { 0 } { -1 }) };
 		if(old.notNil and: { old !== set }) { this.prLetGo(old) };
@@ -200,7 +208,6 @@ TertiumMorph {
 	rate_ { |value| rate = value; this.prSet(\rate, value) }
 	amp_ { |value| amp = value; this.prSet(\amp, value) }
 	correlation_ { |value| correlation = value; this.prSet(\correlation, value) }
-	seam_ { |value| seam = value; this.prSet(\seam, value) }
 	loop_ { |value| loop = value.asInteger; this.prSet(\loop, loop) }
 	out_ { |value| out = value.asControlInput; this.prSet(\out, out) }
 
@@ -216,7 +223,9 @@ TertiumMorph {
 	// The server took everything with it.
 	doOnServerQuit {
 		wantsPlay = false;
-		synth = group = takes = loading = nil;
+		synth = group = groupMsg = phaseBus = takes = nil;
+		loading !? _.forget;
+		loading = nil;
 		voices.copy.do { |voice| voice.forget };
 		voices.clear;
 	}
@@ -225,7 +234,7 @@ TertiumMorph {
 
 	// A voice comes, and the one that plays goes; both in one bundle, and so in one sample.
 	prEnter { |set, start|
-		var voice = TertiumVoice(server, set) { |ended| this.prEnded(ended) };
+		var voice = TertiumVoice(server, set, seam > 0) { |ended| this.prEnded(ended) };
 		var messages = [voice.newMsg(this.prGroup, this.prSettings(set, start))];
 		wantsPlay = false;
 		groupMsg !? { messages = [groupMsg] ++ messages };
@@ -248,7 +257,7 @@ TertiumMorph {
 		if(voices.isEmpty) {
 			group !? { server.sendMsg(\n_free, group.nodeID) };
 			group = nil;
-			if(phaseBus.isNil) { this.prForget }
+			if(freed) { this.prForget }
 		}
 	}
 
@@ -269,6 +278,7 @@ TertiumMorph {
 
 	prSettings { |set, start|
 		var scale = if(synth.isNil) { 1 } { set.sampleRate / synth.takes.sampleRate };
+		phaseBus = phaseBus ?? { Bus.control(server, 1) };
 		^[\bufs, set.bufnums, \start, start, \startScale, scale, \phaseBus, phaseBus.index, \out, out, \position, if(position.isKindOf(Bus)) { position.asMap } { position }, \rate, rate,
 			\amp, amp, \loop, loop, \glide, glide, \fade, fade, \correlation, correlation, \seam, seam]
 	}

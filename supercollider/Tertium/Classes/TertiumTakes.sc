@@ -16,18 +16,25 @@ TertiumTakes {
 	isLoaded { ^state == \loaded }
 
 	// Checks the files, then has the server read them: `action.(takes, error)`, once.
-	load { |argAction, timeout = 30|
+	load { |seamed = false, argAction, timeout = 30|
 		var problem;
 		action = argAction;
 		state = \loading;
 		problem = try { this.prBuffers; nil } { |error| error };
-		if(problem.notNil) { this.prEnd(problem) } { this.prRead(timeout) };
+		if(problem.notNil) { this.prEnd(problem) } { this.prRead(seamed, timeout) };
 	}
 
 	// While it loads, this ends the loading: the action gets an error, `superseded`.
 	free {
 		if(state == \freed) { ^this };
 		if(state == \loading) { this.prEnd(TertiumError(\superseded, "Others came before these takes were loaded.")) } { this.prFree };
+		state = \freed
+	}
+
+	// The server is gone, and the buffers with it.
+	forget {
+		responders.do(_.free);
+		owned = nil;
 		state = \freed
 	}
 
@@ -68,14 +75,14 @@ TertiumTakes {
 	}
 
 	// The synth of these takes, the files, and then a word when all that is done, or was tried.
-	prRead { |timeout|
+	prRead { |seamed, timeout|
 		var id = UniqueID.next;
 		arrived = IdentitySet.new;
 		responders = [
 			OSCFunc({ |message| this.prArrived(*message[1..]) }, '/b_info', server.addr).permanent_(true),
 			OSCFunc({ this.prEnd(this.prMissing) }, '/synced', server.addr, argTemplate: [id]).permanent_(true)
 		];
-		TertiumMorph.synthDef(this.size, this.channels).doSend(server);
+		TertiumMorph.synthDef(this.size, this.channels, seamed).doSend(server);
 		owned.do { |buffer| server.sendMsg('/b_allocRead', buffer.bufnum, buffer.path, 0, 0, ['/b_query', buffer.bufnum]) };
 		server.sendMsg('/sync', id);
 		SystemClock.sched(timeout, {

@@ -2,11 +2,11 @@
 TertiumVoice {
 	var <server, <takes, onEnd, <node, responder;
 
-	*new { |server, takes, onEnd| ^super.newCopyArgs(server, takes, onEnd).init }
+	*new { |server, takes, seamed, onEnd| ^super.newCopyArgs(server, takes, onEnd).init(seamed) }
 
 	// A responder of its own: a node watcher would not know of it before the server is known to run, and forgets it on Cmd-Period.
-	init {
-		node = Synth.basicNew(TertiumMorph.defName(takes.size, takes.channels), server);
+	init { |seamed|
+		node = Synth.basicNew(TertiumMorph.defName(takes.size, takes.channels, seamed), server);
 		responder = OSCFunc({ this.end }, '/n_end', server.addr, argTemplate: [node.nodeID]).permanent_(true)
 	}
 
