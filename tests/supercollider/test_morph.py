@@ -1,24 +1,30 @@
 """TertiumMorph, rendered by the real servers and measured: on a take it is that take to the sample, between takes it keeps the power, and it never clicks."""
 
+import os
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 from scipy import signal
 
-from tests.supercollider import stage
+from tests.supercollider import jack, sclang
+from tests.supercollider.takes import FRAMES, RATE, SHORT, write_takes
 
-RATE, FRAMES, SHORT = 44100, 66150, 30000
+HERE = Path(__file__).parent
 QUIET = -60.0  # dB of full scale: what a click may be at most
-SERVERS = [pytest.param(name, marks=stage.needs(name)) for name in ("scsynth", "supernova")]
-pytestmark = stage.needs("sclang", "scsynth")
+SERVERS = [pytest.param(name, marks=jack.needs(name)) for name in ("scsynth", "supernova")]
+pytestmark = jack.needs("sclang", "scsynth")
 
 
 @pytest.fixture(scope="module")
 def scores(tmp_path_factory):
     """A folder with the takes, and with the scores that sclang wrote for them."""
     folder = tmp_path_factory.mktemp("morph")
-    _write_takes(folder)
-    stage.sclang("morph_nrt.scd", folder, TERTIUM_TEST_FOLDER=str(folder))
+    write_takes(folder)
+    (folder / "sclang").mkdir()
+    sclang.run(HERE / "morph_nrt.scd", folder / "sclang", environment={"TERTIUM_TEST_FOLDER": str(folder)}).check()
     return folder
 
 
@@ -143,39 +149,23 @@ def test_in_a_synthdef_the_position_is_taken_sample_by_sample(scores):
 
 
 def rendered(folder, name, server="scsynth", channels=2):
-    return stage.rendered(folder / f"{name}.osc", server, channels=channels)
+    """What a server makes of a score: (frames, channels), float32."""
+    out = folder / f"{name}-{server}.wav"
+    if not out.exists():
+        (folder / ".local/share/SuperCollider/synthdefs").mkdir(parents=True, exist_ok=True)
+        run = subprocess.run(
+            [server, "-N", str(folder / f"{name}.osc"), "_", str(out), str(RATE), "WAV", "float", "-i", "0", "-o", str(channels)],
+            capture_output=True, text=True, timeout=120, env=os.environ | {"HOME": str(folder)},
+        )  # fmt: skip
+        assert out.exists(), run.stdout + run.stderr
+        assert "FAILURE" not in run.stdout, run.stdout
+    return soundfile.read(out, dtype="float32", always_2d=True)[0]
 
 
 def clicks(heard):
     """The loudest that there is above 4 kHz, in dB of full scale: the takes have nothing there, and a click has."""
     high = signal.firwin(1025, 4000, fs=RATE, pass_zero=False, window=("kaiser", 12))
     return 20 * np.log10(np.abs(signal.oaconvolve(heard, high[:, None], "same", axes=0)).max() + 1e-12)
-
-
-def _write_takes(folder):
-    rng = np.random.default_rng(5)
-
-    def write(name, index, samples, rate=RATE):
-        soundfile.write(folder / f"{name}_{index}.wav", samples.astype(np.float32), rate, subtype="FLOAT")
-
-    for index in range(5):
-        write("noise", index, rng.uniform(-0.5, 0.5, (FRAMES, 2)))
-    for index in range(3):
-        write("mono", index, rng.uniform(-0.5, 0.5, FRAMES))
-        write("short", index, _sines(SHORT, 40 + 30 * index))
-        write("alike", index, np.random.default_rng(9).uniform(-0.5, 0.5, (FRAMES, 2)))
-    for index in range(32):
-        write("low", index, _sines(FRAMES, 150 + 60 * index))
-    for index in range(2):
-        write("cut", index, _sines(FRAMES, 150.37 + 100 * index))
-        tone = 0.5 * np.sin(2 * np.pi * 441 * np.arange(48000) / 48000)
-        write("tone48", index, np.stack([tone, tone], 1), 48000)
-
-
-def _sines(frames, cycles):
-    """So many cycles in so many frames, a sine and a cosine at full scale: a loop of it has no seam."""
-    phase = 2 * np.pi * cycles * np.arange(frames) / frames
-    return np.stack([np.sin(phase), np.cos(phase)], 1)
 
 
 def _take(folder, name, index):

@@ -15,17 +15,26 @@ TertiumMorph {
 	// ------------------------------------------------------------------ for SynthDefs
 
 	*ar { |bufnums, position = 0, numChannels = 2, rate = 1, loop = 1, start = 0, glide = 0.05, correlation = 0, seam = 0, phase, interpolation = 4|
-		var first, gains, heads;
+		var first, place, level, heads;
 		bufnums = bufnums.asArray;
 		this.checkCount(bufnums.size);
 		first = bufnums.first;
 		phase = phase ?? { this.phase(first, rate, start, seam) };
-		gains = this.gains(bufnums.size, position, glide, correlation);
+		place = this.place(bufnums.size, position, glide);
+		level = this.level(place.frac, correlation);
 		heads = this.heads(first, phase, seam, loop);
-		^bufnums.collect { |bufnum, index|
-			heads.collect { |head| BufRd.ar(numChannels, bufnum, head[0], loop, interpolation) * head[1] }.sum * gains[index]
-		}.sum
+		^bufnums.inject(nil) { |sum, bufnum, index|
+			var here = this.prAfter(place, sum);
+			var take = heads.collect { |head|
+				BufRd.ar(numChannels, bufnum, if(sum.isNil) { head[0] } { this.prAfter(head[0], here) }, loop, interpolation) * head[1]
+			}.sum;
+			take * this.gain(here, index) + (sum ? 0)
+		} * level
 	}
+
+	// A signal as it is, but not made before others are. So the takes are added one by one; else the servers would read all of them first, and 32 need more wires
+	// than a server has.
+	*prAfter { |signal, others| ^others.asArray.inject(signal) { |signal, other| signal.perform('<!', other) } }
 
 	// One phase for all takes, in frames. With a seam it goes from the seam's end to the takes'.
 	*phase { |bufnum, rate = 1, start = 0, seam = 0|
@@ -45,17 +54,20 @@ TertiumMorph {
 
 	*prSeamFrames { |bufnum, seam| ^if(seam == 0) { 0 } { (seam * BufSampleRate.kr(bufnum)).round } }
 
-	// A gain for each take, at audio rate. On a take it is exactly one, and the others' are exactly nought.
-	*gains { |count, position = 0, glide = 0.05, correlation = 0|
+	// The position counted in takes, from 0, smoothed; at audio rate.
+	*place { |count, position = 0, glide = 0.05|
 		var time = glide.max(min(glide * 1e6, leastGlide * (count - 1)));
-		var place = Lag2.ar(this.prAudioRate(position).clip(0, 1), time) * (count - 1);
-		var level = this.level(place.frac, correlation);
-		^count.collect { |index| this.equalPower(1 - (place - index).abs) * level }
+		^Lag2.ar(this.prAudioRate(position).clip(0, 1), time) * (count - 1)
 	}
+
+	// The gain of a take at a place. On a take it is exactly one, and the others' are exactly nought.
+	*gain { |place, index| ^this.prQuarter((place - index).abs * (1 + (2 * snap)).neg + (1 + snap)) }
 
 	// From 0 (silent) to 1 (alone): a quarter of a sine, so that the powers of two neighbours add up to one; its ends are rounded, so that a moving position
 	// has no corners.
-	*equalPower { |place| ^((place * (1 + (2 * snap)) - snap).scurve * 0.5pi).sin }
+	*equalPower { |place| ^this.prQuarter(place * (1 + (2 * snap)) + snap.neg) }
+
+	*prQuarter { |place| ^(place.scurve * 0.5pi).sin }
 
 	// Takes off what two sounds that are alike would gain between them. Nothing with correlation 0, where they have nothing in common.
 	*level { |place, correlation = 0|
@@ -71,11 +83,12 @@ TertiumMorph {
 		)
 	}
 
-	*checkCount { |count|
-		if(count.inclusivelyBetween(1, maxTakes).not) {
-			TertiumError(\out_of_range, "A morph has 1 to % takes; got %.".format(maxTakes, count), \takes, count,
-				"Give it the array that a morph's action gets.").throw
-		}
+	*checkCount { |count| this.countProblem(count) !? _.throw }
+
+	*countProblem { |count|
+		if(count.inclusivelyBetween(1, maxTakes)) { ^nil };
+		^TertiumError(\out_of_range, "A morph has 1 to % takes; got %.".format(maxTakes, count), \takes, count,
+			"Give it the array that a morph's action gets.")
 	}
 
 	// The SynthDef of a player's voice for so many takes of so many channels. Those with a seam read twice as much.
@@ -109,9 +122,11 @@ TertiumMorph {
 		^1 - ended
 	}
 
-	// What comes and what goes have the law of equal power between them, too.
+	// What comes and what goes have the law of equal power between them, too. The gate is open for a moment even where it is shut with the synth's first
+	// block: else that would never end.
 	*prEntrance { |correlation|
-		var place = EnvGen.ar(Env.asr(\fade.kr(0.05), 1, \fade.kr(0.05), \lin), \gate.kr(1), doneAction: 2);
+		var gate = \gate.kr(1).max(Impulse.kr(0));
+		var place = EnvGen.ar(Env.asr(\fade.kr(0.05), 1, \fade.kr(0.05), \lin), gate, doneAction: 2);
 		^this.equalPower(place) * this.level(place, correlation)
 	}
 
@@ -224,7 +239,7 @@ TertiumMorph {
 	doOnServerQuit {
 		wantsPlay = false;
 		synth = group = groupMsg = phaseBus = takes = nil;
-		loading !? _.forget;
+		loading !? _.drop;
 		loading = nil;
 		voices.copy.do { |voice| voice.forget };
 		voices.clear;
