@@ -1,6 +1,7 @@
 """A real sclang for tests: it runs a script with the Quark, without a screen, and cannot hang."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -16,13 +17,8 @@ MISSING = "sclang is not installed (Debian: apt install supercollider-language s
 SCLANG = shutil.which("sclang")
 LIMIT = 120.0
 
-PRELUDE = """\
-// a script that fails or forgets to end must not hang
-~limit = %LIMIT%;
-SystemClock.sched(~limit, { "TEST timed out inside sclang".postln; 124.exit });
-CmdPeriod.add({ SystemClock.sched(~limit, { "TEST timed out inside sclang".postln; 124.exit }) });
-"""
-ENDINGS = ("Library has not been compiled successfully", "ERROR: Parse error", "ERROR: syntax error")
+PRELUDE = Path(__file__).with_name("prelude.scd")
+ENDINGS = ("Library has not been compiled successfully", "ERROR: ")
 
 
 class Ended:
@@ -37,14 +33,14 @@ class Ended:
         assert self.status == 0, f"sclang ended with {self.status}:\n{self.said}"
         return self
 
-    def values(self, name: str) -> list[str]:
-        """What the script posted as lines ``name: value``."""
-        return re.findall(rf"^{re.escape(name)}: (.*)$", self.said, re.MULTILINE)
+    def values(self, name: str) -> list:
+        """What the script told under a name, in order."""
+        return [json.loads(text) for text in re.findall(rf"^TOLD {re.escape(name)}: (.*)$", self.said, re.MULTILINE)]
 
-    def value(self, name: str) -> str:
-        """What the script posted last under a name."""
+    def value(self, name: str):
+        """What the script told last under a name."""
         found = self.values(name)
-        assert found, f"sclang never posted {name}:\n{self.said}"
+        assert found, f"sclang never told {name}:\n{self.said}"
         return found[-1]
 
 
@@ -58,9 +54,13 @@ class Sclang:
         include: further folders of classes.
         environment: what its environment has beyond ours.
         screen: Qt's platform.
+        quark: whether the Quark's classes are there.
+        errors: whether an error in the post window is expected; else it ends the run.
     """
 
-    def __init__(self, script, folder, *, limit=LIMIT, include=(), environment=None, screen="offscreen", quark=True):
+    def __init__(
+        self, script, folder, *, limit=LIMIT, include=(), environment=None, screen="offscreen", quark=True, errors=False
+    ):
         folder = Path(folder)
         self.home = folder / "home"
         self.home.mkdir(parents=True, exist_ok=True)
@@ -69,18 +69,18 @@ class Sclang:
             path = folder / "script.scd"
             path.write_text(script, encoding="utf-8")
         outer = folder / "outer.scd"
-        outer.write_text(
-            PRELUDE.replace("%LIMIT%", str(limit)) + f"\n{scd_string(str(path))}.load;\n", encoding="utf-8"
-        )
+        loads = "".join(f"{scd_string(str(each))}.load;\n" for each in (PRELUDE, path))
+        outer.write_text(f"~limit = {limit};\n{loads}", encoding="utf-8")
         paths = [*([QUARK] if quark else []), *include]
         listed = "includePaths:\n" + "".join(f"    - {each}\n" for each in paths) if paths else "includePaths: []\n"
         (folder / "conf.yaml").write_text(listed + "excludePaths: []\npostInlineWarnings: false\n", encoding="utf-8")
         self._lines: list[str] = []
         self._heard = threading.Condition()
         self._over = False
+        self._endings = ENDINGS[:1] if errors else ENDINGS
         self._stop = threading.Timer(limit + 15, self.kill)
         self.process = subprocess.Popen(
-            [SCLANG, "-i", "none", "-l", str(folder / "conf.yaml"), str(outer)],
+            ["stdbuf", "-oL", SCLANG, "-i", "none", "-l", str(folder / "conf.yaml"), str(outer)],
             cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             env=self._environment(screen, environment or {}),
         )  # fmt: skip
@@ -105,7 +105,7 @@ class Sclang:
             with self._heard:
                 self._lines.append(text)
                 self._heard.notify_all()
-            if text.startswith(ENDINGS) or any(ending in text for ending in ENDINGS):
+            if text.startswith(self._endings):
                 threading.Timer(1.0, self.kill).start()  # it would wait for ever, and say nothing more of use
         with self._heard:
             self._over = True

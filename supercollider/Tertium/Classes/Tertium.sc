@@ -17,7 +17,7 @@ Tertium {
 		home = (argHome ?? { TertiumHome.default }).asString.standardizePath;
 		TertiumAnswers.addClient(this);
 		this.find;
-		this.hello("SuperCollider " ++ Main.version, protocol, action: { |fields, request| this.met(fields) })
+		this.hello("SuperCollider " ++ Main.version, protocol, action: { |fields| this.met(fields) }, timeout: 5)
 	}
 
 	// hear of the jobs of others no more
@@ -70,9 +70,9 @@ Tertium {
 	// the message for it: [address, id, name, value, …]
 	message { |command, pairs| ^["/tertium/" ++ command, TertiumAnswers.newId] ++ TertiumSending.message(command, pairs) }
 
-	// post what the daemon says of a command and its parameters, or of all commands. Without a daemon it opens the class's page
+	// post what the daemon says of a command and its parameters, or of all commands
 	help { |command, action|
-		^this.commands(command, { |fields, request|
+		^this.commands(command !? { |name| TertiumHelp.protocolWord(name) }, { |fields, request|
 			fields !? { TertiumHelp.post(fields[\commands], command.isNil) };
 			action.value(fields, request)
 		})

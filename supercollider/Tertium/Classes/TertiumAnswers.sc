@@ -48,6 +48,7 @@ TertiumAnswers {
 			OSCFunc({ |message, time, addr| this.receive(message, addr) }, "/tertium/" ++ event).permanent_(true)
 		};
 		CmdPeriod.add(this);
+		ShutDown.add { this.all.do(_.forget) };
 	}
 
 	// it has cleared the clocks
@@ -73,11 +74,8 @@ TertiumAnswers {
 
 	// a message as it came: [address, id, name, value, …]
 	*receive { |message, addr|
-		var answer = try { assembler.feed(message) } { |problem|
-			"Tertium: an answer cannot be read and is left out: %".format(problem.errorString).warn;
-			nil
-		};
-		answer !? { this.guarded { this.deliver(answer, addr) } };
+		var answer = assembler.feed(message);
+		answer !? { this.guarded { this.deliver(answer, addr) } }
 	}
 
 	*deliver { |answer, addr|
@@ -88,6 +86,11 @@ TertiumAnswers {
 		{ answer[\event] != \item } { clients.do { |client| client.overhear(answer, addr) } };
 	}
 
-	// what goes wrong in a user's function is reported, and stops nothing here
-	*guarded { |function| try { function.value } { |problem| problem.reportError } }
+	// a user's function: what goes wrong in it is reported, and stops nothing here. It runs in a Routine of its own, since in sclang an error
+	// that is caught leaves its traces on the stack; so it may wait, too
+	*guarded { |function|
+		var routine = Routine { try { function.value } { |problem| problem.reportError } }, yielded;
+		yielded = routine.next;
+		if(yielded.isNumber) { SystemClock.sched(yielded, routine) }
+	}
 }

@@ -10,29 +10,37 @@ TertiumAssembler {
 		order = List.new;
 	}
 
-	// the answer that this message is or completes, nil while parts are missing; an Error when it is none
+	// the answer that this message is or completes; nil while parts are missing, and when it is none
 	feed { |message|
 		var event = message[0].asString.drop("/tertium/".size).asSymbol, id = message[1], pairs = TertiumFields.plain(message.drop(2));
-		if(id.isNil) { Error("it carries no id").throw };
-		if(event == \part) { ^this.part(id, pairs) };
-		^this.answer(id, event, pairs)
+		if(id.isNil or: { pairs.isNil }) { ^this.refuse("has no id, or a name without a value") };
+		^if(event == \part) { this.part(id, pairs) } { this.answer(id, event, pairs) }
 	}
 
-	answer { |id, event, pairs| ^(id: id, event: event, fields: TertiumFields.nested(pairs)) }
+	answer { |id, event, pairs|
+		var fields = TertiumFields.nested(pairs);
+		if(fields.isNil) { ^this.refuse("has a name that is both a value and an object") };
+		^(id: id, event: event, fields: fields)
+	}
 
 	part { |id, pairs|
-		var head = TertiumFields.nested(pairs.keep(8)), number = head[\part], count = head[\parts], event, key, came;
+		var head = TertiumFields.nested(pairs.keep(8)) ? Event.new, number = head[\part], count = head[\parts], event = head[\event].asSymbol, key, came;
 		if([number, count].any { |value| value.isKindOf(Integer).not } or: { (number < 0) || (number >= count) || (count > mostParts) }) {
-			Error("a part is numbered % of %".format(number, count)).throw
+			^this.refuse("is a part numbered % of %".format(number, count))
 		};
-		event = head[\event].asSymbol;
-		if(TertiumAnswers.events.includes(event).not or: { event == \part }) { Error("a part belongs to no event").throw };
+		if(event == \part or: { TertiumAnswers.events.includes(event).not }) { ^this.refuse("is a part of no event") };
 		key = [id, event, head[\key], count];
 		came = incomplete[key] ?? { this.begin(key) };
 		came[number] = pairs.drop(8);
 		if(came.size < count) { ^nil };
 		this.forget(key);
-		^this.answer(id, event, this.joined(came))
+		pairs = this.joined(came);
+		^if(pairs.isNil) { this.refuse("has parts that do not fit together") } { this.answer(id, event, pairs) }
+	}
+
+	refuse { |problem|
+		"Tertium: an answer % and is left out.".format(problem).warn;
+		^nil
 	}
 
 	begin { |key|
@@ -48,21 +56,21 @@ TertiumAssembler {
 		order.removeAt(order.detectIndex(_ == key));
 	}
 
-	// pairs of all parts; a name that comes again continues its text
+	// pairs of all parts; a name that comes again continues its text. nil when it is no text
 	joined { |came|
-		var pairs = List.new, places = IdentityDictionary.new;
+		var pairs = List.new, places = IdentityDictionary.new, fits = true;
 		came.keys.asArray.sort.do { |number|
 			came[number].pairsDo { |name, value|
 				var place = places[name];
-				if(place.isNil) {
-					places[name] = pairs.size;
+				case
+				{ place.isNil } {
+					places[name] = pairs.size + 1;
 					pairs.add(name).add(value)
-				} {
-					if(value.isString.not or: { pairs[place + 1].isString.not }) { Error("two parts hold “%”, and it is no text".format(name)).throw };
-					pairs[place + 1] = pairs[place + 1] ++ value
 				}
+				{ value.isString and: { pairs[place].isString } } { pairs[place] = pairs[place] ++ value }
+				{ fits = false }
 			}
 		};
-		^pairs.asArray
+		^if(fits) { pairs.asArray } { nil }
 	}
 }

@@ -22,7 +22,7 @@ TertiumHome {
 	*read { |home|
 		var path = (home ?? { this.default }) +/+ file, facts;
 		if(File.exists(path).not) { ^nil };
-		facts = try { TertiumJson.parse(File.readAllString(path)) } { nil };
+		facts = TertiumJson.tryParse(File.readAllString(path));
 		^if(facts.isKindOf(Event)) { facts } { nil }
 	}
 

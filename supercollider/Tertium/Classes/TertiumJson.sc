@@ -1,18 +1,30 @@
 // Reads JSON text: daemon.json, and the lists that OSC carries as text. Objects become Events, null becomes nil. Unlike parseYAML it keeps numbers
 // numbers, refuses what is no JSON, and says so. Nothing is evaluated.
+//
+// It does not throw on its way: in sclang what a thrown-through expression had begun stays on the stack, and spoils that of the caller.
 TertiumJson {
 	classvar deepest = 32;
-	var text, at, depth;
+	var text, at, depth, <fault;
 
-	*parse { |text| ^super.newCopyArgs(text, 0, 0).whole }
+	// the value; an Error when the text is no JSON
+	*parse { |text|
+		var reader = this.new(text), value = reader.whole;
+		if(reader.fault.notNil) { Error(reader.fault).throw };
+		^value
+	}
 
-	// nil instead of an error
-	*tryParse { |text| ^try { this.parse(text) } { nil } }
+	// the value; nil when the text is no JSON
+	*tryParse { |text|
+		var reader = this.new(text), value = reader.whole;
+		^if(reader.fault.isNil) { value } { nil }
+	}
+
+	*new { |text| ^super.newCopyArgs(text, 0, 0) }
 
 	whole {
 		var value = this.value;
 		this.skip;
-		if(at < text.size) { this.refuse("more text after the end") };
+		if(fault.isNil and: { at < text.size }) { this.refuse("more text after the end") };
 		^value
 	}
 
@@ -31,34 +43,35 @@ TertiumJson {
 	nested { |function|
 		var value;
 		depth = depth + 1;
-		if(depth > deepest) { this.refuse("nested too deeply") };
-		value = function.value;
+		value = if(depth > deepest) { this.refuse("nested too deeply") } { function.value };
 		depth = depth - 1;
 		^value
 	}
 
 	object {
-		var event = Event.new, name;
+		var event = Event.new, name, value;
 		at = at + 1;
 		if(this.ends($})) { ^event };
 		while {
 			this.skip;
-			if(text[at] != $") { this.refuse("a name is expected") };
-			name = this.string.asSymbol;
+			if(text[at] != $") { ^this.refuse("a name is expected") };
+			name = this.string;
 			this.skip;
 			this.take($:);
-			event[name] = this.value;
+			value = this.value;
+			if(fault.isNil) { event[name.asSymbol] = value };
 			this.goesOn($})
 		};
 		^event
 	}
 
 	list {
-		var list = List.new;
+		var list = List.new, value;
 		at = at + 1;
 		if(this.ends($])) { ^Array.new };
 		while {
-			list.add(this.value);
+			value = this.value;
+			list.add(value);
 			this.goesOn($])
 		};
 		^list.asArray
@@ -68,14 +81,15 @@ TertiumJson {
 		var pieces = "", quote, slash;
 		at = at + 1;
 		while {
-			quote = text.find("\"", false, at) ?? { this.refuse("a text has no end") };
+			quote = text.find("\"", false, at);
 			slash = text.find("\\", false, at);
-			slash.notNil and: { slash < quote }
+			fault.isNil and: { quote.notNil } and: { slash.notNil } and: { slash < quote }
 		} {
 			pieces = pieces ++ this.piece(slash);
 			at = slash + 1;
 			pieces = pieces ++ this.escaped;
 		};
+		if(quote.isNil) { ^this.refuse("a text has no end") };
 		pieces = pieces ++ this.piece(quote);
 		at = quote + 1;
 		^pieces
@@ -88,7 +102,8 @@ TertiumJson {
 		var char = text[at], short;
 		at = at + 1;
 		if(char == $u) { ^this.character };
-		short = "\"\\/bfnrt".indexOf(char) ?? { this.refuse("an unknown escape") };
+		short = char !? { "\"\\/bfnrt".indexOf(char) };
+		if(short.isNil) { ^this.refuse("an unknown escape") };
 		^[$", $\\, $/, 8.asAscii, 12.asAscii, $\n, 13.asAscii, $\t][short].asString
 	}
 
@@ -107,9 +122,10 @@ TertiumJson {
 		var code = 0;
 		4.do {
 			var digit = text[at];
-			if(digit.isNil or: { "0123456789abcdefABCDEF".includes(digit).not }) { this.refuse("four hex digits are expected") };
-			code = code * 16 + digit.toLower.digit;
-			at = at + 1;
+			if(digit.isNil or: { "0123456789abcdefABCDEF".includes(digit).not }) { this.refuse("four hex digits are expected") } {
+				code = code * 16 + digit.toLower.digit;
+				at = at + 1
+			}
 		};
 		^code
 	}
@@ -137,15 +153,14 @@ TertiumJson {
 	*copyOf { |text, start, end| ^if(end > start) { text.copyRange(start, end - 1) } { "" } }
 
 	number { |word|
-		if("^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$".matchRegexp(word).not) { this.refuse("“" ++ word.keep(40) ++ "” is no value") };
+		if("^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$".matchRegexp(word).not) { ^this.refuse("“" ++ word.keep(40) ++ "” is no value") };
 		^if(word.every { |char| char.isDecDigit or: { char == $- } } and: { word.asFloat.abs <= 2147483647 }) { word.asInteger } { word.asFloat }
 	}
 
 	skip { while { at < text.size and: { text[at].isSpace } } { at = at + 1 } }
 
 	take { |char|
-		if(text[at] != char) { this.refuse("“" ++ char ++ "” is expected") };
-		at = at + 1
+		if(text[at] != char) { this.refuse("“" ++ char ++ "” is expected") } { at = at + 1 }
 	}
 
 	// whether a list or an object ends at once
@@ -159,10 +174,15 @@ TertiumJson {
 	// whether a comma follows; else it must end
 	goesOn { |end|
 		this.skip;
+		if(fault.notNil) { ^false };
 		if(text[at] == $,) { at = at + 1; ^true };
 		this.take(end);
 		^false
 	}
 
-	refuse { |problem| Error("This is no JSON: % at character %.".format(problem, at)).throw }
+	// note the first fault; what is read after it does not count
+	refuse { |problem|
+		fault = fault ?? { "This is no JSON: % at character %.".format(problem, at) };
+		^nil
+	}
 }

@@ -2,8 +2,8 @@
 TertiumRequest {
 	classvar patience = 5, again = 2;
 	var <client, <command, <id, given, action, onProgress, onError, timeout, onTake;
-	var <state = \waiting, <progress = 0, <stage, <secondsLeft, <fields, <result, <error, <job, <sent, <began, <ended;
-	var sending, ids, waiting, onAccepted, tries = 0, heard, nextTry, asked = 0, askId, takes, items;
+	var <state = \waiting, <progress = 0, <stage, <secondsLeft, <fields, <result, <error, <reason, <job, <sent, <began, <ended;
+	var sending, waiting, onAccepted, tries = 0, heard, nextTry, asked = 0, askId, takes, items, announced;
 
 	*new { |client, command, given, action, onProgress, onError, timeout, onTake|
 		^super.newCopyArgs(client, command, TertiumAnswers.newId, given, action, onProgress, onError, timeout, onTake).start
@@ -11,7 +11,6 @@ TertiumRequest {
 
 	start {
 		timeout = timeout ?? { client.timeout };
-		ids = [id];
 		waiting = CondVar.new;
 		fields = Event.new;
 		takes = IdentityDictionary.new;
@@ -66,17 +65,7 @@ TertiumRequest {
 	attempt {
 		tries = tries + 1;
 		nextTry = Main.elapsedTime + tries.clip(1, 4);
-		client.sendMsg("/tertium/" ++ command, this.idForTry, *sent)
-	}
-
-	// a job keeps its id, so that it is not made twice; whatever is answered at once gets another, so that two answers are not taken for one
-	idForTry {
-		var other;
-		if(this.isQueued or: { tries == 1 }) { ^id };
-		other = (id ++ "-" ++ tries).asSymbol;
-		ids = ids.add(other);
-		TertiumAnswers.add(other, this);
-		^other
+		client.sendMsg("/tertium/" ++ command, id, *sent)
 	}
 
 	// ---- time
@@ -129,8 +118,8 @@ TertiumRequest {
 			\failed, { this.fail(TertiumError.fromFields(answer[\fields])) },
 			\error, { this.fail(TertiumError.fromFields(answer[\fields])) },
 			\cancelled, { this.endCancelled(answer[\fields][\reason]) },
-			\item, { this.keepItem(answer) },
-			\reply, { this.reply(answer) }
+			\item, { this.keepItem(answer[\fields]) },
+			\reply, { this.reply(answer[\fields]) }
 		)
 	}
 
@@ -160,7 +149,8 @@ TertiumRequest {
 
 	take { |argFields|
 		var index = argFields[\index], sound;
-		if(takes[index].notNil and: { takes[index].path == argFields[\path] }) { ^this };
+		// a fresh worker may make one anew, which then counts
+		if(takes[index].notNil and: { takes[index].id == argFields[\sound] }) { ^this };
 		sound = TertiumSound.fromFields(argFields);
 		takes[index] = sound;
 		TertiumAnswers.guarded { onTake.value(sound, index, this) };
@@ -170,21 +160,45 @@ TertiumRequest {
 	// takes of a morph that are ready, by their number
 	takes { ^takes.copy }
 
-	keepItem { |answer|
-		var argFields = answer[\fields], list = items[answer[\id]] ?? { IdentityDictionary.new };
-		items[answer[\id]] = list;
-		list[argFields[\index]] = TertiumFields.withLists(argFields)
+	// those whose announcement was lost
+	takeMissing { |argFields|
+		var list = argFields[\takes];
+		if(list.isString) { list = TertiumJson.tryParse(list) };
+		if(list.isArray.not) { ^this };
+		list.do { |each| this.take(TertiumResult.shared(argFields).putAll(each)) }
 	}
 
-	reply { |answer|
-		var argFields = TertiumFields.withLists(answer[\fields]), list, name = TertiumTable.items[command];
-		if(name.notNil) {
-			list = items[answer[\id]] ?? { IdentityDictionary.new };
-			if(list.size < (argFields[\count] ? 0)) { ^this };  // some were lost: it is asked again
-			argFields[name] = list.keys.asArray.sort.collect { |index| TertiumResult.item(command, list[index]) };
+	// one element of a list, whichever try it answers; a list that has changed meanwhile begins anew
+	keepItem { |argFields|
+		if(argFields[\count] != items[\count]) {
+			items.clear;
+			items[\count] = argFields[\count]
 		};
-		fields = argFields;
-		this.endDone(TertiumResult.reply(command, argFields))
+		items[argFields[\index]] = TertiumFields.withLists(argFields);
+		announced !? { this.reply(announced) }
+	}
+
+	reply { |argFields|
+		var told = TertiumFields.withLists(argFields), name = TertiumTable.items[command];
+		if(name.notNil) {
+			announced = argFields;
+			told[name] = this.listed(told[\count] ? 0);
+			if(told[name].isNil) { ^this };
+		};
+		fields = told;
+		this.endDone(TertiumResult.reply(command, told))
+	}
+
+	// the elements in order; nil while some are missing. One that is there twice is of two lists: all are asked for again
+	listed { |count|
+		var list = count.collect { |index| items[index] }, names;
+		if(list.includes(nil)) { ^nil };
+		names = list.collect { |each| (each[\job] ? each[\sound] ? each[\name]).asSymbol };
+		if(names.as(IdentitySet).size < count) {
+			items.clear;
+			^nil
+		};
+		^list.collect { |each| TertiumResult.item(command, each) }
 	}
 
 	hearJob { |answer|
@@ -193,7 +207,10 @@ TertiumRequest {
 		if(answer[\event] != \reply) { ^this };
 		asked = 0;
 		switch(argFields[\state].asSymbol,
-			\running, { this.move(argFields) },
+			\running, {
+				this.takeMissing(argFields);
+				this.move(argFields)
+			},
 			\done, { this.finish(argFields[\result]) },
 			\failed, { this.fail(TertiumError.fromFields(argFields[\error])) },
 			\cancelled, { this.endCancelled(argFields[\reason]) }
@@ -217,6 +234,7 @@ TertiumRequest {
 	finish { |argFields|
 		job = job ? argFields[\job];
 		fields = TertiumFields.withLists(argFields);
+		this.takeMissing(fields);
 		progress = 1;
 		secondsLeft = 0;
 		this.endDone(TertiumResult.done(command, fields, takes))
@@ -227,8 +245,8 @@ TertiumRequest {
 		this.end(\done)
 	}
 
-	endCancelled { |reason|
-		error = TertiumError(\cancelled, reason ? "It was cancelled.");
+	endCancelled { |why|
+		reason = why ? "It was cancelled.";
 		this.end(\cancelled)
 	}
 
@@ -251,16 +269,13 @@ TertiumRequest {
 		waiting.signalAll
 	}
 
-	tellError {
-		if(onError.notNil) { ^TertiumAnswers.guarded { onError.value(error, this) } };
-		if(state == \failed) { error.post }
-	}
+	tellError { if(onError.notNil) { TertiumAnswers.guarded { onError.value(error, this) } } { error.post } }
 
 	// its answers go nowhere from now on, and what was written for it is deleted
 	forget {
-		ids.do { |each| TertiumAnswers.remove(each) };
+		TertiumAnswers.remove(id);
 		askId !? { TertiumAnswers.remove(askId) };
-		sending.temporary.do { |path| if(File.exists(path)) { File.delete(path) } }
+		sending !? { sending.temporary.do { |path| if(File.exists(path)) { File.delete(path) } } }
 	}
 
 	become { |argState|

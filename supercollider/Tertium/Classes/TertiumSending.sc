@@ -21,18 +21,15 @@ TertiumSending {
 		name = pairs[index];
 		value = pairs[index + 1];
 		index = index + 2;
-		try { this.resolve(name, value) } { |problem|
-			if(problem.isKindOf(TertiumError)) { this.fail(problem) } { problem.throw }
-		}
+		this.resolve(name, value)
 	}
 
 	ready {
-		var checked = try { TertiumFields.checked(resolved) } { |problem|
-			if(problem.isKindOf(TertiumError).not) { problem.throw };
-			this.fail(problem);
-			nil
-		};
-		checked !? { if(stopped.not) { onReady.value(checked) } }
+		var checked = TertiumFields.checked(resolved);
+		case
+		{ stopped } {}
+		{ checked.isKindOf(TertiumError) } { this.fail(checked) }
+		{ onReady.value(checked) }
 	}
 
 	fail { |error| if(stopped.not) { this.stop; onError.value(error) } }
@@ -43,6 +40,7 @@ TertiumSending {
 	}
 
 	keep { |name, value|
+		if(value.isKindOf(TertiumError)) { ^this.fail(value) };
 		resolved.add(name).add(value);
 		if(stopped.not) { this.next }
 	}
@@ -56,13 +54,14 @@ TertiumSending {
 		)
 	}
 
-	// a sound as it is sent, once it is sure that a file which is named is there
+	// a sound as it is sent, once it is sure that a file which is named is there; a TertiumError when it is not
 	found { |name, given, sound|
-		if(given.isKindOf(Symbol) or: { sound == given and: { this.class.isId(sound) } }) { ^sound };
+		if(sound.isNil or: { sound.isKindOf(TertiumError) } or: { given.isKindOf(Symbol) }) { ^sound };
 		if(given.isKindOf(TertiumSound) and: { sound == given.id }) { ^sound };
+		if(given.isString and: { this.class.isId(sound) }) { ^sound };
 		if(File.exists(sound) and: { File.type(sound) != \directory }) { ^sound };
-		TertiumError(\unknown_sound, "There is no file %.".format(sound), name, sound,
-			"Look at the path; relative ones begin at %. A checkpoint's name, or a sound's id, is given as a Symbol.".format(File.getcwd)).throw
+		^TertiumError(\unknown_sound, "There is no file %.".format(sound), name, sound,
+			"Look at the path; relative ones begin at %. A checkpoint's name, or a sound's id, is given as a Symbol.".format(File.getcwd))
 	}
 
 	write { |name, buffer|
@@ -85,7 +84,9 @@ TertiumSending {
 
 	// [name, value, …] as they would be sent, at once and with nothing done; a Buffer stands as the path that it would be written to
 	*message { |command, pairs|
-		^TertiumFields.checked(pairs.collect { |item, index| if(index.even) { item } { this.now(command, pairs[index - 1], item) } })
+		var checked = TertiumFields.checked(pairs.collect { |item, index| if(index.even) { item } { this.now(command, pairs[index - 1], item) } });
+		if(checked.isKindOf(TertiumError)) { checked.throw };
+		^checked
 	}
 
 	*now { |command, name, value|
@@ -97,7 +98,7 @@ TertiumSending {
 		)
 	}
 
-	// a sound as the daemon takes it: a path or a name
+	// a sound as the daemon takes it: a path or a name; a TertiumError when it is none
 	*sound { |name, value|
 		^case
 		{ value.isNil or: { value.isKindOf(Symbol) } } { value }
@@ -107,7 +108,7 @@ TertiumSending {
 		{ value.isString or: { value.isKindOf(PathName) } } { this.path(value) }
 		{
 			TertiumError(\bad_type, "% cannot be a %.".format(name, value.class.name), name, nil,
-				"Give it a path, a SoundFile, a Buffer, a TertiumSound, or a Symbol: a checkpoint's name or a sound's id.").throw
+				"Give it a path, a SoundFile, a Buffer, a TertiumSound, or a Symbol: a checkpoint's name or a sound's id.")
 		}
 	}
 

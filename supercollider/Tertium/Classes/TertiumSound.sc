@@ -38,8 +38,10 @@ TertiumSound {
 
 	// what is in that file: the command and the fields that make it again; nil when there is none
 	recall {
-		var read = this.recallPath !? { |where| try { TertiumJson.parse(File.readAllString(where)) } { nil } };
-		^read !? { read[\recall] }
+		var where = this.recallPath, read;
+		if(where.isNil or: { File.exists(where).not }) { ^nil };
+		read = TertiumJson.tryParse(File.readAllString(where));
+		^if(read.isKindOf(Event)) { read[\recall] } { nil }
 	}
 
 	// ---- checking

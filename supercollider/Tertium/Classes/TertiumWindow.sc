@@ -27,9 +27,9 @@ TertiumWindow {
 
 	// likeness to the original and to the reference over the step of the intervention
 	plot { |bounds|
-		var plotter = Plotter("Tertium: the window", bounds ?? { Rect(100, 100, 560, 320) });
+		var plotter = [this.points.collect(_[\original]), this.points.collect(_[\reference])]
+		.plot("Tertium: the window", bounds ?? { Rect(100, 100, 560, 320) });
 		plotter.superpose = true;
-		plotter.value = [this.points.collect(_[\original]), this.points.collect(_[\reference])];
 		plotter.domain = this.points.collect { |point| point[\intervention] ? 0 };
 		plotter.setProperties(\plotColor, [Color.new255(214, 96, 51), Color.new255(48, 110, 160)], \labelX, "intervention", \labelY, "likeness");
 		plotter.refresh;

@@ -1,7 +1,7 @@
 // A Buffer on its way into a file: written by the server, never through the language, into a folder below the user's home, where daemons may read.
 TertiumWriting {
 	classvar >folder;
-	var <buffer, <path, action, responders;
+	var <buffer, <path, action, synced;
 
 	// action.(nil) once it is written and checked, or action.(TertiumError)
 	*new { |buffer, path, action| ^super.newCopyArgs(buffer, path, action).start }
@@ -16,19 +16,21 @@ TertiumWriting {
 			^this.refuse("The server “%” does not run, so its buffer cannot be written.".format(buffer.server.name), "Boot it first.")
 		};
 		File.mkdir(path.dirname);
-		responders = [
-			OSCFunc({ this.check }, '/done', buffer.server.addr, argTemplate: ['/b_write', buffer.bufnum]),
-			OSCFunc({ |message| this.refuse("The server could not write the buffer: %".format(message[2]), "Look at its post window.") },
-				'/fail', buffer.server.addr, argTemplate: ['/b_write'])
-		].do(_.permanent_(true));
 		if(buffer.numFrames.isNil) { buffer.updateInfo { this.send } } { this.send }
 	}
 
-	send { responders !? { buffer.server.sendMsg(*buffer.writeMsg(path, "wav", "float")) } }
+	// a server answers /sync when it has done what was asked before. /done and /fail tell neither whose buffer nor which file they mean
+	send {
+		var id = UniqueID.next;
+		if(action.isNil) { ^this };
+		synced = OSCFunc({ this.check }, '/synced', buffer.server.addr, argTemplate: [id]).permanent_(true);
+		buffer.server.sendMsg(*buffer.writeMsg(path, "wav", "float"));
+		buffer.server.sendMsg("/sync", id)
+	}
 
 	check {
 		var fault = TertiumSound(path, buffer.numFrames, buffer.numChannels).fault;
-		if(fault.notNil) { this.refuse("The server did not write the buffer whole.", fault.message) } { this.finish }
+		if(fault.notNil) { this.refuse("The server did not write the buffer whole: %".format(fault.message), "Look at its post window.") } { this.finish }
 	}
 
 	refuse { |message, remedy| this.finish(TertiumError(\server, message, nil, nil, remedy)) }
@@ -41,8 +43,8 @@ TertiumWriting {
 
 	// wait no more
 	stop {
-		responders.do(_.free);
-		responders = nil;
-		action = nil;
+		synced !? _.free;
+		synced = nil;
+		action = nil
 	}
 }
