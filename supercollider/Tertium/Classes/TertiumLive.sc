@@ -26,12 +26,12 @@ TertiumLive {
 		onKeep = argOnKeep;
 		fields = ();
 		underway = List.new;
+		CmdPeriod.add(this);  // before the ring and the player: first nothing is wanted any more, then nothing is recorded
+		ServerQuit.add(this, server);
 		player = TertiumMorph(nil, server, target: target);
 		player.seam = 0.01;
 		player.fade = 0.02;
 		ring = TertiumRing(server, bus, channels, longest + player.seam);
-		CmdPeriod.add(this);
-		ServerQuit.add(this, server)
 	}
 
 	// Seconds that a take has: those given, else a bar's at the clock's tempo.

@@ -7,7 +7,7 @@ TertiumMorph {
 	classvar leastGlide = 0.007;  // seconds a take: the gains of 32 takes passed in a twentieth of a second would be heard as a tone
 
 	var <server, <>target, <>addAction;
-	var <out = 0, <position = 0, <rate = 1, <amp = 1, <loop = 1, <>glide = 0.05, <>fade = 0.05, <correlation = 0, <>seam = 0;
+	var <out = 0, <position = 0, <rate = 1, <amp = 1, <loop = 1, <glide = 0.05, <>fade = 0.05, <correlation = 0, <>seam = 0;
 	var <takes, loading, wantsPlay = false;
 	var <group, groupMsg, synth, voices, phaseBus, freed = false;
 	var <>onError;
@@ -222,6 +222,7 @@ TertiumMorph {
 
 	rate_ { |value| rate = value; this.prSet(\rate, value) }
 	amp_ { |value| amp = value; this.prSet(\amp, value) }
+	glide_ { |value| glide = value; this.prSet(\glide, value) }
 	correlation_ { |value| correlation = value; this.prSet(\correlation, value) }
 	loop_ { |value| loop = value.asInteger; this.prSet(\loop, loop) }
 	out_ { |value| out = value.asControlInput; this.prSet(\out, out) }
