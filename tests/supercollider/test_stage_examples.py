@@ -25,8 +25,9 @@ def test_a_morph(perform):
         ~tell.(\\played, ~until.({ ~morph.notNil and: { ~morph.isPlaying } }));
         ~tell.(\\takes, ~morph.count);
         ~morph.position = 1; 0.5.wait;
-        ~peak = 0; OSCdef(\\peak, { |message| ~peak = message[3] }, '/peak');
-        ~meter = { SendReply.kr(Impulse.kr(10), '/peak', Peak.kr(In.ar(0, 2), 0).reduce(\\max)) }.play(addAction: \\addToTail); 3.wait;
+        ~peak = 0; OSCdef(\\peak, { |message| ~peak = max(~peak, message[3]) }, '/peak');
+        { SendReply.kr(Impulse.kr(20), '/peak', Amplitude.kr(In.ar(0, 2), 0.001, 0.5).sum / 2); Silent.ar }.play(addAction: \\addToTail);
+        3.wait;
         ~tell.(\\peak, ~peak.round(0.001));
         ~morph.free; ~wanderer.free; ~wander.free;
     """)  # fmt: skip

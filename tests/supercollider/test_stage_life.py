@@ -57,6 +57,7 @@ SAID = {
     "live_stopped": False,
     "live_freed": [0, 0, 0, 0],
     "files_left": 0,
+    "quit": [False, True, False, False],
 }  # fmt: skip
 
 
