@@ -36,9 +36,9 @@ def test_it_fuses_and_says_how_it_goes(play):
     assert run.value("no_third") == "There is no third sound yet: press Fuse."
     assert run.value("nothing") == "There is nothing to cancel here."
     assert run.value("asked") == pytest.approx([0.25, 0.5, 0.5])
-    assert run.value("message").startswith("original + reference") and ", seed " in run.value("message")
+    assert " + reference" in run.value("message") and ", seed " in run.value("message")
     assert run.value("no_server") == "The server “localhost” does not run. Boot it first: s.boot"
-    assert any("done   fuse   original + reference" in line for line in run.value("jobs"))
+    assert any(line.startswith("done   fuse   ") and " + reference" in line for line in run.value("jobs"))
     assert run.value("emptied") is None
     assert run.value("after").startswith(("ready", "busy")) and run.value("closed")
 
