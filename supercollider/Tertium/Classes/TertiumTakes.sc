@@ -109,7 +109,7 @@ TertiumTakes {
 	prSendDefinition { |definition|
 		var bytes = definition.asBytes, folder = TertiumWriting.folder;
 		if(bytes.size < 16000) { ^server.sendMsg("/d_recv", bytes) };
-		File.mkdir(folder);
+		try { File.mkdir(folder) };
 		definition.writeDefFile(folder, true);
 		server.sendMsg("/d_load", folder +/+ definition.name ++ ".scsyndef")
 	}
