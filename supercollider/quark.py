@@ -9,13 +9,21 @@ import sys
 from pathlib import Path
 
 from tertium_protocol.commands import COMMANDS, Command, specs
-from tertium_protocol.requests import Making
+from tertium_protocol.requests import SOUND_REFERENCE, Making
 
 QUARK = Path(__file__).parent / "Tertium"
 METHODS = QUARK / "Classes/TertiumCommands.sc"
 HELP = QUARK / "HelpSource/Classes/Tertium.schelp"
 BEGIN, END = "// begin commands\n", "// end commands\n"
 HEAD = "// Made from the protocol's table of commands by supercollider/quark.py: edit that, not this.\n"
+
+CALLBACKS = {
+    "action": "called once when it has ended: code::action.(result, request)::. The result is {result}; nil when there is none",
+    "onProgress": "called as it goes on: code::onProgress.(fraction, request)::",
+    "onError": "called before the action when it fails: code::onError.(error, request)::",
+    "timeout": "seconds of silence after which it fails; link::#-timeout:: if not given",
+    "onTake": "called for each take as it is ready, the two ends first: code::onTake.(sound, index, request)::",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -80,7 +88,44 @@ def methods(row: Command) -> str:
 
 
 def described(row: Command) -> str:
-    return ""
+    """Help for a command's method, and for the builder of its message."""
+    fields = specs(row.request)
+    required = {name for name, field in row.request.model_fields.items() if field.is_required()}
+    text = f"\nMETHOD:: {camel(row.name)}\n{row.summary}\n"
+    for name in ordered(row):
+        text += f"ARGUMENT:: {camel(name)}\n{meaning(row, name, fields[name], name in required)}\n"
+    for name in callbacks(row):
+        text += f"ARGUMENT:: {name}\n{CALLBACKS[name].format(result=result(row))}\n"
+    return text + f"\nMETHOD:: {camel(row.name)}Msg\nThe message for link::#-{camel(row.name)}::, which is not sent.\n"
+
+
+def meaning(row: Command, name: str, spec, required: bool) -> str:
+    """What a field is for, its range and what an absent one stands for."""
+    unit = f" {spec.unit}" if spec.unit else ""
+    absent = spec.absent if spec.absent is not None else row.request.model_fields[name].default
+    help = "a request, or its job's id" if name == "job" else sounds(spec.help)
+    range = "" if SOUND_REFERENCE in spec.help or name == "job" else f"{spec.range}{unit}; "
+    return f"{help} ({range}{'required' if required else f'else {absent}'})"
+
+
+def sounds(help: str) -> str:
+    """What the protocol says of naming a sound, as it is here."""
+    return help.replace(SOUND_REFERENCE, "see above").replace(
+        "see above, or a checkpoint's name", "see above, or the name of a checkpoint, a Symbol"
+    )
+
+
+def result(row: Command) -> str:
+    """What its action is given."""
+    if row.kind == "queued":
+        return {
+            "morph": "an Array of link::Classes/TertiumSound::, the reference's end first",
+            "window": "a link::Classes/TertiumWindow::",
+        }.get(row.name, "a link::Classes/TertiumSound::")
+    if row.name in ("sound", "add_sound"):
+        return "a link::Classes/TertiumSound::"
+    names = [name for name in row.reply.model_fields if name not in ("notes",)]
+    return f"an Event with {', '.join(f'code::{name}::' for name in names)}, as far as they are known"
 
 
 if __name__ == "__main__":

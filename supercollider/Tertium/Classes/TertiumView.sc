@@ -1,13 +1,14 @@
 // A small window: the daemon and its jobs, two sounds, blend and hold, and what becomes of them. It asks for the daemon's state while it is open.
 TertiumView {
 	classvar <>interval = 1;
-	var <tertium, <window, <original, <reference, <result, <blend, <hold, <request, synth;
+	var <tertium, <window, <original, <reference, <result, <blend, <hold, <request, <message = "", <stateText = "", <jobTexts, synth;
 	var light, stateView, progressView, messageView, queue, queueJobs, ticking = false, answered = true, colors;
 
 	*new { |tertium| ^super.newCopyArgs(tertium ?? { Tertium.default }).build }
 
 	build {
 		colors = TertiumSlotView.colors;
+		jobTexts = [];
 		original = TertiumSlotView("Original", colors[\original], true, { |sound| this.hear(sound) });
 		reference = TertiumSlotView("Reference", colors[\reference], true, { |sound| this.hear(sound) });
 		result = TertiumSlotView("Third", colors[\result], false, { |sound| this.hear(sound) });
@@ -101,7 +102,7 @@ TertiumView {
 		if(ended.state == \cancelled) { this.say(ended.reason, \busy) };
 		if(sound.notNil) {
 			result.sound = sound;
-			this.say("% in % s, seed %. %".format(sound.path.basename, ended.fields[\elapsed].round(0.01), sound.seed, sound.notes.join(" ")), \text)
+			this.say("% in % s, seed %%".format(sound.path.basename, ended.fields[\elapsed].round(0.01), sound.seed, ([""] ++ sound.notes).join("; ")), \text)
 		};
 		this.ask
 	}
@@ -130,18 +131,10 @@ TertiumView {
 
 	say { |string, color = \text|
 		if(window.isNil) { ^this };
+		message = string;
 		messageView.string = string;
 		messageView.stringColor = colors[color]
 	}
-
-	// the text at the bottom
-	message { ^messageView.string }
-
-	// the text beside the light
-	stateText { ^stateView.string }
-
-	// the jobs that are listed, as texts
-	jobTexts { ^queue.items ? [] }
 
 	showState { |fields, error|
 		if(window.isNil) { ^this };
@@ -151,10 +144,11 @@ TertiumView {
 		{ fields[\state] == "ready" } { colors[\good] }
 		{ fields[\state] == "failed" } { colors[\bad] }
 		{ colors[\busy] };
-		stateView.string = case
+		stateText = case
 		{ error.notNil } { error.message }
 		{ fields.isNil } { "looking for a daemon" }
-		{ this.stateLine(fields) }
+		{ this.stateLine(fields) };
+		stateView.string = stateText
 	}
 
 	stateLine { |fields|
@@ -166,9 +160,14 @@ TertiumView {
 	}
 
 	showJobs { |jobs|
+		var chosen = queueJobs !? { queueJobs[queue.value ? -1] } !? _[\job], texts = jobs.collect { |job| this.jobLine(job) };
 		if(window.isNil) { ^this };
 		queueJobs = jobs;
-		queue.items = jobs.collect { |job| this.jobLine(job) }
+		if(texts == jobTexts) { ^this };
+		// what was chosen stays chosen, wherever it is now
+		jobTexts = texts;
+		queue.items = texts;
+		queue.value = jobs.detectIndex { |job| job[\job] == chosen }
 	}
 
 	jobLine { |job|
