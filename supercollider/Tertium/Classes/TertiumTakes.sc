@@ -16,7 +16,9 @@ TertiumTakes {
 	isLoaded { ^state == \loaded }
 
 	// Checks the files, then has the server read them: `action.(takes, error)`, once.
-	load { |seamed = false, argAction, timeout = 30|
+	load { |seamed = false, action, timeout = 30| this.prLoad(seamed, action, timeout) }
+
+	prLoad { |seamed, argAction, timeout|
 		var problem;
 		action = argAction;
 		state = \loading;
