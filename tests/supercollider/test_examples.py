@@ -10,9 +10,9 @@ SOUNDS = sclang.QUARK.parents[1] / "server/tertium/demo_sounds"
 
 # example: what is set before, what shows that it did what it says
 PATCHES = {
-    "1_first_sound.scd": ("", "~playing.notNil and: { ~third.check }"),
-    "2_record_and_fuse.scd": ("~seconds = 1;", "~playing.notNil and: { ~third.check } and: { ~third.duration == 1 }"),
-    "3_way_of_takes.scd": (
+    "1-first-sound.scd": ("", "~playing.notNil and: { ~third.check }"),
+    "2-record-and-fuse.scd": ("~seconds = 1;", "~playing.notNil and: { ~third.check } and: { ~third.duration == 1 }"),
+    "3-a-way-of-takes.scd": (
         f'~count = 3; ~original = "{SOUNDS}/safari_drums.flac"; ~reference = "{SOUNDS}/haunted_hum.flac";',
         "~takes.size == 3 and: { ~takes.every(_.check) } and: { ~playing.notNil }",
     ),

@@ -1,6 +1,7 @@
 """TertiumLive on a real server and a real daemon: a fusion swapped in on each bar, and nothing that goes wrong is heard."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -134,6 +135,8 @@ def test_what_comes_late_is_swapped_in_on_a_later_bar(tmp_path, reference):
         done = perform(tmp_path, daemon, reference, swaps=6, bars=90, during=hold_up)
     late = next(bar for bar, reason, _ in done.values("keep") if reason == "late")
     assert max(done.swaps) > late, done.said
+    numbers = [int(re.search(r"-(\d+) \+ ", path)[1]) for _, path in done.values("swap")]
+    assert numbers == sorted(set(numbers)), "the latest wins: never an older one after a newer"
     assert done.quietest() > -12.0
 
 

@@ -13,7 +13,7 @@ Server.default = s;
 ~until = { |condition| var left = 1200; while { condition.value.not and: { left > 0 } } { 0.1.wait; left = left - 1 }; left > 0 };
 fork {
     while { s.serverRunning.not or: { s.clientID.isNil } } { 0.1.wait };
-    %EXAMPLE%.load;
+    ~block.(%EXAMPLE%).interpret;
     %PLAYED%
     0.exit
 };
@@ -21,7 +21,7 @@ fork {
 
 
 def test_a_morph(perform):
-    said = perform("4_morph.scd", """
+    said = perform("4-morph.scd", """
         ~tell.(\\played, ~until.({ ~morph.notNil and: { ~morph.isPlaying } }));
         ~tell.(\\takes, ~morph.count);
         ~morph.position = 1; 0.5.wait;
@@ -37,7 +37,7 @@ def test_a_morph(perform):
 
 
 def test_a_live_set(perform):
-    said = perform("5_live_set.scd", """
+    said = perform("5-live-set.scd", """
         ~tell.(\\swaps, ~until.({ ~live.notNil and: { ~live.swapped > 2 } }));
         CmdPeriod.run; 0.5.wait;
         ~tell.(\\playing, ~live.isPlaying);

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from tests.end_to_end.daemons import running
 from tests.supercollider import jack, sclang
@@ -46,6 +48,12 @@ SAID = {
     "cut_off": "superseded",
     "cut_off_holds": [0, 0, 0, 0],
     "morph_synth": [2, 0],
+    # TertiumRing
+    "early": [None, "server"],
+    "long": [None, "server", "Make it longer."],
+    "nowhere": [None, "server"],
+    "ring_freed": [None, "server"],
+    "ring_holds": [0, 0, 0, 0],
     # TertiumLive: the ring and the last fusion stay; nothing goes on behind one's back
     "live_cmd_period": [False, False, False, 0, 0, 2, 1],
     "live_silent": 0,
@@ -72,12 +80,24 @@ def life(tmp_path_factory):
         named = {f"TERTIUM_TEST_{name}": value for name, value in environment.items()}
         (folder / "sclang").mkdir()
         script = Path(__file__).parent / "stage_life.scd"
-        return sclang.run(script, folder / "sclang", limit=200, environment=named).check()
+        ended = sclang.run(script, folder / "sclang", limit=200, environment=named).check()
+        ended.folder = folder
+        return ended
 
 
 @pytest.mark.parametrize("name", SAID)
 def test_what_is_held_and_given_back(life, name):
     assert life.value(name) == SAID[name]
+
+
+def test_a_ring_writes_each_frame_once_wherever_it_is(life):
+    ends = []
+    for index in range(9):  # the ring begins anew every 1.7 s
+        frames, rate = soundfile.read(life.folder / f"ring_{index}.wav", dtype="float32")
+        assert frames.shape == (round(0.6 * rate), 2)
+        assert (np.diff(frames[:, 0]) == 1).all() and (frames[:, 1] == 0.5).all()
+        ends.append(frames[-1, 0])
+    assert ends == sorted(ends) and ends[-1] - ends[0] > 1.7 * rate, "it went round"
 
 
 def test_errors_say_what_is_wrong_and_what_to_do(life):

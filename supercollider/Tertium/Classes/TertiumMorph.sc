@@ -9,7 +9,7 @@ TertiumMorph {
 	var <server, <>target, <>addAction;
 	var <out = 0, <position = 0, <rate = 1, <amp = 1, <loop = 1, <glide = 0.05, <>fade = 0.05, <correlation = 0, <>seam = 0;
 	var <takes, loading, wantsPlay = false;
-	var <group, groupMsg, synth, voices, phaseBus, freed = false;
+	var <group, groupMsg, <synth, voices, phaseBus, freed = false;
 	var <>onError;
 
 	// ------------------------------------------------------------------ for SynthDefs
@@ -153,9 +153,9 @@ TertiumMorph {
 	duration { ^takes !? _.duration }
 
 	// Plays from the start, as soon as there are takes.
-	play { |argOut|
+	play { |out|
 		if(freed) { "TertiumMorph: it was freed; make a new one.".warn; ^this };
-		argOut !? { out = argOut.asControlInput };
+		out !? { this.out = out };
 		if(takes.notNil and: { synth.isNil }) { this.prEnter(takes, 0) } { wantsPlay = synth.isNil };
 		^this
 	}

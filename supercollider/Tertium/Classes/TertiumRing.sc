@@ -61,6 +61,7 @@ TertiumRing {
 		var task = TertiumRingWriting(this, buffer, path, length, action);
 		if(synth.isNil) { task.fail("nothing is being recorded", "Let it play first."); ^task };
 		if(length > seconds) { task.fail("% s are asked for, and it keeps %".format(length, seconds), "Make it longer."); ^task };
+		if(this.heard + (server.latency ? 0) < length) { task.tooEarly(this.heard); ^task };
 		writing[task.id] = task;
 		server.sendMsg(\n_set, synth.nodeID, \take, task.id);
 		^task
@@ -100,6 +101,8 @@ TertiumRingWriting {
 
 	fail { |what, remedy| this.prEnd(TertiumError(\server, "% could not be written: %.".format(path, what), nil, nil, remedy)) }
 
+	tooEarly { |heard| this.fail("only % s were recorded so far".format(heard.round(0.01)), "Wait until there is more.") }
+
 	tick { |now| if(now - began > limit) { this.fail("the server % did not do it in % s".format(ring.server.name, limit), "See whether it runs.") } }
 
 	hear {}
@@ -108,8 +111,8 @@ TertiumRingWriting {
 	prWrite { |place, heard, sampleRate|
 		var size = buffer.numFrames div: 2, server = ring.server, done = UniqueID.next;
 		frames = (length * sampleRate).round.asInteger;
-		if(heard < length) { ^this.fail("only % s were recorded so far".format(heard.round(0.01)), "Wait for a bar more.") };
-		File.mkdir(path.dirname);
+		if(heard < length) { ^this.tooEarly(heard) };
+		try { File.mkdir(path.dirname) };  // where that cannot be, nothing is written, and the check says so
 		responders = responders.add(OSCFunc({ this.prCheck }, '/synced', server.addr, argTemplate: [done]).permanent_(true));
 		server.sendMsg('/b_write', buffer.bufnum, path, "wav", "float", frames, place.asInteger + size - frames, 0);
 		server.sendMsg('/sync', done)

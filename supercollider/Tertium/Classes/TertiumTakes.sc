@@ -16,7 +16,9 @@ TertiumTakes {
 	isLoaded { ^state == \loaded }
 
 	// Checks the files, then has the server read them: `action.(takes, error)`, once.
-	load { |seamed = false, argAction, timeout = 30|
+	load { |seamed = false, action, timeout = 30| this.prLoad(seamed, action, timeout) }
+
+	prLoad { |seamed, argAction, timeout|
 		var problem;
 		action = argAction;
 		state = \loading;
@@ -109,7 +111,7 @@ TertiumTakes {
 	prSendDefinition { |definition|
 		var bytes = definition.asBytes, folder = TertiumWriting.folder;
 		if(bytes.size < 16000) { ^server.sendMsg("/d_recv", bytes) };
-		File.mkdir(folder);
+		try { File.mkdir(folder) };
 		definition.writeDefFile(folder, true);
 		server.sendMsg("/d_load", folder +/+ definition.name ++ ".scsyndef")
 	}
