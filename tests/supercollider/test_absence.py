@@ -1,5 +1,6 @@
 """Daemons that are not there, die, come back elsewhere; datagrams that are lost and repeated. No sound is lost, and no request waits for ever."""
 
+import contextlib
 import json
 import signal
 import socket
@@ -56,6 +57,33 @@ def test_no_daemon_is_said_after_a_stated_time_and_how_to_start_one(play, unused
     assert run.value("took") > 2
     assert run.value("cancelled")[0] is None
     assert f"WARNING: Tertium: {said}" in run.said, "new says so by itself"
+
+
+def test_a_request_is_sent_again_unchanged_and_what_cannot_be_repeated_once(start, tmp_path):
+    """To a port that never answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.settimeout(0.5)
+        scene = start(
+            f"""
+            var errors = List.new, other = Tertium(port: {silent.getsockname()[1]});
+            var requests = [
+                other.fuse(~a, ~b, timeout: 4, onError: {{ }}),
+                other.renameCheckpoint("moth", "night moth", timeout: 4, onError: {{ |error| ~tell.(\\once, error.string) }})
+            ];
+            requests.do(_.wait(30));
+            """,
+            tmp_path / "home",
+        )
+        sent = []
+        while scene.process.poll() is None:
+            with contextlib.suppress(TimeoutError):
+                sent.append(silent.recv(65536))
+        run = scene.end().check()
+    fusions = [datagram for datagram in sent if datagram.startswith(b"/tertium/fuse")]
+    assert len(fusions) >= 2 and len(set(fusions)) == 1
+    assert len([datagram for datagram in sent if datagram.startswith(b"/tertium/rename_checkpoint")]) == 1
+    assert run.value("once").endswith(" It may have been done all the same: look at t.checkpoints.")
 
 
 def test_without_a_daemon_json_it_is_port_7700_and_a_broken_one_is_no_fault(play, tmp_path):

@@ -163,6 +163,38 @@ def test_a_mistake_in_a_users_function_stops_nothing(play):
     assert "Message 'mistake' not understood" in run.said
 
 
+@pytest.mark.parametrize("clock", ["SystemClock", "AppClock", "TempoClock(2)"])
+def test_a_routine_waits_on_any_clock(play, clock):
+    run = play(f"""
+        var ended = false;
+        Routine {{
+            var r = t.fuse(~a, prompt: "step=0.1", steps: 8), began = thisThread.seconds, early = r.wait(0.2), took = thisThread.seconds - began;
+            ~tell.(\\waited, [early, took, r.wait(30).check]);
+            ended = true
+        }}.play({clock});
+        while {{ ended.not }} {{ 0.05.wait }};
+    """)
+    early, took, checked = run.value("waited")
+    assert early is None and took >= 0.15 and checked is True
+
+
+def test_an_action_may_wait_too(play):
+    run = play(
+        """
+        var ended = false;
+        t.fuse(~a, ~b, steps: 2, action: { |sound|
+            var more = t.vary(sound, steps: 2).wait(30);
+            0.2.wait;
+            ~tell.(\\more, more.check);
+            ended = true
+        });
+        while { ended.not } { 0.05.wait };
+    """,
+        limit=40,
+    )
+    assert run.value("more") is True
+
+
 def test_wait_outside_a_routine_explains_itself(play):
     run = play(
         "AppClock.sched(0, { try { t.status.wait(1) } { |problem| ~tell.(\\said, problem.what) }; nil }); 1.wait;"

@@ -90,6 +90,8 @@ TertiumAnswers {
 	// that is caught leaves its traces on the stack; so it may wait, too
 	*guarded { |function|
 		var routine = Routine { try { function.value } { |problem| problem.reportError } }, yielded;
+		routine.threadPlayer = routine;
+		routine.clock = SystemClock;
 		yielded = routine.next;
 		if(yielded.isNumber) { SystemClock.sched(yielded, routine) }
 	}

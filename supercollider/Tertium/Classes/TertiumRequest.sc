@@ -39,7 +39,7 @@ TertiumRequest {
 		if(thisThread.isKindOf(Routine).not) {
 			Error("wait works in a Routine only, as it must never block sclang. Write: fork { r.wait(30) }; or give an action.").throw
 		};
-		if(timeout.isNil) { waiting.wait { this.isDone } } { waiting.waitFor(timeout * thisThread.clock.tempo, { this.isDone }) };
+		if(timeout.isNil) { waiting.wait { this.isDone } } { waiting.waitFor(timeout * (thisThread.clock.tryPerform(\tempo) ? 1), { this.isDone }) };
 		^result
 	}
 
