@@ -1,0 +1,33 @@
+// What went wrong: a code from the protocol's closed list (or one of the Quark's own), a sentence, and what to do next.
+TertiumError : Error {
+	classvar <ownCodes;
+	var <code, <message, <field, <value, <remedy;
+
+	*initClass { ownCodes = #[\no_answer, \bad_result, \server] }
+
+	*new { |code = \internal, message = "", field, value, remedy|
+		^super.new(message).setFields(code.asSymbol, message, field, value, remedy)
+	}
+
+	// from the fields of an error or of a failed job
+	*fromFields { |fields|
+		^this.new(fields[\code] ? \internal, fields[\message] ? "The daemon gave no reason.", fields[\field] !? _.asSymbol, fields[\value], fields[\remedy])
+	}
+
+	setFields { |argCode, argMessage, argField, argValue, argRemedy|
+		code = argCode;
+		message = argMessage;
+		field = argField;
+		value = argValue;
+		remedy = argRemedy;
+	}
+
+	string { ^if(remedy.isNil) { message } { message + remedy } }
+
+	errorString { ^"Tertium:" + this.string }
+
+	// one line in the post window
+	post { this.errorString.warn }
+
+	printOn { |stream| stream << this.class.name << "(" << code << ": " << this.string << ")" }
+}

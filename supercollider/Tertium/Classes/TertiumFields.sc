@@ -1,0 +1,68 @@
+// The fields of messages: as OSC carries them, an array of names and values; as programs read them, an Event of Events.
+TertiumFields {
+	classvar <lists;
+
+	// names of fields that are lists, which OSC carries as JSON text
+	*initClass { lists = IdentitySet[\notes, \takes, \points, \ratios, \parameters, \transports] }
+
+	// names as Symbols, texts as Strings; nil when a name has no value
+	*plain { |pairs|
+		if(pairs.size.odd) { ^nil };
+		^pairs.collect { |item, index|
+			if(index.even) { item.asSymbol } { if(item.isKindOf(Symbol)) { item.asString } { item } }
+		}
+	}
+
+	// dotted names put back into Events; nil when a name is both a value and an object
+	*nested { |pairs|
+		var fields = Event.new, clash = false;
+		pairs.pairsDo { |name, value|
+			var path = name.asString.split($.), inner = fields;
+			path.drop(-1).do { |step|
+				var key = step.asSymbol;
+				if(inner[key].isNil) { inner[key] = Event.new };
+				if(inner[key].isKindOf(Event)) { inner = inner[key] } { clash = true };
+			};
+			if(inner[path.last.asSymbol].isKindOf(Event)) { clash = true };
+			inner[path.last.asSymbol] = value
+		};
+		^if(clash) { nil } { fields }
+	}
+
+	// the same fields with their lists read
+	*withLists { |fields|
+		^fields.collect { |value, name|
+			case
+			{ value.isKindOf(Event) } { this.withLists(value) }
+			{ lists.includes(name) and: { value.isString } } { TertiumJson.tryParse(value) ? value }
+			{ value }
+		}
+	}
+
+	// [name, value, …] without what is nil; the TertiumError instead when a value cannot be sent
+	*checked { |pairs|
+		var checked = List.new, error;
+		pairs.pairsDo { |name, value|
+			var sent = this.sendable(value);
+			case
+			{ value.isNil } {}
+			{ value.isKindOf(TertiumError) } { error = error ? value }
+			{ sent.isNil } { error = error ?? { this.refusal(name, value) } }
+			{ checked.add(name).add(sent) }
+		};
+		^error ?? { checked.asArray }
+	}
+
+	// a value as OSC carries it here; nil when it does not
+	*sendable { |value|
+		^case
+		{ value.isKindOf(Symbol) or: { value.isString } } { value.asString }
+		{ value.isKindOf(Integer) } { value }
+		{ value.isFloat and: { value.isNaN.not } and: { value.abs < inf } } { value }
+		{ nil }
+	}
+
+	*refusal { |name, value|
+		^TertiumError(\bad_type, "% must be a number or a text; got %.".format(name, value.asCompileString.keep(80)), name, nil, "See t.help.")
+	}
+}
