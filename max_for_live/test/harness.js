@@ -44,7 +44,7 @@ function folder(t, name = "tertium") {
 /** An OSC message as Max sends it: whole numbers as integers, others as float32. */
 function encoded(address, atoms) {
     const args = atoms.map((atom) => (typeof atom === "string" ? { type: "string", value: atom }
-        : Number.isInteger(atom) && Math.abs(atom) < 2 ** 31 ? { type: "integer", value: atom } : { type: "float", value: atom }));
+        : Number.isInteger(atom) && atom >= -(2 ** 31) && atom < 2 ** 31 ? { type: "integer", value: atom } : { type: "float", value: atom }));
     const bytes = osc.toBuffer({ address, args });
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -311,3 +311,30 @@ async function falseServer(t, answer) {
 module.exports = {
     ROOT, SCRIPT, INTERFACE, until, pause, folder, encoded, decoded, fieldsOf, TestDevice, deviceIn, Daemon, daemonIn, Relay, falseServer,
 };
+
+/** A daemon for a whole test file, and sounds to give it: `const house = sharedDaemon(); … house.daemon.port, house.tone("drums")`. */
+function sharedDaemon({ name = "tertium", ...options } = {}) {
+    const { before, after } = require("node:test");
+    const { writeTone } = require("./fake_live/wav.js");
+    const house = { sounds: "", daemon: null };
+    before(async () => {
+        house.sounds = fs.mkdtempSync(path.join(os.tmpdir(), `${name}-`));
+        house.daemon = await new Daemon(path.join(house.sounds, "home"), options).up();
+    });
+    after(async () => {
+        await house.daemon.stop("SIGKILL");
+        fs.rmSync(house.sounds, { recursive: true, force: true });
+    });
+    house.tone = (stem, about = {}) => writeTone(path.join(house.sounds, `${stem}.wav`), { frequency: 100 + Math.random() * 800, ...about });
+    /** A device in a set that has both sounds and hears the daemon. */
+    house.ready = async (t, options = {}) => {
+        const found = deviceIn(t, { port: house.daemon.port, ...options });
+        await found.device.there();
+        await found.device.take("original", house.tone(options.original || "drums", { seconds: options.seconds || 2 }));
+        await found.device.take("reference", house.tone(options.reference || "hum"));
+        return found;
+    };
+    return house;
+}
+
+module.exports.sharedDaemon = sharedDaemon;

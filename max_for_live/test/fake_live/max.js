@@ -130,7 +130,9 @@ class V8 {
             jsarguments: ["tertium.js"],
             patcher: { filepath: patcherPath },
         };
-        return vm.createContext(globals);
+        const context = vm.createContext(globals);
+        vm.runInContext("delete globalThis.console; delete globalThis.WebAssembly;", context); // Node's own gifts
+        return context;
     }
 
     out(index, atoms) {
