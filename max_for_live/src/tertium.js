@@ -88,7 +88,7 @@ function line(value, longest) {
 }
 
 /** A list that OSC carries as JSON, or the list itself; nothing that is no list. */
-function list(value) {
+function listOf(value) {
     if (Array.isArray(value)) {
         return value;
     }
@@ -185,7 +185,7 @@ function guarded(run) {
     try {
         run();
     } catch (problem) {
-        panel.say("error_text", `A mistake in the device: ${line(problem && problem.message, 120)} Please report it.`);
+        panel.fail(`A mistake in the device: ${line(problem && problem.message, 120)} Please report it.`);
     }
 }
 
@@ -879,7 +879,7 @@ function finished(job, fields) {
     const made = {
         sound: fields.sound, path: fields.path, seconds: number(fields.seconds, 0), name: about.name,
         beats: beatsOf(about, number(fields.seconds, 0)), warpMode: about.warpMode, color: about.color || 0, row: number(about.row, -1),
-        notes: list(fields.notes).map((note) => line(note, 120)),
+        notes: listOf(fields.notes).map((note) => line(note, 120)),
     };
     if (job.command === "learn") {
         checkpoints.learned(fields, made);
@@ -897,7 +897,7 @@ function finished(job, fields) {
 
 function takesOf(job, fields, made) {
     const about = job.about;
-    return list(fields.takes)
+    return listOf(fields.takes)
         .filter((take) => take && isAbsolute(take.path) && number(take.blend, -1) >= 0)
         .slice(0, MOST_TAKES)
         .map((take, index) => ({
@@ -924,7 +924,7 @@ function keepAndPlace(takes, job) {
             panel.status(`${job.about.label} was finished while the set was closed. Place puts it into the set.`);
             panel.notes(more);
         } else {
-            place(kept, job.about.destination, more);
+            putIntoSet(kept, job.about.destination, more);
         }
     });
 }
@@ -1220,7 +1220,7 @@ const slots = {
             panel.fail("The daemon's answer names no sound. Try again, or restart it.");
         } else {
             const beats = read.beats === undefined ? wholeBeats(length) : read.beats;
-            const notes = [...read.notes, ...list(said.notes).map((note) => line(note, 120))];
+            const notes = [...read.notes, ...listOf(said.notes).map((note) => line(note, 120))];
             this[which] = {
                 ...emptySlot(), id: said.sound, name: read.name, path: said.path, seconds: length, beats, notes,
                 warpMode: read.warpMode, color: read.color, row: read.row,
@@ -1291,7 +1291,7 @@ function askFor(command, own, label) {
     });
 }
 
-function learn() {
+function askToLearn() {
     const reference = slots.reference;
     if (!reference.id || reference.waiting) {
         panel.fail("There is no reference to learn. Take a clip or a file under Reference first.");
@@ -1309,7 +1309,7 @@ function learn() {
 // --- placing: into the set, never over anything ------------------------------------------------------------------------------------------------
 
 /** Puts results where they are wanted, in a turn of its own; says what it did, after reading it back. */
-function place(made, destination, notes) {
+function putIntoSet(made, destination, notes) {
     later(() => {
         const put = { slot: placeInSlots, arrangement: placeInArrangement, simpler: placeInSimpler, audition: placeNowhere }[destination];
         const outcome = put(made);
@@ -1681,8 +1681,8 @@ const curve = {
 
     /** A measured window as curves over blend; null where it is none. */
     drawn(window) {
-        const ratios = list(window.ratios).map((ratio) => number(ratio, NaN));
-        const points = list(window.points).filter((point) => point && typeof point === "object");
+        const ratios = listOf(window.ratios).map((ratio) => number(ratio, NaN));
+        const points = listOf(window.points).filter((point) => point && typeof point === "object");
         if (ratios.length < 2 || points.length < 3 || !ratios.every((ratio) => ratio > 0)) {
             return null;
         }
@@ -1999,18 +1999,18 @@ const memory = {
         results.folder = isAbsolute(kept.folder) ? kept.folder : "";
         knobs.prompt = typeof kept.prompt === "string" ? kept.prompt : "";
         knobs.checkpoint = typeof kept.checkpoint === "string" ? kept.checkpoint : "none";
-        results.made = list(kept.made).filter((made) => made && isAbsolute(made.path));
-        if (kept.curve && list(kept.curve.original).length === CURVE_POINTS) {
+        results.made = listOf(kept.made).filter((made) => made && isAbsolute(made.path));
+        if (kept.curve && listOf(kept.curve.original).length === CURVE_POINTS) {
             Object.assign(curve, kept.curve);
         }
         ["original", "reference"].forEach((which) => this.restoreSlot(which, kept[which]));
-        list(kept.jobs).slice(0, MOST_JOBS).forEach((job) => this.restoreJob(job));
+        listOf(kept.jobs).slice(0, MOST_JOBS).forEach((job) => this.restoreJob(job));
         this.shown();
     },
 
     restoreSlot(which, kept) {
         if (kept && typeof kept.id === "string" && kept.id) {
-            slots[which] = { ...emptySlot(), ...kept, notes: list(kept.notes) };
+            slots[which] = { ...emptySlot(), ...kept, notes: listOf(kept.notes) };
         }
     },
 
@@ -2082,7 +2082,7 @@ const handlers = {
     fuse: () => askFor("fuse", { blend: knobs.blend }, "Fusing"),
     morph: () => askFor("morph", { count: knobs.count }, "Morphing"),
     window: () => askFor("window", {}, "Measuring the window"),
-    learn: () => learn(),
+    learn: () => askToLearn(),
     cancel: () => jobs.cancel(),
     place() {
         if (!results.made.length) {
@@ -2090,7 +2090,7 @@ const handlers = {
             return;
         }
         panel.fail("");
-        place(results.made, knobs.destination, []);
+        putIntoSet(results.made, knobs.destination, []);
     },
 
     again() {
@@ -2194,7 +2194,7 @@ function heard(address, atoms) {
     }
 }
 
-/** The only function that Max calls for messages. */
+/** The only function that Max calls for messages: no other here has the name of one. */
 function anything() {
     const [selector, ...atoms] = arrayfromargs(messagename, arguments);
     daemons.patcher = daemons.patcher || (this.patcher && this.patcher.filepath) || "";

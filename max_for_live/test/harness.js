@@ -15,7 +15,7 @@ const { Live } = require("./fake_live/model.js");
 const ROOT = path.resolve(__dirname, "../..");
 const SCRIPT = path.join(ROOT, "max_for_live/src/tertium.js");
 const INTERFACE = JSON.parse(fs.readFileSync(path.join(ROOT, "max_for_live/interface.json"), "utf8"));
-const PATIENCE = 90000;
+const PATIENCE = 1000 * Number(process.env.PATIENCE_SECONDS || 90);
 
 /** What `condition` gives, once that is something. */
 async function until(condition, explain = () => "") {
@@ -156,7 +156,8 @@ class TestDevice {
     }
 
     until(condition) {
-        return until(() => condition(this.panel), () => JSON.stringify(this.panel) + "\n" + this.live.console.join("\n"));
+        const texts = () => Object.entries(this.panel).filter(([, value]) => !Array.isArray(value)).map(([name, value]) => `${name}: ${value}`);
+        return until(() => condition(this.panel), () => [...texts(), ...this.live.console].join("\n"));
     }
 
     there() {
