@@ -783,7 +783,9 @@ const jobs = {
 
         cancelled(job, fields) {
             this.close(job);
-            panel.status(`${job.about.label} was cancelled. ${job.cancelled ? "" : sentence(fields.reason)}`);
+            const reason = String(fields.reason || "");
+            const why = reason.includes(wire.session) ? "A newer one took its place." : sentence(reason);
+            panel.status(`${job.about.label} was cancelled. ${job.cancelled ? "" : why}`);
             if (job.command === "learn") {
                 checkpoints.ask();
             }
@@ -1253,6 +1255,11 @@ const knobs = {
 
 const COLORS = { original: 0xe8833a, reference: 0x3a7fc1 };
 
+/** The prompt, where it leads: a reference that is a sound leads without one. */
+function leadingPrompt() {
+    return knobs.checkpoint !== "none" || !slots.reference.id ? knobs.prompt : "";
+}
+
 /** The pair of a fusion, or null where it lacks something, which is then said. */
 function pair() {
     const { original, reference } = slots;
@@ -1267,7 +1274,7 @@ function pair() {
     }
     const leads = learned ? knobs.checkpoint : reference.id || undefined;
     const name = learned ? knobs.checkpoint : reference.id ? reference.name : knobs.prompt;
-    return { fields: { original: original.id, reference: leads, prompt: knobs.prompt || undefined }, name: `${original.name} + ${line(name, 60)}` };
+    return { fields: { original: original.id, reference: leads, prompt: leadingPrompt() || undefined }, name: `${original.name} + ${line(name, 60)}` };
 }
 
 /** Asks for a fusion of the pair, in one of its three forms. */
@@ -1665,7 +1672,7 @@ const curve = {
 
     key() {
         const leads = knobs.checkpoint !== "none" ? knobs.checkpoint : slots.reference.id;
-        return JSON.stringify([slots.original.id, leads, knobs.prompt]);
+        return JSON.stringify([slots.original.id, leads, leadingPrompt()]);
     },
 
     measured(job, fields) {

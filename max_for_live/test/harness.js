@@ -327,12 +327,14 @@ function sharedDaemon({ name = "tertium", ...options } = {}) {
         fs.rmSync(house.sounds, { recursive: true, force: true });
     });
     house.tone = (stem, about = {}) => writeTone(path.join(house.sounds, `${stem}.wav`), { frequency: 100 + Math.random() * 800, ...about });
-    /** A device in a set that has both sounds and hears the daemon. */
+    /** A device in a set that has both sounds (no reference if that is null: then a prompt leads) and hears the daemon. */
     house.ready = async (t, options = {}) => {
         const found = deviceIn(t, { port: house.daemon.port, ...options });
         await found.device.there();
         await found.device.take("original", house.tone(options.original || "drums", { seconds: options.seconds || 2 }));
-        await found.device.take("reference", house.tone(options.reference || "hum"));
+        if (options.reference !== null) {
+            await found.device.take("reference", house.tone(options.reference || "hum"));
+        }
         return found;
     };
     return house;
