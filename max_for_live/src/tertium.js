@@ -748,7 +748,7 @@ const jobs = {
 
         progress(job, fields) {
             job.fraction = Math.max(job.fraction, within(number(fields.fraction, 0), 0, 1));
-            job.stage = line(fields.stage, 24);
+            job.stage = line(fields.stage, 24) || job.stage;
             const left = number(fields.seconds_left, -1);
             job.left = left >= 0 ? left : null;
         },
@@ -1188,7 +1188,7 @@ const slots = {
         }
         panel.fail("");
         this.turn += 1;
-        this[which] = { ...emptySlot(), ...made, id: made.sound, waiting: 0 };
+        this[which] = { ...emptySlot(), ...keptSound(made), id: made.sound };
         this.show(which);
         panel.status(`${made.name} is the ${which} now.`);
     },
@@ -2001,23 +2001,28 @@ const memory = {
         if (!kept || kept.schema !== 1) {
             return;
         }
-        this.port = portOr(kept.port, 0);
+        this.port = this.port || portOr(kept.port, 0);
         link.home = isAbsolute(kept.home) ? kept.home : "";
         results.folder = isAbsolute(kept.folder) ? kept.folder : "";
         knobs.prompt = typeof kept.prompt === "string" ? kept.prompt : "";
         knobs.checkpoint = typeof kept.checkpoint === "string" ? kept.checkpoint : "none";
-        results.made = listOf(kept.made).filter((made) => made && isAbsolute(made.path));
-        if (kept.curve && listOf(kept.curve.original).length === CURVE_POINTS) {
-            Object.assign(curve, kept.curve);
-        }
+        results.made = listOf(kept.made).filter((made) => made && isAbsolute(made.path)).slice(0, MOST_TAKES).map(keptSound);
+        this.restoreCurve(kept.curve || {});
         ["original", "reference"].forEach((which) => this.restoreSlot(which, kept[which]));
         listOf(kept.jobs).slice(0, MOST_JOBS).forEach((job) => this.restoreJob(job));
         this.shown();
     },
 
+    restoreCurve(kept) {
+        const lists = ["original", "reference", "marks"].map((name) => listOf(kept[name]).filter((value) => typeof value === "number"));
+        if (typeof kept.of === "string" && lists.map((values) => values.length).join() === `${CURVE_POINTS},${CURVE_POINTS},3`) {
+            Object.assign(curve, { of: kept.of, original: lists[0], reference: lists[1], marks: lists[2] });
+        }
+    },
+
     restoreSlot(which, kept) {
         if (kept && typeof kept.id === "string" && kept.id) {
-            slots[which] = { ...emptySlot(), ...kept, notes: listOf(kept.notes) };
+            slots[which] = { ...emptySlot(), ...keptSound(kept), id: kept.id };
         }
     },
 
@@ -2045,6 +2050,16 @@ const memory = {
         results.show();
     },
 };
+
+/** A sound or a result as it was remembered, each field of the kind that it must have. */
+function keptSound(kept) {
+    const known = (value) => (typeof value === "number" && isFinite(value) ? value : null);
+    return {
+        sound: line(kept.sound, 64), name: typeof kept.name === "string" ? line(kept.name, 100) : "", path: isAbsolute(kept.path) ? kept.path : "",
+        seconds: known(kept.seconds) || 0, beats: known(kept.beats), warpMode: known(kept.warpMode), color: known(kept.color) || 0,
+        row: number(known(kept.row), -1), blend: known(kept.blend) || 0, notes: listOf(kept.notes).map((note) => line(note, 120)),
+    };
+}
 
 function portOr(value, otherwise) {
     const port = number(value, 0);
@@ -2174,7 +2189,7 @@ function begin() {
     }
     live.ready = true;
     if (memory.given) {
-        memory.restore(memory.given);
+        guarded(() => memory.restore(memory.given)); // whatever is wrong with it, the device begins
     }
     ["original", "reference"].forEach((which) => slots.show(which));
     checkpoints.names = knobs.checkpoint === "none" ? [] : [knobs.checkpoint];
