@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from tertium_protocol import markers
 from tertium_protocol.fields import INT32, LONGEST_PATH, LONGEST_PROMPT, Choice, Integer, Number, Text
 
 PROTOCOL_VERSION = "1.3"
@@ -22,6 +23,8 @@ FORMATS = ("wav", "flac")
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 DEFAULT_BLEND = 0.5
 DEFAULT_SECONDS = 6.0
+LONGEST_MARKERS = 16000
+"""Characters, of JSON."""
 LONGEST_FILE = 86400.0
 """Seconds: of a longer file, no part can be named."""
 DEFAULT_HOLD = 0.2
@@ -99,9 +102,37 @@ class AddSound(Request):
         float | None,
         Number("length that the part is stretched to, its pitch kept", 0.5, 600, "s", absent="as long as it is"),
     ] = None
+    markers: Annotated[
+        str | None,
+        Text(
+            "warp markers instead of start, end and seconds: JSON, pairs of a second of the file and the second at which it sounds, from 0",
+            longest=LONGEST_MARKERS,
+            absent="none",
+        ),
+    ] = None
+
+    @property
+    def pairs(self) -> tuple[tuple[float, float], ...]:
+        """The warp markers, seconds of the file and of the sound; none where there are no ``markers``."""
+        return () if self.markers is None else markers.parse(self.markers)
+
+    @field_validator("markers")
+    @classmethod
+    def _markers(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                markers.parse(value)
+            except ValueError as error:
+                raise refuse("out_of_range", "markers", str(error), markers.REMEDY, value) from error
+        return value
 
     @model_validator(mode="after")
     def _forwards(self) -> AddSound:
+        if self.markers is not None and (self.start or self.end is not None or self.seconds is not None):
+            problem = "says which part is taken and how long it sounds; got start, end or seconds beside it."
+            raise refuse(
+                "conflict", "markers", problem, "Send either markers, or start, end and seconds.", self.markers
+            )
         if self.end is not None and self.end <= self.start:
             problem = f"must come after start; got {self.end:g}, and start is {self.start:g}."
             raise refuse("out_of_range", "end", problem, "Give it a greater number of seconds than start.", self.end)

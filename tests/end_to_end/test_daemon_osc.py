@@ -268,6 +268,8 @@ def test_a_part_of_a_clip_at_the_length_at_which_it_sounds_is_fused(client, clip
     assert part["frames"] == 36000 and "stretched from 0.500 s to 0.750 s" in part["notes"]
     client.send("fuse", "part", original=part["sound"], reference=reference, steps=5)
     assert client.events("part")[-1].fields["frames"] == 36000
+    warped = client.ask("add_sound", path=original, markers="[[0, 0], [0.2, 0.4], [0.6, 0.9]]")
+    assert warped["frames"] == 43200 and "warped from 0.600 s to 0.900 s by 3 markers" in warped["notes"]
     refused = client.refused("add_sound", path=original, start=7.0)
     assert (refused["code"], refused["field"], refused["remedy"]) == (
         "out_of_range", "start", "Give a number of seconds from 0 to 0.6.",

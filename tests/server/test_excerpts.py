@@ -66,3 +66,58 @@ def test_a_length_out_of_reach_is_refused(seconds):
     assert (error.code, error.field, error.value) == ("out_of_range", "seconds", seconds)
     assert error.message == f"A sound of 4.800 s is not stretched to {seconds:g} s: that is more than 8 times."
     assert error.remedy == "Give a number from 0.600 to 38.400, or another part of it."
+
+
+MARKERS = [(0.0, 0.0), (0.5, 0.8), (1.5, 1.4), (3.0, 3.2)]
+
+
+def test_each_marker_sounds_where_it_is_to_sound():
+    times = (0.25, 0.5, 1.0, 1.5, 2.25)
+    made = excerpts.warp(Audio(clicks(times, seconds=3.0), RATE), MARKERS)
+    assert made.samples.shape == (2, round(3.2 * RATE))
+    for at in times:
+        sounding = np.interp(at, *zip(*MARKERS, strict=True))
+        around = slice(round((sounding - 0.1) * RATE), round((sounding + 0.1) * RATE))
+        energy = made.samples[0][around] ** 2
+        middle = (np.arange(made.frames)[around] * energy).sum() / energy.sum() / RATE
+        assert abs(middle - sounding) < 0.03
+    assert made.notes == ("warped from 3.000 s to 3.200 s by 4 markers, its pitch kept",)
+
+
+def test_pieces_join_without_a_click_or_a_hole():
+    made = excerpts.warp(Audio(tone(330, seconds=3.0), RATE), MARKERS).samples[0]
+    assert abs(pitch(made) - 330) < 4
+    steepest = 0.5 * 2 * np.pi * 330 / RATE  # of the tone itself
+    assert np.abs(np.diff(made)).max() < 1.5 * steepest
+    level = np.sqrt(np.convolve(made**2, np.ones(441) / 441, "valid"))[RATE // 4 : -RATE // 4]
+    assert level.min() > 0.1, "two pieces may be out of phase for the 10 ms of a joint, but not silent"
+
+
+def test_pieces_of_one_ratio_are_one():
+    sound = Audio(tone(seconds=2.0), RATE)
+    even = excerpts.warp(sound, [(0.0, 0.0), (0.7, 0.84), (2.0, 2.4)])
+    np.testing.assert_array_equal(even.samples, excerpts.to_length(sound, 2.4).samples)
+
+
+def test_many_markers_of_a_short_sound():
+    places = [(n / 16, n / 16 + 0.02 * (n % 2)) for n in range(17)]
+    made = excerpts.warp(Audio(tone(seconds=1.0, channels=1), RATE), places)
+    assert made.samples.shape == (1, RATE) and np.isfinite(made.samples).all() and np.abs(made.samples).max() < 0.75
+
+
+@pytest.mark.parametrize(
+    ("markers", "message"),
+    [
+        ([(0, 0), (0.1, 1.0), (3, 3)], "Markers 1 and 2 stretch what is between them 10 times."),
+        ([(0, 0), (1.5, 0.2), (3, 0.4)], "Markers end at 0.400 s."),
+        ([(0, 0), (1, 1), (1.001, 1.002), (3, 3)], "Markers 2 and 3 are less than 0.005 s apart."),
+    ],
+)
+def test_markers_out_of_reach_are_refused(markers, message):
+    with pytest.raises(SoundError) as caught:
+        excerpts.warp(Audio(tone(seconds=3.0), RATE), markers)
+    assert (caught.value.code, caught.value.field, caught.value.message) == ("out_of_range", "markers", message)
+    assert (
+        caught.value.remedy
+        == "Leave 0.005 s between markers, stretch each piece by at most 8 times either way, to 0.5 to 600 s in all."
+    )

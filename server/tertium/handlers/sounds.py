@@ -14,7 +14,8 @@ from tertium_protocol.buffers import AudioBuffer
 
 @handles("add_sound")
 async def add_sound(house: House, request: m.AddSound, context: Context) -> m.SoundInfo:
-    excerpt = Excerpt(audio.Span(request.start, request.end), request.seconds)
+    markers = request.pairs
+    excerpt = Excerpt.warped(markers) if markers else Excerpt(audio.Span(request.start, request.end), request.seconds)
     taken = {"name": request.name, "excerpt": excerpt}
 
     def add() -> Sound:
