@@ -21,7 +21,7 @@ const COMMANDS = {
     status: [],
     commands: ["command"],
     subscribe: ["seconds"],
-    add_sound: ["path", "name", "start", "end", "seconds"],
+    add_sound: ["path", "name", "start", "end", "seconds", "markers"],
     sound: ["sound"],
     sounds: ["limit", "offset"],
     models: [],
@@ -407,22 +407,23 @@ function told(fields) {
 // --- requests: immediate commands, sent again until they are answered ------------------------------------------------------------------
 
 const FIRST_WAIT = 1000;
-const LONGEST_WAIT = 8000;
+const LONGEST_WAIT = 32000;
 const MOST_ITEMS = 2000;
 
 const requests = {
     open: new Map(),
 
     /**
-     * Asks, and calls `then(event, fields, items)` once: with `reply` or `error`, or with `silence` when nothing came in `patience` ms.
+     * Asks, and calls `then(event, fields, items)` once: with `reply` or `error`, or with `silence` when nothing came in `patience` ms. It is
+     * asked again after `wait` ms, then after twice as long, and so on: what costs the daemon work is not to be asked for twice in haste.
      */
-    ask(command, fields, then, patience) {
+    ask(command, fields, then, patience, wait) {
         if (this.open.size >= 64) {
             then("silence", {}, []);
             return;
         }
         const id = wire.id();
-        const asked = { command, fields, then, until: clock.now + (patience || 6000), wait: FIRST_WAIT, items: new Map() };
+        const asked = { command, fields, then, until: clock.now + (patience || 6000), wait: wait || FIRST_WAIT, items: new Map() };
         asked.next = clock.now + asked.wait;
         this.open.set(id, asked);
         wire.send(command, id, fields);
@@ -1047,8 +1048,9 @@ function along(markers, from, to, value) {
 }
 
 /**
- * What there is to know of an audio clip: {name, path, start, end, seconds, beats, …}. `start` and `end` are seconds of the file, `seconds`
- * is how long that part sounds; what cannot be taken along is said in `notes`. `problem` is a sentence where it cannot be taken at all.
+ * What there is to know of an audio clip: {name, path, start, end, seconds, beats, pairs, …}. `start` and `end` are seconds of the file, `seconds`
+ * is how long that part sounds, `pairs` what of it sounds when; what cannot be taken along is said in `notes`. `problem` is a sentence where
+ * it cannot be taken at all.
  */
 function readClip(clip) {
     if (!live.number(clip, "is_audio_clip")) {
@@ -1094,19 +1096,42 @@ function warpedPart(read, markers, from, to) {
     const beats = last - first;
     const length = (beats * 60) / live.tempo();
     const [start, end] = [first, last].map((beat) => within(along(markers, "beat", "second", beat), 0, read.file || Infinity));
-    const off = unevenness(markers, first, last, start, end, length);
+    const inner = markers.slice(0, -1).filter((marker) => marker.beat > first && marker.beat < last)
+        .map((marker) => [marker.second, ((marker.beat - first) / beats) * length]);
+    const pairs = bends([start, 0], inner, [end, length]);
+    const off = unevenness(pairs, inner);
     if (off > 0.003) {
-        read.notes.push(`Its warp markers became one even stretch: up to ${Math.round(off * 1000)} ms off. Consolidate the clip to keep them`);
+        read.notes.push(`Some of its warp markers are too many or too close together: up to ${Math.round(off * 1000)} ms off`);
     }
-    return { ...read, start, end, seconds: length, beats, warped: true };
+    return { ...read, start, end, seconds: length, beats, warped: true, pairs };
 }
 
-/** By how many seconds the worst marker within a part is off when the part is stretched evenly. */
-function unevenness(markers, first, last, start, end, length) {
-    return markers.slice(0, -1)
-        .filter((marker) => marker.beat > first && marker.beat < last)
-        .map((marker) => Math.abs((marker.beat - first) / (last - first) - (marker.second - start) / (end - start)) * length)
-        .reduce((worst, off) => Math.max(worst, off), 0);
+const CLOSEST_MARKERS = 0.006; // s: the daemon wants 5 ms between two
+const MOST_MARKERS = 500; // the daemon takes 512
+const EVEN = 0.001; // s: markers that are off a straight line by less bend nothing
+
+/**
+ * The pairs of a second of the file and the second at which it sounds that a part is to be warped by: its two ends alone where all
+ * between them lies on their line, else with as many of the inner ones as the daemon takes.
+ */
+function bends(begin, inner, end) {
+    if (unevenness([begin, end], inner) <= EVEN) {
+        return [begin, end];
+    }
+    const apart = (one, other) => Math.abs(one[0] - other[0]) >= CLOSEST_MARKERS && Math.abs(one[1] - other[1]) >= CLOSEST_MARKERS;
+    const every = Math.ceil(inner.length / MOST_MARKERS);
+    const kept = [begin];
+    inner.filter((pair, at) => at % every === 0).forEach((pair) => {
+        if (apart(pair, kept[kept.length - 1]) && apart(pair, end)) {
+            kept.push(pair);
+        }
+    });
+    return [...kept, end];
+}
+
+/** By how many seconds the worst of some markers is off the lines through pairs. */
+function unevenness(pairs, inner) {
+    return inner.map((pair) => Math.abs(along(pairs, 0, 1, pair[0]) - pair[1])).reduce((worst, off) => Math.max(worst, off), 0);
 }
 
 /** What Live does to a clip's sound and the file does not have. */
@@ -1143,7 +1168,21 @@ function rowOf(clip) {
 // --- slots: original and reference ----------------------------------------------------------------------------------------------------------
 
 const ADD_PATIENCE = 120000;
+const ADD_WAIT = 2000;
+const PIECE_WAIT = 60; // ms more for each marker: every piece is stretched by itself
 const LEAST_STRETCH = 0.0005; // s: what is nearer than that is taken as it is
+
+/** The fields of add_sound that say which part of a file is meant, and how it sounds; none for the whole of it as it is. */
+function partOf(read) {
+    if (read.pairs && read.pairs.length > 2) {
+        const exact = (value) => Math.round(value * 1e5) / 1e5;
+        return { markers: JSON.stringify(read.pairs.map((pair) => pair.map(exact))) };
+    }
+    const cut = read.start > LEAST_STRETCH || (read.file > 0 && read.end < read.file - LEAST_STRETCH);
+    const stretched = Math.abs(read.end - read.start - read.seconds) > LEAST_STRETCH;
+    const part = cut || stretched ? { start: read.start, end: read.end } : {};
+    return stretched ? { ...part, seconds: read.seconds } : part;
+}
 
 function emptySlot() {
     return { id: "", name: "", path: "", seconds: 0, beats: null, warpMode: null, color: 0, row: -1, notes: [], waiting: 0 };
@@ -1165,10 +1204,7 @@ const slots = {
             panel.fail(read.problem);
             return;
         }
-        const cut = read.start > LEAST_STRETCH || (read.file > 0 && read.end < read.file - LEAST_STRETCH);
-        const stretched = Math.abs(read.end - read.start - read.seconds) > LEAST_STRETCH;
-        const part = cut || stretched ? { start: read.start, end: read.end } : {};
-        this.add(which, read, stretched ? { ...part, seconds: read.seconds } : part);
+        this.add(which, read, partOf(read));
     },
 
     takeFile(which, given) {
@@ -1207,7 +1243,7 @@ const slots = {
                 this[which].waiting = 0;
                 this.added(which, read, event, said);
             }
-        }, ADD_PATIENCE);
+        }, ADD_PATIENCE, ADD_WAIT + (read.pairs ? read.pairs.length : 2) * PIECE_WAIT);
     },
 
     added(which, read, event, said) {

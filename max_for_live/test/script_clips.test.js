@@ -81,23 +81,53 @@ test("of a looped clip the loop is taken, of another what lies between its start
     assert.equal(once.panel.original_length, "7 beats · 3.50 s");
 });
 
-test("several warp markers become one stretch, and the panel says how far off that is", async (t) => {
+test("several warp markers are taken along, each piece at its own pace", async (t) => {
     const pins = markers([0, 0], [1, 0.5], [2, 1.1], [4, 2]);
-    const { asked, panel } = await taken(t, {
-        file: house.tone("uneven", { seconds: 2 }), pins, properties: { looping: 1, loop_start: 0, loop_end: 4 },
+    const { asked, panel, wave } = await taken(t, {
+        file: house.tone("uneven", { seconds: 2 }), tempo: 100, pins, properties: { looping: 1, loop_start: 0, loop_end: 4 },
     });
-    assert.deepEqual(Object.keys(asked).sort(), ["name", "path"], "as long as it is, and all of it");
-    assert.match(panel.note_text, /Its warp markers became one even stretch: up to 100 ms off\. Consolidate the clip to keep them\./);
+    assert.deepEqual(JSON.parse(asked.markers), [[0, 0], [0.5, 0.6], [1.1, 1.2], [2, 2.4]]);
+    assert.deepEqual(Object.keys(asked).sort(), ["markers", "name", "path"]);
+    assert.match(panel.note_text, /warped from 2\.000 s to 2\.400 s by 4 markers, its pitch kept\./);
+    assert.equal(panel.original_length, "4 beats · 2.40 s");
+    assert.equal(measure(wave).frames, 2.4 * 44100);
+    const part = await taken(t, {
+        file: house.tone("uneven part", { seconds: 2 }), pins, properties: { looping: 1, loop_start: 0.5, loop_end: 3 },
+    });
+    assert.deepEqual(JSON.parse(part.asked.markers), [[0.25, 0], [0.5, 0.25], [1.1, 0.75], [1.55, 1.25]]);
+    assert.equal(part.panel.original_length, "2.5 beats · 1.25 s");
+});
+
+test("markers on one line, or outside the part, bend nothing", async (t) => {
     const even = await taken(t, {
         file: house.tone("even", { seconds: 2 }), pins: markers([0, 0], [1, 0.5], [3, 1.5], [4, 2]), properties: { looping: 1, loop_start: 0, loop_end: 4 },
     });
-    assert.equal(even.panel.note_text, " ", "markers on one line are no approximation");
+    assert.deepEqual(Object.keys(even.asked).sort(), ["name", "path"]);
+    assert.equal(even.panel.note_text, " ");
     const outside = await taken(t, {
         file: house.tone("outside", { seconds: 4 }), pins: markers([0, 0], [4, 2.1], [8, 4]),
         properties: { looping: 1, loop_start: 4, loop_end: 8 },
     });
-    assert.doesNotMatch(outside.panel.note_text, /ms off/, "a marker at the edge of the part bends nothing");
     near(outside.asked.start, 2.1);
+    near(outside.asked.end, 4);
+    near(outside.asked.seconds, 2);
+});
+
+test("markers too close or too many for the daemon are thinned, and the panel says how far off that is", async (t) => {
+    const close = await taken(t, {
+        file: house.tone("close", { seconds: 2 }), pins: markers([0, 0], [1.99, 0.998], [2, 1.04], [4, 2]),
+        properties: { looping: 1, loop_start: 0, loop_end: 4 },
+    });
+    assert.deepEqual(JSON.parse(close.asked.markers), [[0, 0], [0.998, 0.995], [2, 2]]);
+    assert.match(close.panel.note_text, /Some of its warp markers are too many or too close together: up to 37 ms off\./);
+    const pairs = Array.from({ length: 1201 }, (_, at) => [at / 10, at / 20 + 0.004 * Math.sin(at)]);
+    const { live, track, device } = deviceIn(t, {});
+    live.select(live.putClip(track, 0, house.tone("many", { seconds: 60 }), { looping: 1, loop_start: 0, loop_end: 120 }, markers(...pairs)));
+    const [read, part] = JSON.parse(device.v8.evaluate("JSON.stringify([readClip(selectedClip()), partOf(readClip(selectedClip()))])"));
+    const sent = JSON.parse(part.markers);
+    assert.ok(sent.length > 300 && sent.length <= 512, String(sent.length));
+    assert.ok(part.markers.length < 16000);
+    assert.match(read.notes.join(), /too many or too close together: up to \d+ ms off/);
 });
 
 test("markers beyond the file are drawn in, and that is said", async (t) => {
