@@ -58,6 +58,8 @@ def _chunks(data):
         tag = data[at : at + 4].decode("ascii", "replace")
         length = struct.unpack("<I", data[at + 4 : at + 8])[0]
         if len(data) < at + 8 + length:
-            raise ValueError(f"The file ends within chunk {tag!r}: {length} bytes promised, {len(data) - at - 8} there.")
+            raise ValueError(
+                f"The file ends within chunk {tag!r}: {length} bytes promised, {len(data) - at - 8} there."
+            )
         yield tag, data[at + 8 : at + 8 + length]
         at += 8 + length

@@ -62,11 +62,11 @@ def button(patcher, name, text, about, *, long, big=False):
     )  # fmt: skip
 
 
-def toggle(patcher, name, text, title, about, long, *, visible, texton=None, off_on):
+def toggle(patcher, name, text, title, about, long, *, visible, texton=None, off_on, colors=None):
     """A switch between off and on, 0 and 1."""
     patcher.add(
         name, "live.text", text=text, texton=texton or text, mode=TOGGLE, outputmode=ON_MOUSE_UP, appearance=TEXT_LCD,
-        automation=off_on[0], automationon=off_on[1], **at(name), **info(title, about),
+        automation=off_on[0], automationon=off_on[1], colors=colors or {}, **at(name), **info(title, about),
         parameter=parameter(long, title[:12], ENUM, visible=visible, items=list(off_on), initial=0),
     )  # fmt: skip
 

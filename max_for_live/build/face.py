@@ -2,10 +2,23 @@
 
 from .behind import width_of_fold
 from .controls import (
-    AS_INT, FLOAT, HIDDEN, NUMBER_LCD, STORED,
-    at, button, choice, drop, field, info, named, number, parameter, toggle, words,
+    AS_INT,
+    FLOAT,
+    NUMBER_LCD,
+    STORED,
+    at,
+    button,
+    choice,
+    drop,
+    field,
+    info,
+    named,
+    number,
+    parameter,
+    toggle,
+    words,
 )  # fmt: skip
-from .panel import CLEAR, DISPLAY, LIGHTS, MARK, ORIGINAL, REFERENCE, SHADE
+from .panel import CLEAR, DISPLAY, LIGHTS, MARK, ORIGINAL, REFERENCE, SHADE, TEXT
 
 CENTRE, RIGHT = 1, 2
 TITLE = {"fontface": 1}
@@ -58,11 +71,13 @@ def display(patcher):
         )  # fmt: skip
         patcher.row()
     _mark(patcher, "equilibrium", "window_equilibrium", MARK)
-    _mark(patcher, "position", "window_position", MARK)
+    _mark(patcher, "position", "window_position", colors={"bgfillcolor": TEXT})
 
 
-def _mark(patcher, name, scripting_name, color):
-    patcher.add(name, "panel", mode=0, rounded=0, ignoreclick=1, bgcolor=color, varname=scripting_name, **at(name))
+def _mark(patcher, name, scripting_name, color=CLEAR, **more):
+    patcher.add(
+        name, "panel", mode=0, rounded=0, ignoreclick=1, bgcolor=color, varname=scripting_name, **at(name), **more
+    )  # fmt: skip
 
 
 def slot(patcher, controls, name):
@@ -128,7 +143,7 @@ def numbers(patcher, controls):
     patcher.row()
     patcher.add("two places", "sprintf symout %.2f")
     patcher.add("set blend number", "prepend set")
-    words(patcher, "blend number", f"{blend['default']:.2f}", size=12.0, justify=CENTRE, **TITLE)
+    words(patcher, "blend number", f"{blend['default']:.2f}", size=14.0, justify=CENTRE, **TITLE)
     patcher.chain("blend", "two places", "set blend number", "blend number")
     for name, text in {"hold": "Hold", "steps": "Steps", "seed": "Seed", "count": None}.items():
         patcher.row()
@@ -199,7 +214,7 @@ def results(patcher, controls):
     control = controls.take("choose_results")
     patcher.section("The folder of the results")
     words(patcher, "results title", "Results", **TITLE)
-    words(patcher, "results text", "The daemon's own folder", size=9.0)
+    words(patcher, "results text", "The daemon's own folder", size=9.0, linecount=2, presentation_linecount=2)
     patcher.row()
     button(patcher, "choose_results", "Choose…", control["info"], long="Tertium Choose Results")
     patcher.add("ask for folder", "t b")
@@ -245,5 +260,6 @@ def fold(patcher):
     toggle(
         patcher, "fold", "+", "More", "Folds out learned references, the rendering, the folder of the results, and notes.",
         "Tertium Fold-out", visible=STORED, texton="-", off_on=("Folded", "Folded out"),
+        colors={"activebgoncolor": DISPLAY, "activetextoncolor": TEXT},
     )  # fmt: skip
     width_of_fold(patcher, "fold")

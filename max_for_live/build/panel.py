@@ -50,7 +50,7 @@ FACES = {
     # The window of the pair: likeness to the reference and to the original over blend.
     "reference end": (_x, 6, 74, 13),
     "original end": (_x + _w - 74, 6, 74, 13),
-    "blend number": (_x + 74, 5, _w - 148, 14),
+    "blend number": (_x + 74, 3, _w - 148, 16),
     "display": WINDOW,
     "shade": (-20, _y, 1, _h),
     "curve reference": WINDOW,

@@ -5,6 +5,7 @@ with it. Where boxes lie in the patching view is worked out from the order in wh
 section, so that who presses Edit finds a patch to read.
 """
 
+import itertools
 import re
 from dataclasses import dataclass, field
 
@@ -81,8 +82,10 @@ class Box:
         if self.parameter is not None:
             saved |= {"parameter_enable": 1, "varname": self.parameter["parameter_longname"]}
             dynamic["valueof"] = self.parameter
-        elif self.kind in ("multislider", "textedit", "umenu"):
-            saved["parameter_enable"] = 0
+        elif self.face:
+            saved.setdefault("varname", self.name.replace(" ", "_"))
+            if self.kind in ("multislider", "textedit", "umenu"):
+                saved["parameter_enable"] = 0
         if dynamic:
             saved["saved_attribute_attributes"] = dynamic
         return {"box": dict(sorted(saved.items()))}
@@ -148,7 +151,7 @@ class Patcher:
 
     def chain(self, *names):
         """Wire first outlets to first inlets, in a row."""
-        for source, target in zip(names, names[1:], strict=False):
+        for source, target in itertools.pairwise(names):
             self.wire(source, 0, target)
 
     def dictionary(self, *, width, banks, kind="aaaa"):
