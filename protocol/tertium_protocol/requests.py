@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from tertium_protocol.fields import INT32, LONGEST_PATH, LONGEST_PROMPT, Choice, Integer, Number, Text
 
-PROTOCOL_VERSION = "1.2"
+PROTOCOL_VERSION = "1.3"
 """Major.minor. A minor step only adds; messages of another major version are refused."""
 
 NULLS = ("unconditional", "empty")
@@ -22,6 +22,8 @@ FORMATS = ("wav", "flac")
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 DEFAULT_BLEND = 0.5
 DEFAULT_SECONDS = 6.0
+LONGEST_FILE = 86400.0
+"""Seconds: of a longer file, no part can be named."""
 DEFAULT_HOLD = 0.2
 """Of a sound that leads: nothing learned holds it. What was learned, or a prompt, needs no hold."""
 
@@ -89,6 +91,21 @@ class AddSound(Request):
     name: Annotated[
         str | None, Text("what to call the sound", longest=100, file_stem=True, absent="the file's name")
     ] = None
+    start: Annotated[float, Number("where the part to take begins, from the beginning", 0, LONGEST_FILE, "s")] = 0.0
+    end: Annotated[
+        float | None, Number("where the part to take ends, from the beginning", 0, LONGEST_FILE, "s", absent="its end")
+    ] = None
+    seconds: Annotated[
+        float | None,
+        Number("length that the part is stretched to, its pitch kept", 0.5, 600, "s", absent="as long as it is"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _forwards(self) -> AddSound:
+        if self.end is not None and self.end <= self.start:
+            problem = f"must come after start; got {self.end:g}, and start is {self.start:g}."
+            raise refuse("out_of_range", "end", problem, "Give it a greater number of seconds than start.", self.end)
+        return self
 
 
 class Sound(Request):

@@ -78,7 +78,12 @@ def build(folder: Path):
     model = upstream.load("stable_audio_tools.models.factory").create_model_from_config(config)
     # Where noise says nothing, a rhythm can only be known by place, and rotary embeddings give distances alone. Crops from anywhere make little
     # use of places, so their scale would be trained away (from 1 to 0.013 in 5,000 steps); what is learned later needs them.
-    places = model.model.model.transformer.pos_emb
-    torch.nn.init.ones_(places.scale)
-    places.scale.requires_grad_(False)
+    scale = places(model).scale
+    torch.nn.init.ones_(scale)
+    scale.requires_grad_(False)
     return model
+
+
+def places(model) -> torch.nn.Module:
+    """The sinusoidal positions of a model that :func:`build` made."""
+    return model.model.model.transformer.pos_emb

@@ -155,14 +155,20 @@ def train(run: Run, work: Path, *, minutes: float, device: torch.device, precisi
     print(f"Done: step {run.step}, {run.seconds / 60:.1f} min.", flush=True)
 
 
+def new_run(work: Path, device: torch.device) -> Run:
+    """A run that has not begun, with the tokenizer of ``work``."""
+    torch.manual_seed(0)
+    model = config.build(work).to(device)
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(learned, lr=3e-4, betas=(0.9, 0.99), weight_decay=0.01)
+    return Run(model, {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}, optimiser)
+
+
 def start(work: Path, device: torch.device, *, resume: bool) -> Run:
     """A new run, or the one of the checkpoint. The tokenizer is trained on the captions that are there when the first run starts."""
     if not (work / "tokenizer").exists():
         config.train_tokenizer([item.caption for item in read_shards(work)[0]], work / "tokenizer")
-    torch.manual_seed(0)
-    model = config.build(work).to(device)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-4, betas=(0.9, 0.99), weight_decay=0.01)
-    run = Run(model, {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}, optimiser)
+    run = new_run(work, device)
     if resume:
         run.restore(work / "checkpoint.pt")
     return run

@@ -22,6 +22,7 @@ FLAC_CHANNELS = 8
 MOST_SAMPLES = 2**28  # of all channels together: a gigabyte once read
 NO_LENGTH = 2**62  # what libsndfile says of a stream that does not tell its length
 SILENCE = 1e-5  # a peak of -100 dBFS
+END_SLACK = 0.01  # seconds by which a part may end beyond its file: hosts count in beats and round
 LOUDEST = 1e6  # a peak of +120 dBFS; the squares and sums of what is louder overflow
 OVERSAMPLING = 4
 
@@ -47,27 +48,55 @@ class Audio:
         return self.frames / self.sample_rate
 
 
-def read(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "path") -> Audio:
-    """Read a whole sound file of ``MIN_SECONDS`` … ``max_seconds``; its length is judged by its header before it is read.
+@dataclass(frozen=True)
+class Span:
+    """A part of a sound, in seconds from its beginning; without an ``end``, up to where it ends."""
+
+    start: float = 0.0
+    end: float | None = None
+
+    def frames(self, there: int, sample_rate: int, name: str) -> tuple[int, int]:
+        """The first frame and the number of frames, of a sound that has ``there``.
+
+        Raises:
+            SoundError: ``out_of_range``, naming ``start`` or ``end``: it lies beyond the sound's end.
+        """
+        seconds, slack = there / sample_rate, END_SLACK
+        for field, value, limit in (("start", self.start, seconds), ("end", self.end, seconds + slack)):
+            if value is not None and value > limit:
+                raise SoundError(
+                    "out_of_range", f"{field} is {value:g} s, but {name} lasts {seconds:.3f} s.", field=field, value=value,
+                    remedy=f"Give a number of seconds from 0 to {math.floor(seconds * 1000) / 1000:g}.",
+                )  # fmt: skip
+        first = round(self.start * sample_rate)
+        last = there if self.end is None else min(there, round(self.end * sample_rate))
+        return first, max(0, last - first)
+
+
+WHOLE = Span()
+
+
+def read(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "path", span: Span = WHOLE) -> Audio:
+    """Read a sound file, or a part of one, of ``MIN_SECONDS`` … ``max_seconds``; its length is judged by its header before it is read.
 
     Raises:
         SoundError: ``unknown_sound`` (no such file), ``path_refused`` (no regular file), or ``bad_sound``: empty, truncated, not
-            audio, silent, with samples that are not numbers, too short or too long. ``field`` is named in the error.
+            audio, silent, with samples that are not numbers, too short or too long. ``field`` is named in the error. ``out_of_range``: see :class:`Span`.
     """
-    audio = load(path, max_seconds=max_seconds, field=field)
+    audio = load(path, max_seconds=max_seconds, field=field, span=span)
     check(audio, max_seconds=max_seconds, field=field, value=str(path))
     return audio
 
 
-def load(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "path") -> Audio:
+def load(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "path", span: Span = WHOLE) -> Audio:
     """As ``read``, but the samples may be anything: silent, or not numbers."""
     value = str(path)
     with files.open_regular(path, field=field) as file:
         try:
             _judge_promise(containers.missing_bytes(file), "bytes", value, field)
             with soundfile.SoundFile(file) as sound:
-                _judge_header(sound, value, max_seconds, field)
-                promised = sound.frames
+                first, promised = _judge_header(sound, value, max_seconds, field, span)
+                sound.seek(first)
                 samples = sound.read(promised, dtype="float32", always_2d=True).T
                 audio = Audio(np.ascontiguousarray(samples), sound.samplerate)
         except (soundfile.LibsndfileError, OSError, ValueError) as error:
@@ -109,20 +138,26 @@ def _judge_promise(missing: int, what: str, value: str, field: str) -> None:
         )  # fmt: skip
 
 
-def _judge_header(sound: soundfile.SoundFile, value: str, max_seconds: float, field: str) -> None:
+def _judge_header(
+    sound: soundfile.SoundFile, value: str, max_seconds: float, field: str, span: Span
+) -> tuple[int, int]:
+    """Where the part begins and how many frames it has."""
     name = f"The file '{value}'"
     if sound.format not in CONTAINERS:
         raise _bad(f"{name} is {sound.format}, which is not read here.", value, field, "Export it as WAV or FLAC.")
     if sound.frames >= NO_LENGTH:
         raise _bad(f"{name} does not say how long it is.", value, field, "Export it again as WAV or FLAC.")
     _judge_shape(name, sound.channels, sound.samplerate, value, field)
-    _judge_length(name, sound.frames, sound.samplerate, max_seconds, value, field)
-    if sound.frames * sound.channels > MOST_SAMPLES:
-        millions = sound.frames * sound.channels / 1e6
+    first, frames = span.frames(sound.frames, sound.samplerate, f"the file '{value}'")
+    part = name if span == WHOLE else f"The part of the file '{value}'"
+    _judge_length(part, frames, sound.samplerate, max_seconds, value, field)
+    if frames * sound.channels > MOST_SAMPLES:
+        millions = frames * sound.channels / 1e6
         raise _bad(
             f"{name} holds {millions:.0f} million samples, which is too many.", value, field,
             "Give it fewer channels or a lower sample rate, or cut it.",
         )  # fmt: skip
+    return first, frames
 
 
 def _judge_shape(name: str, channels: int, sample_rate: int, value: object, field: str) -> None:

@@ -23,6 +23,7 @@ import numpy as np
 from tertium import __version__, audio, files
 from tertium.audio import Audio
 from tertium.errors import SoundError
+from tertium.excerpts import ALL, Excerpt
 
 SHORTEST_PREFIX = 8
 LONGEST_NAME = 100
@@ -103,17 +104,19 @@ class Library:
         max_seconds: float = audio.MAX_SECONDS,
         name: str | None = None,
         field: str = "path",
+        excerpt: Excerpt = ALL,
     ) -> Sound:
-        """Take a client's file, which must lie in one of ``roots``, into the library.
+        """Take a client's file, which must lie in one of ``roots``, or an ``excerpt`` of it, into the library.
 
         A sound that is there already stays as it is, but takes ``name`` if one is given, and says so in its notes. Nothing else changes a name.
 
         Raises:
-            SoundError: of ``files.resolve``, ``audio.read`` or ``audio.write``; errors name ``field``.
+            SoundError: of ``files.resolve``, ``audio.read``, ``excerpts.to_length`` or ``audio.write``; errors name ``field``.
         """
         own = files.resolve(path, [*roots, self.sounds_folder, self.results_folder], field=field)
-        sound = audio.read(own, max_seconds=max_seconds, field=field)
-        return self._keep(sound, name=name, otherwise=own.stem, origin={"path": str(own)})
+        sound = audio.read(own, max_seconds=max_seconds, field=field, span=excerpt.span)
+        origin = {"path": str(own), **excerpt.facts()}
+        return self._keep(excerpt.fit(sound), name=name, otherwise=own.stem, origin=origin)
 
     def add_samples(
         self,
@@ -123,15 +126,19 @@ class Library:
         max_seconds: float = audio.MAX_SECONDS,
         name: str | None = None,
         origin: dict | None = None,
+        excerpt: Excerpt = ALL,
     ) -> Sound:
         """Take samples, float32 of shape (channels, frames), into the library; ``origin`` says where they came from. As ``add_path``.
 
         Raises:
-            SoundError: of ``audio.check`` or ``audio.write``.
+            SoundError: of ``audio.check``, ``excerpts.to_length`` or ``audio.write``.
         """
-        sound = Audio(np.ascontiguousarray(samples, dtype=np.float32), int(sample_rate))
+        first, count = excerpt.span.frames(samples.shape[1], int(sample_rate), "the sound")
+        part = np.ascontiguousarray(samples[:, first : first + count], dtype=np.float32)
+        sound = Audio(part, int(sample_rate))
         audio.check(sound, max_seconds=max_seconds)
-        return self._keep(sound, name=name, otherwise="buffer", origin=origin or {})
+        origin = {**(origin or {}), **excerpt.facts()}
+        return self._keep(excerpt.fit(sound), name=name, otherwise="buffer", origin=origin)
 
     def get(self, id_or_prefix: str) -> Sound:
         """The sound with this id, or with this beginning of an id (8 hex digits or more) if it is the only one.

@@ -262,6 +262,19 @@ def test_a_sound_is_added_once_and_found_by_the_beginning_of_its_id(client, clip
     assert sound["sound"] in [item["sound"] for item in _items(client, "sounds")]
 
 
+def test_a_part_of_a_clip_at_the_length_at_which_it_sounds_is_fused(client, clips):
+    original, reference = clips
+    part = client.ask("add_sound", path=original, start=0.0, end=0.5, seconds=0.75)
+    assert part["frames"] == 36000 and "stretched from 0.500 s to 0.750 s" in part["notes"]
+    client.send("fuse", "part", original=part["sound"], reference=reference, steps=5)
+    assert client.events("part")[-1].fields["frames"] == 36000
+    refused = client.refused("add_sound", path=original, start=7.0)
+    assert (refused["code"], refused["field"], refused["remedy"]) == (
+        "out_of_range", "start", "Give a number of seconds from 0 to 0.6.",
+    )  # fmt: skip
+    assert "lasts 0.600 s" in refused["message"]
+
+
 def test_the_commands_describe_themselves(client):
     assert [item["name"] for item in _items(client, "commands")] == list(COMMANDS)
     assert [item["name"] for item in _items(client, "models")] == ["fake", "gated"]

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from tertium import audio, files
-from tertium.audio import Audio
+from tertium.audio import Audio, Span
 from tertium.errors import SoundError
 from tests.server.sounds import tone
 
@@ -303,3 +303,36 @@ def test_what_crashed_writers_left_is_cleaned_and_living_ones_are_not(tmp_path):
     left.touch(), others.touch()
     assert files.clean(tmp_path) == [left.name]
     assert sorted(os.listdir(tmp_path)) == sorted([live.name, others.name])
+
+
+def test_a_part_is_read_alone(wav):
+    whole = audio.read(wav).samples
+    part = audio.read(wav, span=Span(0.05, 0.58))
+    np.testing.assert_array_equal(part.samples, whole[:, 2205:25578])
+    np.testing.assert_array_equal(audio.read(wav, span=Span(0.02)).samples, whole[:, 882:])
+    np.testing.assert_array_equal(audio.read(wav, span=Span(0.02, 0.609)).samples, whole[:, 882:])  # a host's rounding
+
+
+def test_a_part_of_a_recording_that_is_too_long_is_fine(tmp_path):
+    path = tmp_path / "rehearsal.flac"
+    samples = np.concatenate([np.zeros(8_000 * 601), tone(seconds=1.0, sample_rate=8_000, channels=1)[0]])
+    soundfile.write(path, samples, 8_000)
+    refused(audio.read, path, text="lasts 602.0 s, which is too long")
+    part = audio.read(path, span=Span(601.0, 602.0))
+    assert part.frames == 8_000 and np.abs(part.samples).max() > 0.4
+
+
+@pytest.mark.parametrize(
+    ("span", "field", "text", "remedy"),
+    [
+        (Span(0.7), "start", "start is 0.7 s, but the file '", "from 0 to 0.6."),
+        (Span(0.0, 0.62), "end", "end is 0.62 s, but the file '", "from 0 to 0.6."),
+    ],
+)
+def test_a_part_beyond_the_end_is_refused(wav, span, field, text, remedy):
+    error = refused(audio.read, wav, span=span, code="out_of_range", field=field, text=text)
+    assert "lasts 0.600 s." in error.message and remedy in error.remedy
+
+
+def test_a_part_that_is_too_short_is_refused_as_a_part(wav):
+    refused(audio.read, wav, span=Span(0.2, 0.4), text="The part of the file")

@@ -14,7 +14,9 @@ import pytest
 import soundfile
 
 from tertium import audio, files
+from tertium.audio import Span
 from tertium.errors import SoundError
+from tertium.excerpts import Excerpt
 from tertium.library import Library, sound_id
 from tests.server.sounds import tone
 
@@ -270,3 +272,22 @@ def test_a_sidecar_of_an_older_version_is_read(library, tmp_path):
     del content["job"], content["take"]
     Path(result.sidecar).write_text(json.dumps(content))
     assert Library(tmp_path / "home").get(result.id) == result
+
+
+def test_a_part_is_a_sound_of_its_own_and_knows_where_it_came_from(library, clip, tmp_path):
+    whole = library.add_path(clip, [tmp_path])
+    part = library.add_path(clip, [tmp_path], excerpt=Excerpt(Span(0.05, 0.55), 1.0), name="slow kick")
+    assert part.id != whole.id and (part.name, part.frames) == ("slow kick", 22_050)
+    assert part.notes == ("stretched from 0.500 s to 1.000 s, its pitch kept",)
+    origin = json.loads(Path(part.sidecar).read_text())["origin"]
+    assert origin == {"path": str(clip), "start": 0.05, "end": 0.55, "seconds": 1.0}
+    again = library.add_path(clip, [tmp_path], excerpt=Excerpt(Span(0.05, 0.55), 1.0))
+    assert again.id == part.id, "the same part at the same length is the same sound"
+
+
+def test_a_part_of_samples(library, clip):
+    samples = audio.read(clip).samples
+    part = library.add_samples(samples, 22_050, excerpt=Excerpt(Span(0.0, 0.5)))
+    np.testing.assert_array_equal(library.read(part).samples, samples[:, :11_025])
+    with pytest.raises(SoundError, match="start is 2 s, but the sound lasts 1.200 s"):
+        library.add_samples(samples, 22_050, excerpt=Excerpt(Span(2.0)))

@@ -5,6 +5,7 @@ import os
 
 from tertium import audio
 from tertium.errors import SoundError
+from tertium.excerpts import Excerpt
 from tertium.handlers.registry import Context, House, handles
 from tertium.library import Sound
 from tertium_protocol import messages as m
@@ -13,12 +14,15 @@ from tertium_protocol.buffers import AudioBuffer
 
 @handles("add_sound")
 async def add_sound(house: House, request: m.AddSound, context: Context) -> m.SoundInfo:
+    excerpt = Excerpt(audio.Span(request.start, request.end), request.seconds)
+    taken = {"name": request.name, "excerpt": excerpt}
+
     def add() -> Sound:
         if request.path is not None:
-            return house.library.add_path(request.path, house.settings.roots, name=request.name)
+            return house.library.add_path(request.path, house.settings.roots, **taken)
         buffer = context.buffers[0]
         return house.library.add_samples(
-            buffer.to_array(), buffer.sample_rate, name=request.name, origin={"buffer": context.session.name}
+            buffer.to_array(), buffer.sample_rate, origin={"buffer": context.session.name}, **taken
         )
 
     return sound_info(await asyncio.to_thread(add))
