@@ -44,9 +44,8 @@ FACE_OF = {f"{slot}_{part}": f"{slot} {part}" for slot in COLORS for part in ("c
 # These ask the prompt's field for its text before they say their own word, so that nobody has to press Return in it.
 WITH_PROMPT = ("fuse", "morph", "window", "learn")
 CHOICES = {
-    "destination": ("live.menu", ["To the next empty slot", "To the arrangement", "To a Simpler", "To Audition alone"]),
-    "by_next": ("live.menu", ["Without a deadline", "By the next bar", "By the next 2 bars", "By the next 4 bars",
-                              "By the next 8 bars"]),
+    "destination": ("live.menu", ["To next slot", "To arrangement", "To Simpler", "To Audition"]),
+    "by_next": ("live.menu", ["No deadline", "By next bar", "By next 2 bars", "By next 4 bars", "By next 8 bars"]),
     "order": ("live.tab", ["1", "2", "3"]),
     "solver": ("live.tab", ["SDE", "ODE"]),
 }  # fmt: skip
@@ -214,7 +213,7 @@ def results(patcher, controls):
     control = controls.take("choose_results")
     patcher.section("The folder of the results")
     words(patcher, "results title", "Results", **TITLE)
-    words(patcher, "results text", "The daemon's own folder", size=9.0, linecount=2, presentation_linecount=2)
+    words(patcher, "results text", "The daemon's own folder", size=8.5, linecount=2, presentation_linecount=2)
     patcher.row()
     button(patcher, "choose_results", "Choose…", control["info"], long="Tertium Choose Results")
     patcher.add("ask for folder", "t b")
@@ -233,10 +232,10 @@ def said(patcher):
     patcher.add("light", "panel", mode=0, shape=1, ignoreclick=1, bgcolor=LIGHTS["off"], **at("light"))
     patcher.row()
     for name, more in {
-        "status text": {},
-        "error text": {"color": "live_control_fg", "linecount": 3, "presentation_linecount": 3, "size": 9.0},
+        "status text": {"size": 9.0},
+        "error text": {"color": "live_control_fg", "linecount": 4, "presentation_linecount": 4, "size": 8.5},
         "model text": {"size": 9.0},
-        "note text": {"linecount": 7, "presentation_linecount": 7, "size": 9.0},
+        "note text": {"linecount": 8, "presentation_linecount": 8, "size": 8.5},
     }.items():
         words(patcher, name, **more)
         patcher.row()

@@ -7,7 +7,7 @@ within the 169 that Live gives a device.
 
 HEIGHT = 169
 MARGIN = 6
-FOLDED, UNFOLDED = 614, 982
+FOLDED, UNFOLDED = 638, 1026
 
 # Live's own colours by their names in Max; they follow the theme.
 TEXT = "live_control_fg"
@@ -22,12 +22,9 @@ MARK = (0.6, 0.6, 0.6, 0.9)
 CLEAR = (0.0, 0.0, 0.0, 0.0)
 DARK = (0.07, 0.07, 0.07, 1.0)
 
-SLOT_TOPS = {"original": 6, "reference": 88}
+SLOT_TOPS = {"original": 6, "reference": 91}
 SLOT = (6, 170)
-WINDOW = (184, 19, 240, 50)
-ACTIONS = (432, 160)
-STRIP = (184, 408)
-FOLD_A, FOLD_B = (616, 158), (786, 190)
+WINDOW = (184, 20, 240, 58)
 
 
 def slot(name):
@@ -38,8 +35,8 @@ def slot(name):
         "label": (left, top, 58, 13),
         "length": (left + 58, top, width - 58, 13),
         "name": (left, top + 13, width, 14),
-        "wave": (left, top + 28, width, 28),
-        "drop": (left, top + 28, width, 28),
+        "wave": (left, top + 28, width, 29),
+        "drop": (left, top + 28, width, 29),
         "clip": (left, top + 59, half, 15),
         "result": (left + half + 4, top + 59, half, 15),
     }
@@ -58,53 +55,53 @@ FACES = {
     "equilibrium": (-20, _y, 1, _h),
     "position": (_x + _w // 2 - 1, _y, 2, _h),
     "blend": (_x, _y + _h, _w, 18),
-    "hold label": (_x, 89, 28, 13),
-    "hold": (_x + 28, 88, 46, 15),
-    "window": (_x + 82, 88, 78, 15),
-    "audition": (_x + 164, 88, 76, 15),
     # What one does.
-    "fuse": (432, 6, 160, 30),
-    "morph": (432, 39, 62, 15),
-    "count": (497, 39, 31, 15),
-    "place": (531, 39, 61, 15),
-    "destination": (432, 57, 160, 15),
-    "by_next": (432, 75, 160, 15),
-    "progress": (432, 93, 112, 12),
-    "progress text": (432, 92, 112, 13),
-    "cancel": (548, 91, 44, 15),
+    "fuse": (432, 6, 184, 26),
+    "morph": (432, 34, 66, 15),
+    "count": (500, 34, 36, 15),
+    "place": (538, 34, 78, 15),
+    "destination": (432, 51, 91, 15),
+    "by_next": (525, 51, 91, 15),
+    "hold label": (432, 69, 28, 13),
+    "hold": (460, 68, 38, 15),
+    "window": (500, 68, 57, 15),
+    "audition": (559, 68, 57, 15),
+    "progress": (432, 87, 138, 11),
+    "progress text": (432, 86, 138, 13),
+    "cancel": (572, 85, 44, 15),
     # What the device says.
-    "light": (184, 110, 8, 8),
-    "status text": (194, 107, 398, 13),
-    "error text": (184, 119, 408, 30),
-    "copy_command": (184, 149, 92, 15),
-    "command text": (280, 149, 238, 15),
-    "again": (522, 149, 70, 15),
-    "fold": (596, 6, 12, 158),
+    "light": (184, 104, 8, 8),
+    "status text": (194, 101, 422, 13),
+    "error text": (184, 113, 432, 39),
+    "copy_command": (184, 152, 92, 15),
+    "command text": (280, 152, 262, 15),
+    "again": (546, 152, 70, 15),
+    "fold": (620, 6, 12, 161),
     # Folded out: what was learned, and how it is rendered.
-    "learned title": (616, 6, 158, 13),
-    "prompt": (616, 20, 158, 16),
-    "learn": (616, 39, 50, 15),
-    "checkpoints": (670, 39, 104, 15),
-    "rendering title": (616, 62, 60, 13),
-    "model text": (616, 75, 158, 13),
-    "steps label": (616, 93, 40, 13),
-    "steps": (656, 92, 40, 15),
-    "seed label": (700, 93, 32, 13),
-    "seed": (732, 92, 42, 15),
-    "order label": (616, 112, 40, 13),
-    "order": (656, 111, 118, 15),
-    "solver label": (616, 131, 40, 13),
-    "solver": (656, 130, 118, 15),
-    "port label": (616, 150, 76, 13),
-    "daemon": (732, 149, 42, 15),
+    "learned title": (642, 6, 150, 13),
+    "prompt": (642, 20, 150, 16),
+    "learn": (642, 39, 46, 15),
+    "checkpoints": (692, 39, 100, 15),
+    "rendering title": (642, 63, 150, 13),
+    "model text": (642, 76, 150, 13),
+    "steps label": (642, 96, 36, 13),
+    "steps": (680, 95, 38, 15),
+    "seed label": (722, 96, 30, 13),
+    "seed": (752, 95, 40, 15),
+    "order label": (642, 114, 38, 13),
+    "order": (680, 113, 112, 15),
+    "solver label": (642, 132, 38, 13),
+    "solver": (680, 131, 112, 15),
+    "port label": (642, 153, 84, 13),
+    "daemon": (752, 152, 40, 15),
     # Folded out: where results lie, and what was converted.
-    "results title": (786, 6, 190, 13),
-    "results text": (786, 19, 190, 24),
-    "show_results": (786, 46, 58, 15),
-    "choose_results": (848, 46, 66, 15),
-    "default_results": (918, 46, 58, 15),
-    "note title": (786, 69, 190, 13),
-    "note text": (786, 82, 190, 82),
+    "results title": (800, 6, 220, 13),
+    "results text": (800, 19, 220, 23),
+    "show_results": (800, 45, 70, 15),
+    "choose_results": (874, 45, 72, 15),
+    "default_results": (950, 45, 70, 15),
+    "note title": (800, 69, 220, 13),
+    "note text": (800, 82, 220, 84),
 }
 for _name in SLOT_TOPS:
     FACES |= {f"{_name} {part}": face for part, face in slot(_name).items()}

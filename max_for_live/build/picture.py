@@ -81,7 +81,7 @@ def _style():
 def _panel(theme, width, moment):
     colors = THEMES[theme]
     boxes = [box for box in patcher().boxes.values() if box.face]
-    faces = dict(moment["faces"])
+    faces = {**moment["faces"]}
     if width == UNFOLDED:
         moment = moment | {"parameters": moment["parameters"] | {"Tertium Fold-out": 1}}
     drawn = "".join(_box(box, colors, moment, faces.get(box.attributes.get("varname"), box.face)) for box in boxes)
@@ -127,7 +127,7 @@ def _said(box, moment):
 def _text(box, colors, moment, look, size):
     lines = box.attributes.get("linecount", 1)
     font = box.attributes["fontsize"]
-    line = 10.6 if lines > 1 else size[1]
+    line = 1.16 * font if lines > 1 else size[1]
     look |= {
         "color": colors[box.colors["textcolor"]], "font-size": f"{font}px", "line-height": f"{line}px",
         "text-align": ("left", "center", "right")[box.attributes["textjustification"]],

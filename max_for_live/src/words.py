@@ -22,7 +22,9 @@ _MARKED = re.compile(r"(// begin words\n).*?(// end words\n)", re.DOTALL)
 def words() -> str:
     """The generated lines."""
     rows = "\n".join(
-        f"    {name}: {json.dumps(list(row.request.model_fields))}," for name, row in COMMANDS.items() if "osc" in row.transports
+        f"    {name}: {json.dumps(list(row.request.model_fields))},"
+        for name, row in COMMANDS.items()
+        if "osc" in row.transports
     )
     events = ["reply", "item", "part", *EVENTS]
     return (
