@@ -1,8 +1,7 @@
-'use strict';
 // The signal objects, as far as the device uses them: enough to render what the track would hear.
 
-const fs = require('node:fs');
-const { Base, isNumber } = require('./base');
+import fs from 'node:fs';
+import { Base, isNumber } from './base.mjs';
 
 const RATE = 44100;
 
@@ -171,6 +170,6 @@ function wav(bytes) {
     throw new Error('no samples');
 }
 
-module.exports = {
+export default {
     'plugin~': PlugIn, 'plugout~': PlugOut, '*~': Multiply, 'clip~': ClipSignal, 'phasor~': Phasor, 'line~': Line, 'play~': Play, 'buffer~': Buffer_,
 };

@@ -1,4 +1,3 @@
-'use strict';
 // What every object of the simulator has: the box that it was made from, and its wires.
 
 class Base {
@@ -29,4 +28,4 @@ const isBang = (message) => message.length === 1 && message[0] === 'bang';
 // A message that begins with a number is a list to Max; with a word, it has that word as selector.
 const isList = (message) => message.every(isNumber);
 
-module.exports = { Base, isNumber, isBang, isList };
+export { Base, isNumber, isBang, isList };

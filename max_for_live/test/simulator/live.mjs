@@ -1,7 +1,6 @@
-'use strict';
 // Live's controls and the other boxes that have a face: what one does with them (press, turn, choose, type), and what they show.
 
-const { Base, isNumber, isBang, isList } = require('./base');
+import { Base, isNumber, isBang, isList } from './base.mjs';
 
 const FLOAT = 0;
 const INT = 1;
@@ -206,7 +205,7 @@ class ThisDevice extends Base {
 
 class Remark extends Base {}
 
-module.exports = {
+export default {
     'live.text': Button, 'live.slider': Number_, 'live.numbox': Number_, 'live.menu': Choice, 'live.tab': Choice, 'live.drop': Drop, 'live.comment': Comment,
     'live.thisdevice': ThisDevice, textedit: TextEdit, umenu: Menu, multislider: MultiSlider, panel: Panel, 'waveform~': Waveform, comment: Remark,
 };

@@ -1,7 +1,6 @@
-'use strict';
 // Reads a Max for Live device: chunks of tag, length and bytes. Written apart from the packer, so that one checks the other.
 
-const fs = require('node:fs');
+import fs from 'node:fs';
 
 function read(path) {
     const bytes = fs.readFileSync(path);
@@ -18,4 +17,4 @@ function read(path) {
     return { kind: chunks.ampf.toString('latin1'), meta: chunks.meta.readUInt32LE(0), ...JSON.parse(text) };
 }
 
-module.exports = { read };
+export { read };

@@ -1,10 +1,13 @@
-'use strict';
 // A device in the simulator: the boxes of a patcher, each an object of its class, and its wires.
 //
 // A message is an array of atoms, numbers and strings: ['bang'], [0.5], ['set', 'some text']. Whatever an object does not
 // understand, and whatever Max would print, goes to `console`, which must stay empty.
 
-const classes = { ...require('./objects'), ...require('./live'), ...require('./sound') };
+import * as objects from './objects.mjs';
+import * as live from './live.mjs';
+import * as sound from './sound.mjs';
+
+const classes = { ...objects.default, ...live.default, ...sound.default };
 
 class Device {
     // patcher: what amxd.read gave. script: makes the host of the script, from (box, text, outlet).
@@ -83,4 +86,4 @@ function atom(text) {
     return text !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
-module.exports = { Device, atom };
+export { Device, atom };

@@ -1,9 +1,8 @@
-'use strict';
 // Max's own objects, as far as the device uses them.
 
-const dgram = require('node:dgram');
-const osc = require('osc-min');
-const { Base, isNumber, isBang, isList } = require('./base');
+import dgram from 'node:dgram';
+import * as osc from 'osc-min';
+import { Base, isNumber, isBang, isList } from './base.mjs';
 
 class Message extends Base {
     receive(inlet, message) {
@@ -225,7 +224,7 @@ class Script extends Base {
 const number = (word) => (word !== '' && Number.isFinite(Number(word)) ? Number(word) : word);
 const typeOf = (value) => (typeof value === 'string' ? 'string' : Number.isInteger(value) ? 'integer' : 'float');
 
-module.exports = {
+export default {
     message: Message, t: Trigger, route: Route, sel: Select, prepend: Prepend, pack: Pack, unpack: Unpack, expr: Expr, sprintf: Sprintf, clip: Clip,
     tosymbol: ToSymbol, freebang: Freebang, opendialog: OpenDialog, thispatcher: ThisPatcher, pattr: Pattr, udpsend: UdpSend, udpreceive: UdpReceive, v8: Script,
 };

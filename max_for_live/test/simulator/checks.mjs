@@ -1,0 +1,453 @@
+// What must hold of the patcher: every control reaches the script as interface.json says, and everything that the script says
+// reaches its box. The script is a recorder here, so that each check is about wires alone. `device.test.mjs` runs these on the
+// device as it is, `device_wires.test.mjs` on the device with each of its wires cut.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import * as osc from 'osc-min';
+
+
+const table = JSON.parse(fs.readFileSync(new URL('../../interface.json', import.meta.url), 'utf8'));
+
+const SLOTS = ['original', 'reference'];
+
+// A device whose script writes down what it hears, and says what the check wants it to say.
+function recorded(make, options = {}) {
+    const heard = [];
+    let say = null;
+    const device = make({
+        ...options,
+        script: (box, text, outlet) => {
+            say = outlet;
+            return { receive: (selector, values) => heard.push([selector, ...values]) };
+        },
+    });
+    return { device, heard, panel: (...message) => say(2, message), audio: (...message) => say(3, message), say, last: () => heard.at(-1) };
+}
+
+function loaded(make, options) {
+    const made = recorded(make, options);
+    made.device.load();
+    made.heard.length = 0;
+    return made;
+}
+
+// --- files with which the audio path is heard -----------------------------------------------------------------------------------
+
+const FRAMES = 4410;
+
+// A stereo WAV file of 32 bit floats: 0.1 s of what `left` and `right` give for each frame.
+function wavFile(name, left, right) {
+    const data = Buffer.alloc(44 + FRAMES * 8);
+    data.write('RIFF', 0);
+    data.writeUInt32LE(data.length - 8, 4);
+    data.write('WAVEfmt ', 8);
+    data.writeUInt32LE(16, 16);
+    data.writeUInt16LE(3, 20);
+    data.writeUInt16LE(2, 22);
+    data.writeUInt32LE(44100, 24);
+    data.writeUInt32LE(44100 * 8, 28);
+    data.writeUInt16LE(8, 32);
+    data.writeUInt16LE(32, 34);
+    data.write('data', 36);
+    data.writeUInt32LE(FRAMES * 8, 40);
+    for (let n = 0; n < FRAMES; n += 1) {
+        data.writeFloatLE(left(n), 44 + n * 8);
+        data.writeFloatLE(right(n), 48 + n * 8);
+    }
+    const file = path.join(folder(), `${name}.wav`);
+    fs.writeFileSync(file, data);
+    return file;
+}
+
+let made = null;
+function folder() {
+    if (!made) {
+        made = fs.mkdtempSync(path.join(os.tmpdir(), 'tertium-device-'));
+        process.on('exit', () => fs.rmSync(made, { recursive: true, force: true }));
+    }
+    return made;
+}
+
+const files = {};
+function constant(left, right) {
+    const name = `constant ${left} ${right}`;
+    files[name] ??= wavFile(name, () => left, () => right);
+    return files[name];
+}
+
+function ramp() {
+    files.ramp ??= wavFile('ramp', (n) => n / FRAMES, (n) => -n / FRAMES);
+    return files.ramp;
+}
+
+const near = (actual, expected, what, tolerance = 1e-3) =>
+    assert.ok(Math.abs(actual - expected) < tolerance, `${what}: ${actual} is not ${expected}`);
+
+// --- checks -----------------------------------------------------------------------------------------------------------------------
+
+const checks = {};
+
+checks['the script hears that Live is there once, after all parameters'] = (make) => {
+    const { device, heard } = recorded(make);
+    device.load();
+    const names = heard.map(([selector]) => selector);
+    assert.deepEqual(names.filter((name) => name === 'live_ready'), ['live_ready']);
+    assert.equal(names.at(-1), 'live_ready');
+    for (const control of table.controls.filter((one) => one.parameter)) assert.ok(names.includes(control.message), `${control.name} says what it is at`);
+};
+
+checks['a set that is opened again brings every parameter back, and the memory'] = (make) => {
+    const stored = { 'Tertium Blend': 0.25, 'Tertium Steps': 77, 'Tertium Solver': 1, 'Tertium Memory': ['remembered'], 'Tertium Fold-out': 1 };
+    const { device, heard } = recorded(make, { stored });
+    device.load();
+    for (const wanted of [['blend', 0.25], ['steps', 77], ['solver', 'ode'], ['memory', 'remembered']]) assert.deepEqual(heard.find(([name]) => name === wanted[0]), wanted);
+    assert.equal(device.width, 1026);
+};
+
+checks['the script hears that the device goes'] = (make) => {
+    const { device, last } = loaded(make);
+    device.close();
+    assert.deepEqual(last(), ['forget']);
+};
+
+for (const control of table.controls.filter(({ kind }) => kind === 'button')) {
+    const asksForPrompt = ['fuse', 'morph', 'window', 'learn'].includes(control.name);
+    const press = (device) => {
+        const box = [...device.boxes.values()].find((one) => one.parameter && one.box.annotation === control.info);
+        assert.ok(box, `a button says: ${control.info}`);
+        box.press();
+    };
+    checks[`${control.name} reaches the script once`] = (make) => {
+        const { device, heard } = loaded(make);
+        press(device);
+        assert.deepEqual(heard.filter(([name]) => name !== 'prompt'), [[control.message]]);
+        assert.deepEqual(heard.at(-1), [control.message], 'and nothing after it');
+    };
+    if (!asksForPrompt) continue;
+    checks[`${control.name} sends the prompt that was typed before it`] = (make) => {
+        const { device, heard } = loaded(make);
+        device.box('prompt').type('a hum, haunted');
+        press(device);
+        assert.deepEqual(heard, [['prompt', 'a hum, haunted'], [control.message]]);
+    };
+    checks[`${control.name} says that there is no prompt`] = (make) => {
+        const { device, heard } = loaded(make);
+        press(device);
+        assert.deepEqual(heard, [['prompt'], [control.message]]);
+    };
+}
+
+checks['Return in the prompt says it'] = (make) => {
+    const { device, heard } = loaded(make);
+    device.box('prompt').type('rain');
+    device.box('prompt').enter();
+    assert.deepEqual(heard, [['prompt', 'rain']]);
+};
+
+for (const control of table.controls.filter(({ kind }) => kind === 'number')) {
+    checks[`${control.name} reaches the script, within its range`] = (make) => {
+        const { device, heard } = loaded(make);
+        const box = device.box(control.parameter.long);
+        box.turn(control.maximum + 1);
+        box.turn(control.minimum - 1);
+        assert.deepEqual(heard, [[control.message, control.maximum], [control.message, control.minimum]]);
+    };
+}
+
+for (const control of table.controls.filter(({ kind, parameter }) => kind === 'enum' && parameter)) {
+    checks[`each choice of ${control.name} reaches the script`] = (make) => {
+        const { device, heard } = loaded(make);
+        const box = device.box(control.parameter.long);
+        box.parameter.parameter_enum.forEach((item) => box.choose(item));
+        assert.deepEqual(heard, control.items.map((item) => [control.message, item]));
+    };
+}
+
+checks['blend is shown as a number'] = (make) => {
+    const { device } = loaded(make);
+    device.box('Tertium Blend').turn(0.25);
+    assert.equal(device.text('blend_number'), '0.25');
+};
+
+checks['audition reaches the script, and the script switches it without an echo'] = (make) => {
+    const { device, heard, panel } = loaded(make);
+    device.box('Tertium Audition').press();
+    assert.deepEqual(heard, [['audition', 1]]);
+    panel('control', 'audition', 0);
+    assert.equal(device.box('Tertium Audition').value, 0);
+    assert.equal(heard.length, 1);
+};
+
+for (const slot of SLOTS) {
+    checks[`a file dropped on the ${slot} reaches the script`] = (make) => {
+        const { device, heard } = loaded(make);
+        device.box(`Tertium ${slot[0].toUpperCase()}${slot.slice(1)} Drop`).drop('/Users/me/Ein schöner Klang.wav');
+        assert.deepEqual(heard, [[`${slot}_drop`, '/Users/me/Ein schöner Klang.wav']]);
+    };
+    checks[`the ${slot}'s waveform is that of its file`] = (make) => {
+        const { device, audio } = loaded(make);
+        const file = constant(0.5, 0.25);
+        audio('slot_wave', slot, file);
+        assert.equal(device.box(`${slot}_wave`).sound?.path, file);
+    };
+}
+
+checks['checkpoints are listed by the script, and the chosen one is named as it is'] = (make) => {
+    const { device, heard, panel } = loaded(make);
+    panel('checkpoints', 'clear');
+    for (const name of ['none', 'hum', 'my second hum']) panel('checkpoints', 'append', name);
+    const menu = device.box('checkpoints');
+    assert.deepEqual(menu.items, ['none', 'hum', 'my second hum']);
+    panel('checkpoints', 'setsymbol', 'hum');
+    assert.equal(menu.shown, 'hum');
+    assert.deepEqual(heard, []);
+    menu.choose('my second hum');
+    assert.deepEqual(heard, [['checkpoint', 'my second hum']]);
+};
+
+checks['the memory is kept with the set, and heard back'] = (make) => {
+    const { device, heard, panel } = loaded(make);
+    panel('memory', 'abc');
+    assert.deepEqual(device.stored['Tertium Memory'], ['abc']);
+    assert.deepEqual(heard, [['memory', 'abc']]);
+};
+
+for (const { selector, outlet, arguments: given } of table.from_script) {
+    if (outlet !== 2 || given[0] !== 'set') continue;
+    checks[`${selector} is shown`] = (make) => {
+        const { device, heard, panel } = loaded(make);
+        const box = selector === 'prompt_text' ? 'prompt' : selector;
+        panel(selector, 'set', 'words, as they are: ü');
+        assert.equal(device.text(box), 'words, as they are: ü');
+        panel(selector, 'set', ' ');
+        assert.equal(device.text(box).trim(), '');
+        assert.deepEqual(heard, []);
+    };
+}
+
+checks['the command is selected, to be copied'] = (make) => {
+    const { device, panel } = loaded(make);
+    panel('command_text', 'select');
+    assert.equal(device.box('command_text').selected, true);
+};
+
+checks['progress is a bar'] = (make) => {
+    const { device, panel } = loaded(make);
+    panel('progress', 0.5);
+    assert.deepEqual(device.box('progress').values, [0.5]);
+};
+
+for (const slot of SLOTS) {
+    checks[`the curve of likeness to the ${slot} is drawn`] = (make) => {
+        const { device, panel } = loaded(make);
+        const values = Array.from({ length: table.points }, (_, n) => n / (table.points - 1));
+        panel(`curve_${slot}`, ...values);
+        assert.deepEqual(device.box(`curve_${slot}`).values, values);
+        assert.deepEqual(device.box(`curve_${slot === 'original' ? 'reference' : 'original'}`).values, values.map(() => 0));
+    };
+}
+
+checks['the marks lie where their blends are'] = (make) => {
+    const { device, panel } = loaded(make);
+    const face = (name) => device.box(name).box.presentation_rect;
+    const [left, top, width, height] = face('display');
+    panel('marks', 0.25, 0.5, 0.75, 0.4);
+    assert.deepEqual(face('window_shade'), [left + width / 4, top, width / 2, height]);
+    assert.deepEqual(face('window_equilibrium'), [Math.trunc(left + 0.5 + (width - 1) / 2), top, 1, height]);
+    assert.deepEqual(face('window_position'), [Math.trunc(left + 0.5 + (width - 2) * 0.4), top, 2, height]);
+    panel('marks', 0, 1, 1, 1);
+    assert.deepEqual(face('window_shade'), [left, top, width, height]);
+    for (const name of ['window_equilibrium', 'window_position']) assert.ok(face(name)[0] + face(name)[2] <= left + width);
+    panel('marks', -1, -1, -1, 0);
+    for (const name of ['window_shade', 'window_equilibrium']) assert.ok(face(name)[0] + face(name)[2] <= 0, `${name} is not seen before the pair is measured`);
+    assert.equal(face('window_position')[0], left);
+};
+
+checks['the light has a colour for each state of the daemon'] = (make) => {
+    const { device, panel } = loaded(make);
+    const colors = [0, 1, 2].map((state) => {
+        panel('light', state);
+        return device.box('light').color.join(' ');
+    });
+    assert.equal(new Set(colors).size, 3);
+    panel('light', 0);
+    assert.equal(device.box('light').color.join(' '), colors[0]);
+};
+
+checks['folding out makes the device wider, folding in narrower'] = (make) => {
+    const { device } = loaded(make);
+    const narrow = device.width;
+    device.box('Tertium Fold-out').press();
+    assert.ok(device.width > narrow);
+    device.box('Tertium Fold-out').press();
+    assert.equal(device.width, narrow);
+};
+
+checks['a folder for the results is asked for'] = (make) => {
+    const { device, heard } = loaded(make, { dialog: '/Users/me/My results' });
+    device.box('Tertium Choose Results').press();
+    assert.deepEqual(heard, [['choose_results', '/Users/me/My results']]);
+};
+
+checks['a folder that is not chosen changes nothing'] = (make) => {
+    const { device, heard } = loaded(make);
+    device.box('Tertium Choose Results').press();
+    assert.deepEqual(heard, []);
+};
+
+checks["the daemon's own folder can be gone back to"] = (make) => {
+    const { device, heard } = loaded(make);
+    device.box('Tertium Default Results').press();
+    assert.deepEqual(heard, [['choose_results']]);
+};
+
+checks["the daemon's port reaches the script"] = (make) => {
+    const { device, heard } = loaded(make);
+    device.box('Tertium Port').turn(57001);
+    assert.deepEqual(heard, [['daemon', 57001]]);
+};
+
+checks['the track passes through untouched'] = (make) => {
+    const { device } = loaded(make);
+    const track = [Float64Array.from({ length: 256 }, (_, n) => Math.sin(n)), Float64Array.from({ length: 256 }, (_, n) => Math.cos(n))];
+    assert.deepEqual(device.render(256, track), track);
+};
+
+checks['nothing is added while audition is off'] = (make) => {
+    const { device, audio } = loaded(make);
+    audio('load', 1, constant(0.5, 0.25));
+    audio('takes', 1, 100);
+    audio('gain', 1, 1);
+    for (const channel of device.render(2048)) assert.ok(channel.every((value) => value === 0));
+};
+
+for (let take = 1; take <= table.takes; take += 1) {
+    checks[`take ${take} is heard on both sides, at its gain`] = (make) => {
+        const { device, audio } = loaded(make);
+        audio('load', take, constant(0.5, -0.25));
+        audio('takes', table.takes, 100);
+        audio('gain', take, 0.5);
+        audio('play', 1);
+        device.render(2048);
+        const [left, right] = device.render(64);
+        near(left[0], 0.25, 'left');
+        near(right[0], -0.125, 'right');
+        audio('gain', take, 0);
+        device.render(2048);
+        for (const channel of device.render(64)) near(channel[0], 0, 'off');
+    };
+}
+
+checks['takes are added, and are in step'] = (make) => {
+    const { device, audio } = loaded(make);
+    audio('takes', table.takes, 100);
+    for (let take = 1; take <= table.takes; take += 1) {
+        audio('load', take, ramp());
+        audio('gain', take, 1 / table.takes);
+    }
+    audio('play', 1);
+    device.render(2048);
+    near(device.render(1)[0][0], 2048 / FRAMES, 'parts of one sound are the sound');
+};
+
+checks['a loop is as long as its takes, and audition begins at its start'] = (make) => {
+    const { device, audio } = loaded(make);
+    audio('load', 1, ramp());
+    audio('takes', 1, 100);
+    audio('gain', 1, 1);
+    audio('play', 1);
+    device.render(2000);
+    near(device.render(1)[0][0], 2000 / FRAMES, 'after 2000 frames', 2e-3);
+    device.render(FRAMES - 2001);
+    near(device.render(1)[0][0], 0, 'after one loop', 2e-3);
+    device.render(1000);
+    audio('play', 0);
+    device.render(1000);
+    audio('play', 1);
+    device.render(1500);
+    near(device.render(1)[0][0], 1500 / FRAMES, 'from the start again', 2e-3);
+};
+
+checks['a change of gain is a ramp and no click'] = (make) => {
+    const { device, audio } = loaded(make);
+    audio('load', 1, constant(1, 1));
+    audio('takes', 1, 100);
+    audio('gain', 1, 1);
+    audio('play', 1);
+    device.render(4096);
+    audio('gain', 1, 0);
+    const [left] = device.render(1024);
+    for (let n = 1; n < left.length; n += 1) assert.ok(Math.abs(left[n] - left[n - 1]) < 0.01, 'steps are small');
+};
+
+checks['no more than full scale is ever added'] = (make) => {
+    const { device, audio } = loaded(make);
+    for (const take of [1, 2]) {
+        audio('load', take, constant(1, -1));
+        audio('gain', take, 1);
+    }
+    audio('takes', 2, 100);
+    audio('play', 1);
+    device.render(2048);
+    const [left, right] = device.render(64);
+    near(left[0], 1, 'left');
+    near(right[0], -1, 'right');
+};
+
+checks['a length of nothing does not stop the loop for good'] = (make) => {
+    const { device, audio } = loaded(make);
+    audio('takes', 1, 0);
+    for (const channel of device.render(64)) assert.ok(channel.every(Number.isFinite));
+};
+
+// --- over real sockets --------------------------------------------------------------------------------------------------------
+
+const socketChecks = {};
+
+socketChecks['OSC goes out to the daemon and its answers come back'] = async (make, patience = 20_000) => {
+    const { device, heard, say } = loaded(make);
+    const daemon = dgram.createSocket('udp4');
+    daemon.bind(0, '127.0.0.1');
+    await once(daemon, 'listening');
+    const free = dgram.createSocket('udp4');
+    free.bind(0, '127.0.0.1');
+    await once(free, 'listening');
+    const { port } = free.address();
+    free.close();
+    await once(free, 'close');
+    try {
+        say(0, ['host', '127.0.0.1']);
+        say(0, ['port', daemon.address().port]);
+        say(0, ['maxpacketsize', 32768]);
+        say(1, ['port', port]);
+        say(0, ['/tertium/fuse', 'id-1', 'original', '/Users/me/Müll.wav', 'blend', 0.5, 'seed', 7]);
+        const [bytes] = await within(once(daemon, 'message'), patience);
+        const { address, args } = osc.fromBuffer(bytes);
+        assert.deepEqual([address, ...args.map(({ type, value }) => `${type} ${value}`)], [
+            '/tertium/fuse', 'string id-1', 'string original', 'string /Users/me/Müll.wav', 'string blend', 'float 0.5', 'string seed', 'integer 7']);
+        const answer = osc.toBuffer({ address: '/tertium/accepted', args: ['id-1', 'job', '5f0c'] });
+        daemon.send(Buffer.from(answer.buffer, answer.byteOffset, answer.byteLength), port, '127.0.0.1');
+        await until(() => heard.length > 0, patience);
+        assert.deepEqual(heard, [['/tertium/accepted', 'id-1', 'job', '5f0c']]);
+    } finally {
+        daemon.close();
+        device.close();
+    }
+};
+
+const within = (promise, patience) => Promise.race([promise, new Promise((_, fail) => { setTimeout(() => fail(new Error('nothing came')), patience).unref(); })]);
+
+async function until(condition, patience) {
+    const end = Date.now() + patience;
+    while (!condition()) {
+        assert.ok(Date.now() < end, 'nothing came');
+        await new Promise((done) => { setTimeout(done, 5); });
+    }
+}
+
+export { checks, socketChecks };
