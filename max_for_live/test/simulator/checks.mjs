@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import * as osc from 'osc-min';
+import osc from 'osc-min';
 
 
 const table = JSON.parse(fs.readFileSync(new URL('../../interface.json', import.meta.url), 'utf8'));

@@ -1,7 +1,7 @@
 // Max's own objects, as far as the device uses them.
 
 import dgram from 'node:dgram';
-import * as osc from 'osc-min';
+import osc from 'osc-min';
 import { Base, isNumber, isBang, isList } from './base.mjs';
 
 class Message extends Base {
