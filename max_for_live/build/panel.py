@@ -70,8 +70,8 @@ FACES = {
     "progress text": (432, 86, 138, 13),
     "cancel": (572, 85, 44, 15),
     # What the device says.
-    "light": (184, 104, 8, 8),
-    "status text": (194, 101, 422, 13),
+    "light": (184, 103, 8, 8),
+    "status text": (194, 100, 422, 13),
     "error text": (184, 113, 432, 39),
     "copy_command": (184, 152, 92, 15),
     "command text": (280, 152, 262, 15),

@@ -12,7 +12,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from .behind import PANEL
 from .device import patcher
 from .panel import FOLDED, HEIGHT, UNFOLDED
 
@@ -81,10 +80,10 @@ def _style():
 def _panel(theme, width, moment):
     colors = THEMES[theme]
     boxes = [box for box in patcher().boxes.values() if box.face]
-    faces = {**moment["faces"]}
+    faces = moment["faces"]
     if width == UNFOLDED:
         moment = moment | {"parameters": moment["parameters"] | {"Tertium Fold-out": 1}}
-    drawn = "".join(_box(box, colors, moment, faces.get(box.attributes.get("varname"), box.face)) for box in boxes)
+    drawn = "".join(_box(box, colors, moment, faces.get(_scripting(box), box.face)) for box in boxes)
     return (
         f'<div class=title style="width:{width - 22}px;background:{colors["title"]};color:{colors["live_control_fg"]}">'
         f'Tertium</div><div class=panel style="width:{width}px;background:{colors["surface"]}">{drawn}</div>'
@@ -120,8 +119,11 @@ def _value(box, moment):
 
 
 def _said(box, moment):
-    selectors = [selector for selector, name in PANEL.items() if name == box.name]
-    return moment["texts"].get(selectors[0] if selectors else box.name, box.attributes.get("text", ""))
+    return moment["texts"].get(_scripting(box), box.attributes.get("text", ""))
+
+
+def _scripting(box):
+    return box.attributes.get("varname", box.name.replace(" ", "_"))
 
 
 def _text(box, colors, moment, look, size):
@@ -218,7 +220,7 @@ def _sliders(box, colors, moment, look, size):
             look,
             _div({"width": f"{moment['progress'] * width}px", "height": "100%", "background": color, "opacity": 0.55}),
         )
-    values = moment["curves"][box.name]
+    values = moment["curves"][_scripting(box)]
     step = width / len(values)
     dashes = "".join(
         f"M{index * step:.2f} {(1 - value) * (height - 3) + 1.5:.2f}h{step:.2f}" for index, value in enumerate(values)
@@ -228,7 +230,7 @@ def _sliders(box, colors, moment, look, size):
 
 def _wave(box, colors, moment, look, size):
     width, height = size
-    peaks = moment["waves"][box.name]
+    peaks = moment["waves"][_scripting(box)]
     look |= {"background": _color(box, "bgcolor", colors), "border-radius": "2px"}
     step = width / len(peaks)
     strokes = "".join(

@@ -120,7 +120,7 @@ test('measure: the curves and the marks of the pair are drawn, and Fuse leaves t
     await stage.until(() => face('window_equilibrium')[0] >= left);
     const inWindow = () => face('window_shade')[0] <= face('window_equilibrium')[0] && face('window_equilibrium')[0] <= face('window_shade')[0] + face('window_shade')[2];
     assert.ok(inWindow());
-    for (const slot of ['original', 'reference']) assert.ok(new Set(stage.device.box(`curve_${slot}`).values).size > 1);
+    for (const slot of ['original', 'reference']) assert.ok(stage.device.box(`curve_${slot}`).values.some((value) => value > 0));
     stage.turn('Blend', 1);
     assert.ok(face('window_position')[0] > left + width * 0.9);
     const drawn = stage.device.box('curve_original').values;
