@@ -64,16 +64,16 @@ def daemon(patcher):
 def marks(patcher):
     """Begin, equilibrium and end of the window, and the present position: boxes that are moved over the display."""
     left, top, width, height = WINDOW
-    hidden = FACES["shade"][0]
+    hidden = -FACES["shade"][0]
 
     def place(name, number):
-        return f"expr (${name} >= 0.) * int({left}.5 + {number}) + (${name} < 0.) * {hidden}"
+        return f"expr (${name} >= 0.) * int({left}.5 + {number}) - (${name} < 0.) * {hidden}"
 
     patcher.section("Marks in the window, moved over it")
     patcher.add("each mark", "t l l l l")
     patcher.row()
     patcher.add("place of shade", place("f1", f"{width}. * $f1"))
-    patcher.add("width of shade", f"expr max(int({width}. * ($f3 - $f1)), 1)")
+    patcher.add("width of shade", f"expr int({width - 1}. * ($f3 - $f1) + 1.)")
     patcher.row()
     patcher.add("place of equilibrium", place("f2", f"{width - 1}. * $f2"))
     patcher.add("place of position", place("f4", f"{width - 2}. * $f4"))
@@ -113,7 +113,7 @@ def memory(patcher):
     """What the device remembers with the set: a parameter that Live stores and shows nowhere."""
     patcher.section("Memory, stored with the set")
     patcher.add(
-        "memory", "pattr tertium_memory", saved_object_attributes={"parameter_enable": 1, "parameter_mappable": 0},
+        "memory", "pattr tertium_memory", varname="tertium_memory", saved_object_attributes={"parameter_enable": 1, "parameter_mappable": 0},
         parameter=parameter("Tertium Memory", "Memory", BLOB, visible=STORED),
     )  # fmt: skip
     patcher.add("memory to script", "prepend memory")

@@ -9,6 +9,7 @@ MODULATION_ADDS = 3
 BUTTON, TOGGLE = 0, 1
 ON_MOUSE_UP = 1
 TEXT_LCD, TAB_LCD, NUMBER_LCD = 2, 1, 4
+FONT = "Ableton Sans Medium"  # for Max's own boxes; Live's have it by themselves
 
 
 def at(name):
@@ -24,7 +25,6 @@ def parameter(long, short, kind, *, visible, initial=None, minimum=0.0, maximum=
         "parameter_shortname": short,
         "parameter_type": kind,
         "parameter_invisible": visible,
-        "parameter_linknames": 1,
         "parameter_modmode": MODULATION_ADDS if visible == AUTOMATED and kind == FLOAT else 0,
     }
     if kind in (FLOAT, INT):
@@ -120,6 +120,6 @@ def drop(patcher, name, control, long):
 def field(patcher, name, text, title, about, *, readonly=0):
     """A line of text that one can select, and, unless it is for reading only, type into."""
     patcher.add(
-        name, "textedit", text=text, fontsize=9.0, keymode=1, outputmode=1, readonly=readonly, lines=1, rounded=2.0,
+        name, "textedit", text=text, fontname=FONT, fontsize=9.0, keymode=1, outputmode=1, readonly=readonly, lines=1, rounded=2.0,
         border=0.0, wordwrap=0, colors={"bgcolor": DISPLAY, "textcolor": TEXT}, **at(name), **info(title, about),
     )  # fmt: skip

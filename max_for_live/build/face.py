@@ -4,6 +4,7 @@ from .behind import width_of_fold
 from .controls import (
     AS_INT,
     FLOAT,
+    FONT,
     NUMBER_LCD,
     STORED,
     at,
@@ -64,7 +65,7 @@ def display(patcher):
     patcher.row()
     for name in ("reference", "original"):
         patcher.add(
-            f"curve {name}", "multislider", size=64, setminmax=[0.0, 1.0], settype=1, setstyle=0, thickness=2, spacing=0,
+            f"curve {name}", "multislider", size=64, orientation=1, setminmax=[0.0, 1.0], settype=1, setstyle=0, thickness=2, spacing=0,
             ignoreclick=1, bgcolor=CLEAR, border_bottom=0, border_left=0, border_right=0, border_top=0,
             colors={"slidercolor": COLORS[name]}, **at(f"curve {name}"),
         )  # fmt: skip
@@ -198,7 +199,7 @@ def checkpoints(patcher, controls):
     control = controls.take("checkpoint")
     patcher.section("Checkpoints, by name")
     patcher.add(
-        "checkpoints", "umenu", items=["none"], fontsize=9.5, arrow=1, rounded=3.0,
+        "checkpoints", "umenu", items=["none"], fontname=FONT, fontsize=9.5, arrow=1, rounded=3.0,
         colors={"bgfillcolor": DISPLAY, "textcolor": "live_control_fg"}, **at("checkpoints"),
         **info("Checkpoint", control["info"]),
     )  # fmt: skip

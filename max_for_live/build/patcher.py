@@ -80,8 +80,10 @@ class Box:
             saved |= {"presentation": 1, "presentation_rect": [float(number) for number in self.face]}
         dynamic = {attribute: {"expression": f"themecolor.{token}"} for attribute, token in self.colors.items()}
         if self.parameter is not None:
-            saved |= {"parameter_enable": 1, "varname": self.parameter["parameter_longname"]}
-            dynamic["valueof"] = self.parameter
+            linked = "varname" not in saved
+            saved.setdefault("varname", self.parameter["parameter_longname"])
+            saved["parameter_enable"] = 1
+            dynamic["valueof"] = self.parameter | {"parameter_linknames": int(linked)}
         elif self.face:
             saved.setdefault("varname", self.name.replace(" ", "_"))
             if self.kind in ("multislider", "textedit", "umenu"):

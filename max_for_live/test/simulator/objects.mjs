@@ -74,13 +74,13 @@ class Unpack extends Base {
     }
 }
 
-// Arithmetic with $f1 … $f9, int(), max() and min(), as the device writes it.
+// Arithmetic with $f1 … $f9 and int(), as the device writes it. A comma would end the message in Max, so there is none.
 class Expr extends Base {
     constructor(...given) {
         super(...given);
         const formula = this.box.text.replace(/^expr\s+/, '');
-        if (/[^\s\d.$f+*/()<>=,\-a-z]/.test(formula)) throw new Error(`The simulator cannot compute ${formula}`);
-        const javascript = formula.replace(/\$[fi](\d)/g, 'value[$1 - 1]').replace(/\b(\d+)\.(?!\d)/g, '$1.0').replace(/\bint\(/g, 'Math.trunc(').replace(/\bmax\(/g, 'Math.max(');
+        if (/[^\s\d.$f+*/()<>=\-a-z]/.test(formula)) throw new Error(`The simulator cannot compute ${formula}`);
+        const javascript = formula.replace(/\$[fi](\d)/g, 'value[$1 - 1]').replace(/\b(\d+)\.(?!\d)/g, '$1.0').replace(/\bint\(/g, 'Math.trunc(');
         this.compute = new Function('value', `return ${javascript};`);
         this.values = Array.from({ length: 9 }, () => 0);
     }
@@ -140,12 +140,16 @@ class ThisPatcher extends Base {
 class Pattr extends Base {
     receive(inlet, message) {
         this.value = message;
-        this.device.stored[this.box.varname] = message;
+        this.device.stored[this.name] = message;
         this.out(0, message);
     }
 
+    get name() {
+        return this.box.saved_attribute_attributes.valueof.parameter_longname;
+    }
+
     restore() {
-        const stored = this.device.stored[this.box.varname];
+        const stored = this.device.stored[this.name];
         if (stored !== undefined) this.receive(0, stored);
     }
 }
