@@ -1940,8 +1940,9 @@ const memory = {
     port: 0,
     touched: false,
 
+    /** Writes soon, but not before somebody did something: inserting the device or opening a set leaves the set as it is. */
     changed() {
-        if (live.ready && this.due < 0) {
+        if (live.ready && this.touched && this.due < 0) {
             this.due = clock.now + MEMORY_WAIT;
         }
     },
@@ -2205,7 +2206,7 @@ function anything() {
             if (ASKING.includes(selector) && !live.ready) {
                 return; // Live is not there yet
             }
-            memory.touched = memory.touched || ASKING.includes(selector);
+            memory.touched = memory.touched || (live.ready && [...ASKING, "prompt", "checkpoint", "daemon"].includes(selector));
             handlers[selector](atoms);
         }
     });
