@@ -224,6 +224,16 @@ async function settled(stage) {
     }
 }
 
+test('inserting the device writes nothing into the set', async (t) => {
+    const stage = new Stage(t, { port: house.daemon.port });
+    const stored = structuredClone(stage.device.stored);
+    await stage.there();
+    await settled(stage);
+    assert.deepEqual(stage.device.stored, stored);
+    assert.equal('Tertium Memory' in stored, false);
+    assert.deepEqual(stage.live.undoSteps, []);
+});
+
 test('opening a set writes nothing into it', async (t) => {
     const first = await ready(t);
     await first.until(() => /drums/.test(JSON.stringify(first.device.stored)) || first.device.stored['Tertium Memory']);

@@ -17,6 +17,7 @@ from max_for_live.build.controls import HIDDEN
 from max_for_live.build.device import DEVICE, device, patcher, sources
 from max_for_live.build.panel import FOLDED, HEIGHT, LAYERS, MARGIN, UNFOLDED
 from max_for_live.build.patcher import Patcher
+from max_for_live.build.picture import MOMENT, PICTURE
 
 NODE = shutil.which("node")
 FOLDER = Path(DEVICE).parents[1]
@@ -215,6 +216,13 @@ class TestPanel:
         assert not _fits(fuse, "Fuse" * 10)
         (error,) = [box for box in faces if box.name == "error text"]
         assert not _fits(error, SENTENCE * 6)
+
+    def test_the_picture_shows_what_is_on_the_panel(self, faces):
+        names = {_scripting(box.name) for box in faces}
+        moment = json.loads(MOMENT.read_text(encoding="utf-8"))
+        shown = [set(moment[part]) for part in ("texts", "parameters", "curves", "waves", "faces")]
+        assert set().union(*shown) | {"light", "progress", "checkpoints", "display"} == names
+        assert PICTURE.stat().st_size > 50_000
 
     def test_every_control_says_what_it_does(self, faces):
         for box in faces:
