@@ -1,4 +1,4 @@
-"""Builds ``dist/Tertium.amxd``; with ``--picture``, draws ``docs/max_for_live.png`` as well."""
+"""Builds ``dist/Tertium.amxd``; with ``--picture``, draws the panel into ``docs/`` as well."""
 
 import argparse
 
@@ -13,4 +13,5 @@ print(f"{DEVICE.name}: {DEVICE.stat().st_size} bytes")
 if arguments.picture:
     from .picture import draw
 
-    print(draw())
+    for picture in draw():
+        print(picture.name)

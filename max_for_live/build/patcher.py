@@ -83,7 +83,9 @@ class Box:
             linked = "varname" not in saved
             saved.setdefault("varname", self.parameter["parameter_longname"])
             saved["parameter_enable"] = 1
-            dynamic["valueof"] = self.parameter | {"parameter_linknames": int(linked)}
+            about = {"parameter_annotation_name": "annotation_name", "parameter_info": "annotation"}
+            told = {key: saved[attribute] for key, attribute in about.items() if attribute in saved}
+            dynamic["valueof"] = dict(sorted((self.parameter | told | {"parameter_linknames": int(linked)}).items()))
         elif self.face:
             saved.setdefault("varname", self.name.replace(" ", "_"))
             if self.kind in ("multislider", "textedit", "umenu"):

@@ -1,8 +1,8 @@
 """The panel as a picture: every box that lies on it, drawn where it lies, with the values of a moment that really was.
 
 Max does not run where this is made, so the boxes are drawn by a browser, in shapes and colours close to those of Live. What is
-exact are places, sizes, texts and values; ``moment.json`` holds the values, as the simulator saw them while a real daemon
-measured and fused the sounds of the demo.
+exact are places, sizes, texts and values; ``fusing.json`` holds the values as the simulator saw them while a real daemon
+fused the sounds of the demo, ``absent.json`` those without a daemon.
 """
 
 import html
@@ -16,9 +16,14 @@ from .device import patcher
 from .panel import FOLDED, HEIGHT, UNFOLDED
 
 HERE = Path(__file__).parent
-PICTURE = HERE.parents[1] / "docs" / "max_for_live.png"
-MOMENT = HERE / "moment.json"
+DOCS = HERE.parents[1] / "docs"
+# Each picture, and the moment that it shows.
+PICTURES = {
+    DOCS / "max_for_live.png": HERE / "fusing.json",
+    DOCS / "max_for_live_absent.png": HERE / "absent.json",
+}
 SCALE = 2
+EDGE, TITLE, GAP = 18, 18, 22
 
 # About what Live's themes look like; the device itself names Live's colours and has none of these in it.
 THEMES = {
@@ -35,37 +40,40 @@ THEMES = {
 }  # fmt: skip
 
 
-def draw(path=PICTURE):
-    """Draw the panel, folded and folded out, in a dark and a light theme."""
-    moment = json.loads(MOMENT.read_text(encoding="utf-8"))
-    page = "".join(
-        f"<section class={theme}>{_panel(theme, width, moment)}</section>"
-        for theme in THEMES
-        for width in (FOLDED, UNFOLDED)
-    )
+def draw():
+    """Draw the panel while it fuses, folded and folded out, in a dark and a light theme; and without a daemon."""
+    whole, absent = PICTURES
+    both = [(theme, width) for theme in THEMES for width in (FOLDED, UNFOLDED)]
+    _draw(whole, both)
+    _draw(absent, [("dark", FOLDED)])
+    return [whole, absent]
+
+
+def _draw(picture, panels):
+    moment = json.loads(PICTURES[picture].read_text(encoding="utf-8"))
+    page = "".join(f"<section>{_panel(theme, width, moment)}</section>" for theme, width in panels)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         raise RuntimeError("No chromium is installed: it draws the picture. On Debian, apt install chromium.")
+    height = len(panels) * (HEIGHT + TITLE + GAP) - GAP + 2 * EDGE
+    width = max(width for _, width in panels) + 2 * EDGE
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "panel.html").write_text(
-            f"<meta charset=utf-8><style>{_style()}</style>{page}", encoding="utf-8"
-        )
-        height = 4 * (HEIGHT + 18 + 22) + 18
+        html_file = Path(folder) / "panel.html"
+        html_file.write_text(f"<meta charset=utf-8><style>{_style()}</style>{page}", encoding="utf-8")
         subprocess.run(
             [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
              "--no-first-run", "--hide-scrollbars", f"--force-device-scale-factor={SCALE}",
-             f"--user-data-dir={folder}/user", f"--window-size={UNFOLDED + 40},{height}",
-             f"--screenshot={path}", f"file://{folder}/panel.html"],
+             f"--user-data-dir={folder}/user", f"--window-size={width},{height}",
+             f"--screenshot={picture}", f"file://{html_file}"],
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip
-    return path
 
 
 def _style():
     return f"""
-        body {{ margin: 18px; background: #808080; font-family: 'DejaVu Sans Condensed', 'DejaVu Sans', sans-serif; }}
-        section {{ margin-bottom: 22px; }}
-        .title {{ height: 18px; font-size: 10px; line-height: 18px; padding-left: 22px; border-radius: 4px 4px 0 0;
+        body {{ margin: {EDGE}px; background: #808080; font-family: 'DejaVu Sans Condensed', 'DejaVu Sans', sans-serif; }}
+        section {{ margin-bottom: {GAP}px; }}
+        .title {{ height: {TITLE}px; font-size: 10px; line-height: {TITLE}px; padding-left: 22px; border-radius: 4px 4px 0 0;
                   position: relative; }}
         .title::before {{ content: ''; position: absolute; left: 6px; top: 5px; width: 9px; height: 9px;
                           border-radius: 5px; background: #ffb532; }}
@@ -232,7 +240,7 @@ def _wave(box, colors, moment, look, size):
     width, height = size
     peaks = moment["waves"][_scripting(box)]
     look |= {"background": _color(box, "bgcolor", colors), "border-radius": "2px"}
-    step = width / len(peaks)
+    step = width / max(len(peaks), 1)
     strokes = "".join(
         f"M{(index + 0.5) * step:.2f} {(1 - high) / 2 * height:.2f}V{(1 - low) / 2 * height + 0.5:.2f}"
         for index, (low, high) in enumerate(peaks)

@@ -68,3 +68,12 @@ test('Push shows what can be automated', () => {
     const [bank] = Object.values(patcher.parameters.parameterbanks);
     assert.deepEqual(bank.parameters, ['Tertium Blend', 'Tertium Hold', 'Tertium Audition', '-', '-', '-', '-', '-']);
 });
+
+test('a class that the simulator does not know is an error, and so is a wire to nowhere', () => {
+    const wrong = structuredClone(patcher);
+    wrong.boxes.push({ box: { id: 'new', maxclass: 'newobj', text: 'jit.window', numinlets: 1, numoutlets: 1 } });
+    assert.throws(() => new Device(wrong, { script: () => ({ receive() {} }) }), /knows no jit\.window/);
+    const loose = structuredClone(patcher);
+    loose.lines[0].patchline.destination[0] = 'nobody';
+    assert.throws(() => new Device(loose, { script: () => ({ receive() {} }) }), /ends nowhere/);
+});

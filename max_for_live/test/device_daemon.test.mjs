@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 import { Stage, loudness } from './simulator/stage.mjs';
+import { keepMoment } from './simulator/moment.mjs';
 import { read } from './simulator/amxd.mjs';
 
 const require = createRequire(import.meta.url);
@@ -160,6 +161,7 @@ test('without a daemon the device says so and how to start it; with one it goes 
     const stage = new Stage(t, { port });
     await stage.until(() => /tertium serve/.test(stage.text('command_text')) && stage.text('error_text').trim());
     assert.notEqual(stage.light, 'there');
+    keepMoment('absent', stage.device);
     stage.press('Command');
     assert.equal(stage.device.box('command_text').selected, true);
     const second = await daemonIn((stop) => t.after(stop), home, { port });

@@ -1,5 +1,4 @@
-// The built device with the real model, pocket: what a first evening with it would be. With TERTIUM_MOMENT set to the path of a
-// file, what the panel shows while it fuses is written there, for the picture.
+// The built device with the real model, pocket: what a first evening with it would be.
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
@@ -7,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 import { Stage, loudness } from './simulator/stage.mjs';
-import { moment } from './simulator/moment.mjs';
+import { keepMoment } from './simulator/moment.mjs';
 
 const require = createRequire(import.meta.url);
 const { sharedDaemon, ROOT } = require('./harness.js');
@@ -34,7 +33,7 @@ test('measure, fuse, morph and audition with pocket', { timeout: 600_000 }, asyn
     stage.turn('Blend', 0.4);
     stage.press('Fuse');
     await stage.until(() => stage.device.box('progress').values[0] > 0.3);
-    if (process.env.TERTIUM_MOMENT) fs.writeFileSync(process.env.TERTIUM_MOMENT, `${JSON.stringify(moment(stage.device))}\n`);
+    keepMoment('fusing', stage.device);
     await stage.until(() => stage.clips().some(Boolean));
     assert.ok(fs.statSync(stage.clips().find(Boolean).properties.file_path).size > 100_000);
 

@@ -1,4 +1,8 @@
 // What the panel shows at a moment, for the picture of it: every text, value, curve and waveform, as it is in the simulator.
+// With TERTIUM_MOMENTS set to a folder, the tests write such moments there.
+
+import fs from 'node:fs';
+import path from 'node:path';
 
 const WAVE_COLUMNS = 170;
 const rounded = (value) => Math.round(value * 1e4) / 1e4;
@@ -28,4 +32,9 @@ function moment(device) {
     return found;
 }
 
-export { moment };
+function keepMoment(name, device) {
+    const folder = process.env.TERTIUM_MOMENTS;
+    if (folder) fs.writeFileSync(path.join(folder, `${name}.json`), `${JSON.stringify(moment(device))}\n`);
+}
+
+export { keepMoment };
