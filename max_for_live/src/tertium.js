@@ -88,7 +88,7 @@ function line(value, longest) {
 }
 
 /** A list that OSC carries as JSON, or the list itself; nothing that is no list. */
-function list(value) {
+function listOf(value) {
     if (Array.isArray(value)) {
         return value;
     }
@@ -185,7 +185,7 @@ function guarded(run) {
     try {
         run();
     } catch (problem) {
-        panel.say("error_text", `A mistake in the device: ${line(problem && problem.message, 120)} Please report it.`);
+        panel.fail(`A mistake in the device: ${line(problem && problem.message, 120)} Please report it.`);
     }
 }
 
@@ -783,7 +783,9 @@ const jobs = {
 
         cancelled(job, fields) {
             this.close(job);
-            panel.status(`${job.about.label} was cancelled. ${job.cancelled ? "" : sentence(fields.reason)}`);
+            const reason = String(fields.reason || "");
+            const why = reason.includes(wire.session) ? "A newer one took its place." : sentence(reason);
+            panel.status(`${job.about.label} was cancelled. ${job.cancelled ? "" : why}`);
             if (job.command === "learn") {
                 checkpoints.ask();
             }
@@ -879,7 +881,7 @@ function finished(job, fields) {
     const made = {
         sound: fields.sound, path: fields.path, seconds: number(fields.seconds, 0), name: about.name,
         beats: beatsOf(about, number(fields.seconds, 0)), warpMode: about.warpMode, color: about.color || 0, row: number(about.row, -1),
-        notes: list(fields.notes).map((note) => line(note, 120)),
+        notes: listOf(fields.notes).map((note) => line(note, 120)),
     };
     if (job.command === "learn") {
         checkpoints.learned(fields, made);
@@ -897,7 +899,7 @@ function finished(job, fields) {
 
 function takesOf(job, fields, made) {
     const about = job.about;
-    return list(fields.takes)
+    return listOf(fields.takes)
         .filter((take) => take && isAbsolute(take.path) && number(take.blend, -1) >= 0)
         .slice(0, MOST_TAKES)
         .map((take, index) => ({
@@ -924,7 +926,7 @@ function keepAndPlace(takes, job) {
             panel.status(`${job.about.label} was finished while the set was closed. Place puts it into the set.`);
             panel.notes(more);
         } else {
-            place(kept, job.about.destination, more);
+            putIntoSet(kept, job.about.destination, more);
         }
     });
 }
@@ -1220,7 +1222,7 @@ const slots = {
             panel.fail("The daemon's answer names no sound. Try again, or restart it.");
         } else {
             const beats = read.beats === undefined ? wholeBeats(length) : read.beats;
-            const notes = [...read.notes, ...list(said.notes).map((note) => line(note, 120))];
+            const notes = [...read.notes, ...listOf(said.notes).map((note) => line(note, 120))];
             this[which] = {
                 ...emptySlot(), id: said.sound, name: read.name, path: said.path, seconds: length, beats, notes,
                 warpMode: read.warpMode, color: read.color, row: read.row,
@@ -1253,6 +1255,11 @@ const knobs = {
 
 const COLORS = { original: 0xe8833a, reference: 0x3a7fc1 };
 
+/** The prompt, where it leads: a reference that is a sound leads without one. */
+function leadingPrompt() {
+    return knobs.checkpoint !== "none" || !slots.reference.id ? knobs.prompt : "";
+}
+
 /** The pair of a fusion, or null where it lacks something, which is then said. */
 function pair() {
     const { original, reference } = slots;
@@ -1267,7 +1274,7 @@ function pair() {
     }
     const leads = learned ? knobs.checkpoint : reference.id || undefined;
     const name = learned ? knobs.checkpoint : reference.id ? reference.name : knobs.prompt;
-    return { fields: { original: original.id, reference: leads, prompt: knobs.prompt || undefined }, name: `${original.name} + ${line(name, 60)}` };
+    return { fields: { original: original.id, reference: leads, prompt: leadingPrompt() || undefined }, name: `${original.name} + ${line(name, 60)}` };
 }
 
 /** Asks for a fusion of the pair, in one of its three forms. */
@@ -1291,7 +1298,7 @@ function askFor(command, own, label) {
     });
 }
 
-function learn() {
+function askToLearn() {
     const reference = slots.reference;
     if (!reference.id || reference.waiting) {
         panel.fail("There is no reference to learn. Take a clip or a file under Reference first.");
@@ -1309,7 +1316,7 @@ function learn() {
 // --- placing: into the set, never over anything ------------------------------------------------------------------------------------------------
 
 /** Puts results where they are wanted, in a turn of its own; says what it did, after reading it back. */
-function place(made, destination, notes) {
+function putIntoSet(made, destination, notes) {
     later(() => {
         const put = { slot: placeInSlots, arrangement: placeInArrangement, simpler: placeInSimpler, audition: placeNowhere }[destination];
         const outcome = put(made);
@@ -1665,7 +1672,7 @@ const curve = {
 
     key() {
         const leads = knobs.checkpoint !== "none" ? knobs.checkpoint : slots.reference.id;
-        return JSON.stringify([slots.original.id, leads, knobs.prompt]);
+        return JSON.stringify([slots.original.id, leads, leadingPrompt()]);
     },
 
     measured(job, fields) {
@@ -1681,8 +1688,8 @@ const curve = {
 
     /** A measured window as curves over blend; null where it is none. */
     drawn(window) {
-        const ratios = list(window.ratios).map((ratio) => number(ratio, NaN));
-        const points = list(window.points).filter((point) => point && typeof point === "object");
+        const ratios = listOf(window.ratios).map((ratio) => number(ratio, NaN));
+        const points = listOf(window.points).filter((point) => point && typeof point === "object");
         if (ratios.length < 2 || points.length < 3 || !ratios.every((ratio) => ratio > 0)) {
             return null;
         }
@@ -2000,18 +2007,18 @@ const memory = {
         results.folder = isAbsolute(kept.folder) ? kept.folder : "";
         knobs.prompt = typeof kept.prompt === "string" ? kept.prompt : "";
         knobs.checkpoint = typeof kept.checkpoint === "string" ? kept.checkpoint : "none";
-        results.made = list(kept.made).filter((made) => made && isAbsolute(made.path));
-        if (kept.curve && list(kept.curve.original).length === CURVE_POINTS) {
+        results.made = listOf(kept.made).filter((made) => made && isAbsolute(made.path));
+        if (kept.curve && listOf(kept.curve.original).length === CURVE_POINTS) {
             Object.assign(curve, kept.curve);
         }
         ["original", "reference"].forEach((which) => this.restoreSlot(which, kept[which]));
-        list(kept.jobs).slice(0, MOST_JOBS).forEach((job) => this.restoreJob(job));
+        listOf(kept.jobs).slice(0, MOST_JOBS).forEach((job) => this.restoreJob(job));
         this.shown();
     },
 
     restoreSlot(which, kept) {
         if (kept && typeof kept.id === "string" && kept.id) {
-            slots[which] = { ...emptySlot(), ...kept, notes: list(kept.notes) };
+            slots[which] = { ...emptySlot(), ...kept, notes: listOf(kept.notes) };
         }
     },
 
@@ -2083,7 +2090,7 @@ const handlers = {
     fuse: () => askFor("fuse", { blend: knobs.blend }, "Fusing"),
     morph: () => askFor("morph", { count: knobs.count }, "Morphing"),
     window: () => askFor("window", {}, "Measuring the window"),
-    learn: () => learn(),
+    learn: () => askToLearn(),
     cancel: () => jobs.cancel(),
     place() {
         if (!results.made.length) {
@@ -2091,7 +2098,7 @@ const handlers = {
             return;
         }
         panel.fail("");
-        place(results.made, knobs.destination, []);
+        putIntoSet(results.made, knobs.destination, []);
     },
 
     again() {
@@ -2195,7 +2202,7 @@ function heard(address, atoms) {
     }
 }
 
-/** The only function that Max calls for messages. */
+/** The only function that Max calls for messages: no other here has the name of one. */
 function anything() {
     const [selector, ...atoms] = arrayfromargs(messagename, arguments);
     daemons.patcher = daemons.patcher || (this.patcher && this.patcher.filepath) || "";

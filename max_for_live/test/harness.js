@@ -15,7 +15,7 @@ const { Live } = require("./fake_live/model.js");
 const ROOT = path.resolve(__dirname, "../..");
 const SCRIPT = path.join(ROOT, "max_for_live/src/tertium.js");
 const INTERFACE = JSON.parse(fs.readFileSync(path.join(ROOT, "max_for_live/interface.json"), "utf8"));
-const PATIENCE = 90000;
+const PATIENCE = 1000 * Number(process.env.PATIENCE_SECONDS || 90);
 
 /** What `condition` gives, once that is something. */
 async function until(condition, explain = () => "") {
@@ -156,7 +156,8 @@ class TestDevice {
     }
 
     until(condition) {
-        return until(() => condition(this.panel), () => JSON.stringify(this.panel) + "\n" + this.live.console.join("\n"));
+        const texts = () => Object.entries(this.panel).filter(([, value]) => !Array.isArray(value)).map(([name, value]) => `${name}: ${value}`);
+        return until(() => condition(this.panel), () => [...texts(), ...this.live.console].join("\n"));
     }
 
     there() {
@@ -326,12 +327,14 @@ function sharedDaemon({ name = "tertium", ...options } = {}) {
         fs.rmSync(house.sounds, { recursive: true, force: true });
     });
     house.tone = (stem, about = {}) => writeTone(path.join(house.sounds, `${stem}.wav`), { frequency: 100 + Math.random() * 800, ...about });
-    /** A device in a set that has both sounds and hears the daemon. */
+    /** A device in a set that has both sounds (no reference if that is null: then a prompt leads) and hears the daemon. */
     house.ready = async (t, options = {}) => {
         const found = deviceIn(t, { port: house.daemon.port, ...options });
         await found.device.there();
         await found.device.take("original", house.tone(options.original || "drums", { seconds: options.seconds || 2 }));
-        await found.device.take("reference", house.tone(options.reference || "hum"));
+        if (options.reference !== null) {
+            await found.device.take("reference", house.tone(options.reference || "hum"));
+        }
         return found;
     };
     return house;

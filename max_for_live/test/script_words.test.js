@@ -123,6 +123,18 @@ test("every message of the interface is answered, and no other is", () => {
     v8.free();
 });
 
+test("no function of the script is called by a message but the two that Max shall call", () => {
+    const { v8 } = bare();
+    const functions = [...SOURCE.matchAll(/^function (\w+)/gm)].map(([, name]) => name);
+    const messages = [
+        ...INTERFACE.controls.map((control) => control.name), ...INTERFACE.to_script.map((row) => row.selector),
+        "bang", "msg_int", "msg_float", "list", "loadbang", "getvalueof", "setvalueof", "save", "paint", "onresize", "compile", "open", "read",
+    ];
+    assert.deepEqual(functions.filter((name) => messages.includes(name)), []);
+    assert.ok(functions.includes("anything") && functions.includes("notifydeleted"));
+    v8.free();
+});
+
 test("the knobs' defaults are those of the interface", () => {
     const { v8 } = bare();
     const knobs = plain(v8.evaluate("knobs"));
