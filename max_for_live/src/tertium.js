@@ -1143,6 +1143,7 @@ function rowOf(clip) {
 // --- slots: original and reference ----------------------------------------------------------------------------------------------------------
 
 const ADD_PATIENCE = 120000;
+const EMPTY_SLOT = "Take a clip, or drop a file";
 const LEAST_STRETCH = 0.0005; // s: what is nearer than that is taken as it is
 
 function emptySlot() {
@@ -1236,7 +1237,7 @@ const slots = {
     show(which) {
         const slot = this[which];
         const beats = slot.beats ? `${Number(slot.beats.toFixed(2))} beat${slot.beats === 1 ? "" : "s"} · ` : "";
-        panel.say(`${which}_name`, slot.name || (which === "original" ? "Original" : "Reference"));
+        panel.say(`${which}_name`, slot.name || EMPTY_SLOT);
         panel.say(`${which}_length`, slot.id ? beats + seconds(slot.seconds) : "");
         if (slot.path) {
             outlet(TO_AUDIO, "slot_wave", which, maxPath(slot.path));
