@@ -62,15 +62,18 @@ def daemon(patcher):
 
 
 def marks(patcher):
-    """Begin, equilibrium and end of the window, and the present position: boxes that are moved over the display."""
+    """Begin, equilibrium and end of the window, and the present position: boxes that are moved over the display.
+
+    The numbers come as -1 where the pair was not measured; what would be drawn then is moved out of sight or hidden.
+    """
     left, top, width, height = WINDOW
     hidden = -FACES["shade"][0]
 
     def place(name, number):
         return f"expr (${name} >= 0.) * int({left}.5 + {number}) - (${name} < 0.) * {hidden}"
 
-    patcher.section("Marks in the window, moved over it")
-    patcher.add("each mark", "t l l l l")
+    patcher.section("Marks in the window, moved over it; the curves are hidden until the pair is measured")
+    patcher.add("each mark", "t l l l l l")
     patcher.row()
     patcher.add("place of shade", place("f1", f"{width}. * $f1"))
     patcher.add("width of shade", f"expr int({width - 1}. * ($f3 - $f1) + 1.)")
@@ -87,7 +90,16 @@ def marks(patcher):
     patcher.row()
     patcher.add("move position", "message", text=move.format("window_position", top, 2, height))
     patcher.row()
+    patcher.add("not measured", "expr $f2 < 0.")
+    for name in ("original", "reference"):
+        patcher.row()
+        patcher.add(f"hide {name}", "message", text=f"script sendbox curve_{name} hidden $1")
+    patcher.row()
     patcher.add("this patcher", "thispatcher")
+    patcher.wire("each mark", 4, "not measured")
+    for name in ("original", "reference"):
+        patcher.wire("not measured", 0, f"hide {name}")
+        patcher.wire(f"hide {name}", 0, "this patcher")
     patcher.wire("each mark", 3, "width of shade")
     patcher.wire("width of shade", 0, "shade place and width", 1)
     patcher.wire("each mark", 2, "place of shade")

@@ -85,7 +85,7 @@ def slot(patcher, controls, name):
     patcher.section(f"The {name}")
     words(patcher, f"{name} label", name.capitalize(), color=COLORS[name], **TITLE)
     words(patcher, f"{name} length", justify=RIGHT, size=9.0)
-    words(patcher, f"{name} name", name.capitalize())
+    words(patcher, f"{name} name", "Take a clip, or drop a file")
     patcher.row()
     patcher.add(
         f"{name} wave", "waveform~", buffername=f"---{name}", allowdrag=0, labels=0, ruler=0, ticks=0, vticks=0,

@@ -229,7 +229,7 @@ def _sliders(box, colors, moment, look, size):
             _div({"width": f"{moment['progress'] * width}px", "height": "100%", "background": color, "opacity": 0.55}),
         )
     values = moment["curves"][_scripting(box)]
-    step = width / len(values)
+    step = width / max(len(values), 1)
     dashes = "".join(
         f"M{index * step:.2f} {(1 - value) * (height - 3) + 1.5:.2f}h{step:.2f}" for index, value in enumerate(values)
     )

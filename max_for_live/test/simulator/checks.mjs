@@ -268,6 +268,15 @@ checks['the marks lie where their blends are'] = (make) => {
     assert.equal(face('window_position')[0], left);
 };
 
+checks['the curves are seen once the pair is measured'] = (make) => {
+    const { device, panel } = loaded(make);
+    const hidden = () => SLOTS.map((slot) => device.box(`curve_${slot}`).box.hidden);
+    panel('marks', -1, -1, -1, 0.5);
+    assert.deepEqual(hidden(), [1, 1]);
+    panel('marks', 0.1, 0.4, 0.9, 0.5);
+    assert.deepEqual(hidden(), [0, 0]);
+};
+
 checks['the light has a colour for each state of the daemon'] = (make) => {
     const { device, panel } = loaded(make);
     const colors = [0, 1, 2].map((state) => {

@@ -25,7 +25,7 @@ function moment(device) {
         else if (maxclass === 'umenu') found.checkpoint = object.shown;
         else if (maxclass === 'waveform~') found.waves[name] = object.sound ? peaks(object.sound) : [];
         else if (maxclass === 'multislider' && object.values.length === 1) [found.progress] = object.values;
-        else if (maxclass === 'multislider') found.curves[name] = object.values.map(rounded);
+        else if (maxclass === 'multislider') found.curves[name] = object.box.hidden ? [] : object.values.map(rounded);
         else if (name === 'light') found.light = `rgb(${object.color.slice(0, 3).map((part) => Math.round(part * 255)).join(',')})`;
         else if (/^window_/.test(name)) found.faces[name] = object.box.presentation_rect;
     }

@@ -127,12 +127,14 @@ class OpenDialog extends Base {
     }
 }
 
-// Moves boxes by their scripting names.
+// Moves boxes by their scripting names, and hides them.
 class ThisPatcher extends Base {
     receive(inlet, message) {
         const [script, sendbox, name, attribute, ...numbers] = message;
-        if (script !== 'script' || sendbox !== 'sendbox' || attribute !== 'presentation_rect' || numbers.length !== 4) return super.receive(inlet, message);
-        this.device.box(name).box.presentation_rect = numbers;
+        const { box } = script === 'script' && sendbox === 'sendbox' ? this.device.box(name) : {};
+        if (box && attribute === 'presentation_rect' && numbers.length === 4) box.presentation_rect = numbers;
+        else if (box && attribute === 'hidden' && numbers.length === 1) [box.hidden] = numbers;
+        else super.receive(inlet, message);
     }
 }
 
