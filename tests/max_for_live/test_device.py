@@ -14,7 +14,7 @@ from PIL import ImageFont
 
 from max_for_live.build import amxd
 from max_for_live.build.controls import HIDDEN
-from max_for_live.build.device import DEVICE, device, patcher, sources
+from max_for_live.build.device import DEVICE, Controls, device, patcher, sources
 from max_for_live.build.panel import FOLDED, HEIGHT, LAYERS, MARGIN, UNFOLDED
 from max_for_live.build.patcher import Patcher
 from max_for_live.build.picture import PICTURES
@@ -97,6 +97,23 @@ class TestFile:
         with_one = {box["id"] for box in boxes if "valueof" in box.get("saved_attribute_attributes", {})}
         assert set(listed) == with_one
         assert len({long for long, _, _ in listed.values()}) == len(listed)
+
+
+class TestInterface:
+    def test_whatever_the_script_says_has_a_box(self):
+        interface, _ = sources()
+        said = {
+            outlet: {row["selector"] for row in interface["from_script"] if row["outlet"] == outlet}
+            for outlet in (2, 3)
+        }
+        made = patcher().boxes
+        for outlet, name in ((2, "said to panel"), (3, "said to audio")):
+            assert set(made[name].attributes["text"].split()[1:]) == said[outlet]
+
+    def test_a_control_that_the_device_lacks_is_said(self):
+        controls = Controls([{"name": "reverse"}])
+        with pytest.raises(ValueError, match="controls that the device lacks: reverse"):
+            controls.all_taken()
 
 
 class TestOtherReaders:
