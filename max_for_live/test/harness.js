@@ -123,13 +123,23 @@ class TestDevice {
         receiver.on("error", () => { });
         receiver.on("message", (bytes) => {
             if (this.open && this.receiver === receiver) {
-                const message = decoded(bytes);
-                this.v8.message(message.address, ...message.atoms);
+                this.hear(bytes);
             }
         });
         receiver.bind(atoms[0], "127.0.0.1");
         this.receiver = receiver;
         this.port = atoms[0];
+    }
+
+    /** What is no OSC message [udpreceive] keeps to itself. */
+    hear(bytes) {
+        let message;
+        try {
+            message = decoded(bytes);
+        } catch (problem) {
+            return;
+        }
+        this.v8.message(message.address, ...message.atoms);
     }
 
     toPanel(selector, atoms) {
