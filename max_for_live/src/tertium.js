@@ -1170,6 +1170,7 @@ function rowOf(clip) {
 const ADD_PATIENCE = 120000;
 const ADD_WAIT = 2000;
 const PIECE_WAIT = 60; // ms more for each marker: every piece is stretched by itself
+const EMPTY_SLOT = "Take a clip, or drop a file";
 const LEAST_STRETCH = 0.0005; // s: what is nearer than that is taken as it is
 
 /** The fields of add_sound that say which part of a file is meant, and how it sounds; none for the whole of it as it is. */
@@ -1272,7 +1273,7 @@ const slots = {
     show(which) {
         const slot = this[which];
         const beats = slot.beats ? `${Number(slot.beats.toFixed(2))} beat${slot.beats === 1 ? "" : "s"} · ` : "";
-        panel.say(`${which}_name`, slot.name || (which === "original" ? "Original" : "Reference"));
+        panel.say(`${which}_name`, slot.name || EMPTY_SLOT);
         panel.say(`${which}_length`, slot.id ? beats + seconds(slot.seconds) : "");
         if (slot.path) {
             outlet(TO_AUDIO, "slot_wave", which, maxPath(slot.path));
@@ -1854,6 +1855,7 @@ const results = {
 
     last(made) {
         this.made = made;
+        memory.touched = true;
         memory.changed();
     },
 
@@ -1983,8 +1985,9 @@ const memory = {
     port: 0,
     touched: false,
 
+    /** Writes soon, but not before somebody did something: inserting the device or opening a set leaves the set as it is. */
     changed() {
-        if (live.ready && this.due < 0) {
+        if (live.ready && this.touched && this.due < 0) {
             this.due = clock.now + MEMORY_WAIT;
         }
     },
@@ -2263,7 +2266,7 @@ function anything() {
             if (ASKING.includes(selector) && !live.ready) {
                 return; // Live is not there yet
             }
-            memory.touched = memory.touched || ASKING.includes(selector);
+            memory.touched = memory.touched || (live.ready && [...ASKING, "prompt", "checkpoint", "daemon"].includes(selector));
             handlers[selector](atoms);
         }
     });
