@@ -1021,20 +1021,32 @@ function selectedClip() {
 
 /** A clip's warp markers, [{beat, second}], in order; the last one only gives the tempo after the one before it. */
 function warpMarkers(clip) {
-    const found = live.value(clip, "warp_markers");
-    let said = found;
-    if (typeof found === "string") {
-        try {
-            said = JSON.parse(found);
-        } catch (problem) {
-            said = null;
-        }
-    }
+    const said = dictionary(clip.get("warp_markers"));
     const markers = said && Array.isArray(said.warp_markers) ? said.warp_markers : [];
     return markers
         .map((marker) => ({ beat: number(marker.beat_time, NaN), second: number(marker.sample_time, NaN) }))
         .filter((marker) => isFinite(marker.beat) && isFinite(marker.second))
         .sort((one, other) => one.beat - other.beat);
+}
+
+/** A dictionary of Live's: as JSON, as an object, or as the name of a Dict. Null for whatever is none. */
+function dictionary(found) {
+    const [first, name] = Array.isArray(found) ? found : [found];
+    if (first && typeof first === "object") {
+        return first;
+    }
+    try {
+        return JSON.parse(first === "dictionary" ? new Dict(name).stringify() : String(first));
+    } catch (problem) {
+        return null;
+    }
+}
+
+/** Where Live does not list a clip's markers: the places of two beats, as markers. */
+function markersAt(clip, from, to) {
+    const rate = live.number(clip, "sample_rate") || 44100;
+    return [from, to].map((beat) => ({ beat, second: number([].concat(clip.call("beat_to_sample_time", beat))[0], NaN) / rate }))
+        .filter((marker) => isFinite(marker.second));
 }
 
 /** A place on the straight lines through markers, from one of their fields to the other; beyond both ends the lines go on. */
@@ -1074,7 +1086,12 @@ function readClip(clip) {
     if (!(to > from)) {
         return { problem: "That clip has no length between its markers. Set them apart." };
     }
-    return warped && markers.length > 1 ? warpedPart(read, markers, from, to) : plainPart(read, from, to);
+    if (!warped) {
+        return plainPart(read, from, to);
+    }
+    const known = markers.length > 1 ? markers : markersAt(clip, from, to);
+    return known.length > 1 && known[1].second > known[0].second ? warpedPart(read, known, from, to)
+        : { problem: "Live does not say how that clip is warped. Consolidate it, or turn its Warp off." };
 }
 
 function plainPart(read, from, to) {

@@ -375,3 +375,23 @@ test("the daemon can be looked for at once", async (t) => {
     await until(() => device.panel.error_text === " ");
     device.quiet();
 });
+
+test("a model that loads, and one that cannot be loaded, are told of", async (t) => {
+    const home = folder(t);
+    const slow = new Daemon(path.join(home, "slow"), { model: "slow" });
+    t.after(() => slow.stop("SIGKILL"));
+    await slow.up();
+    const { device } = deviceIn(t, { port: slow.port });
+    await device.until((panel) => panel.light === 1 && device.v8.evaluate("link.there()"));
+    await device.there();
+    assert.equal(device.panel.error_text, " ");
+    device.quiet();
+    device.close();
+    const gated = new Daemon(path.join(home, "gated"), { model: "gated" });
+    t.after(() => gated.stop("SIGKILL"));
+    await gated.up();
+    const { device: other } = deviceIn(t, { port: gated.port });
+    await other.until((panel) => /Accept its licence\./.test(panel.error_text));
+    assert.equal(other.panel.light, 1);
+    other.quiet();
+});

@@ -98,6 +98,28 @@ test("several warp markers are taken along, each piece at its own pace", async (
     assert.equal(part.panel.original_length, "2.5 beats · 1.25 s");
 });
 
+test("warp markers are read in each form in which they may reach a script; without them two beats' places serve", async (t) => {
+    const pins = markers([0, 0], [1, 0.5], [2, 1.1], [4, 2]);
+    for (const [form, wanted] of [["json", 4], ["object", 4], ["name", 4], ["none", 0]]) {
+        const { live, track, device } = deviceIn(t, {});
+        live.dictionaries = form;
+        live.select(live.putClip(track, 0, house.tone("form"), { looping: 1, loop_start: 1, loop_end: 4 }, pins));
+        const read = JSON.parse(device.v8.evaluate("JSON.stringify(readClip(selectedClip()))"));
+        near(read.start, 0.5);
+        near(read.end, 2);
+        near(read.seconds, 1.5);
+        assert.equal(read.pairs.length, wanted ? 3 : 2, form);
+        device.quiet();
+    }
+    const { live, track, device } = deviceIn(t, { port: house.daemon.port });
+    live.dictionaries = "none";
+    const clip = live.putClip(track, 0, house.tone("untold"), { looping: 1, loop_start: 1, loop_end: 4 });
+    clip.atBeat = () => undefined;
+    live.select(clip);
+    device.press("original_clip");
+    assert.equal(device.panel.error_text, "Live does not say how that clip is warped. Consolidate it, or turn its Warp off.");
+});
+
 test("markers on one line, or outside the part, bend nothing", async (t) => {
     const even = await taken(t, {
         file: house.tone("even", { seconds: 2 }), pins: markers([0, 0], [1, 0.5], [3, 1.5], [4, 2]), properties: { looping: 1, loop_start: 0, loop_end: 4 },

@@ -91,7 +91,7 @@ function liveApiOf(live, device) {
                 return Array.isArray(child) && !child.length ? [] : all.flatMap((one) => ["id", one ? one.id : 0]);
             }
             if (name === "warp_markers" && thing.type === "Clip" && live.has(thing, name)) {
-                return [thing.warp_markers];
+                return thing.warp_markers;
             }
             if (!(name in thing.properties) || !live.has(thing, name)) {
                 this.complain(`get: no property called ${name}`);

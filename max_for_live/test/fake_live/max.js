@@ -124,7 +124,15 @@ class V8 {
             Task: taskClass(max),
             File: MaxFile,
             Folder: class Folder { },
-            Dict: class Dict { },
+            Dict: class Dict {
+                constructor(name) {
+                    this.name = name;
+                }
+
+                stringify() {
+                    return live.dicts.get(this.name) || "{}";
+                }
+            },
             Buffer: class MaxBuffer { },
             max: { os, launchbrowser: (url) => max.opened.push(url) },
             jsarguments: ["tertium.js"],

@@ -275,9 +275,17 @@ class Clip extends Thing {
         };
     }
 
-    /** Live gives a dictionary, which reaches a script as JSON text. */
+    /** Live gives a dictionary. Which form of it reaches a script is not documented: JSON text, an object, or the name of a Dict. */
     get warp_markers() {
-        return JSON.stringify({ warp_markers: this.properties.warping ? this.markers : [] });
+        const told = { warp_markers: this.properties.warping ? this.markers : [] };
+        if (this.live.dictionaries === "object") {
+            return [told];
+        }
+        if (this.live.dictionaries === "none") {
+            return [0];
+        }
+        this.live.dicts.set("u1", JSON.stringify(told));
+        return this.live.dictionaries === "name" ? ["dictionary", "u1"] : [JSON.stringify(told)];
     }
 
     beats() {
@@ -414,6 +422,8 @@ class Live {
         this.undoing = false;
         this.mostScenes = 1000;
         this.stubborn = false;
+        this.dictionaries = "json";
+        this.dicts = new Map();
         this.app = new Application(this);
         this.song = new Song(this);
         this.song.properties.tempo = tempo;
