@@ -68,7 +68,7 @@ class TestDevice {
      * @param place the track or chain that it is on
      * @param speed how many times faster its clock goes
      */
-    constructor(live, place, { port = 0, speed = 5, os = "macintosh", patcherPath = "", memory = "", ready = true } = {}) {
+    constructor(live, place, { port = 0, speed = 3, os = "macintosh", patcherPath = "", memory = "", ready = true } = {}) {
         this.live = live;
         this.thing = live.addDevice(place, { name: "Tertium", class_name: "MxDeviceAudioEffect" });
         this.panel = {};

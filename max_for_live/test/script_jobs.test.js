@@ -241,7 +241,7 @@ test("the latest of several fusions wins its slot, and those that give way say s
 });
 
 test("by the next bars: the seconds to them, or what is too late", async (t) => {
-    const { live, device } = await house.ready(t);
+    const { live, device } = await house.ready(t, { speed: 1 }); // a deadline is real time
     const song = live.song.properties;
     Object.assign(song, { is_playing: 1, current_song_time: 17, tempo: 120 });
     const asked = () => {
