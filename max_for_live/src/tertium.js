@@ -476,7 +476,6 @@ const link = {
     next: 0,
     hellos: [], // ids of the last ones that were sent
     greetings: 0, // unanswered so far
-    pid: null,
     home: "",
     version: "",
     trouble: "",
@@ -565,7 +564,6 @@ const link = {
         }
         this.greetings = 0;
         this.heard = clock.now;
-        this.pid = fields.pid;
         this.version = line(fields.version, 20);
         if (isAbsolute(fields.home)) {
             this.home = fields.home;
@@ -1319,7 +1317,7 @@ function pair() {
     const { original, reference } = slots;
     const learned = knobs.checkpoint !== "none";
     const missing = original.waiting || (reference.waiting && !learned) ? "The daemon still reads a sound. Press it again in a moment."
-        : !original.id ? "There is no original. Select a clip and press Clip under Original, or drop a file there."
+        : !original.id ? "There is no original. Select a clip and press Take clip under Original, or drop a file there."
         : !learned && !reference.id && !knobs.prompt ? "There is no reference. Take a clip or a file, choose a checkpoint, or write a prompt."
         : "";
     if (missing) {

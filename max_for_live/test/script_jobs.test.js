@@ -68,7 +68,7 @@ test("what a fusion lacks is said, with what to do", async (t) => {
     const { device } = deviceIn(t, { port: house.daemon.port });
     await device.there();
     device.press("fuse");
-    assert.equal(device.panel.error_text, "There is no original. Select a clip and press Clip under Original, or drop a file there.");
+    assert.equal(device.panel.error_text, "There is no original. Select a clip and press Take clip under Original, or drop a file there.");
     device.press("original_result");
     assert.equal(device.panel.error_text, "There is no result yet. Press Fuse first.");
     await device.take("original", house.tone("alone"));
