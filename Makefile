@@ -5,7 +5,7 @@ export PYTHONPATH := server:protocol
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench report wheel lock docs pocket clean
+.PHONY: help setup demo test lint format bench report wheel device lock docs pocket clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ docs: setup  ## Write the generated tables of protocol/PROTOCOL.md anew
 
 wheel: setup  ## Build the wheels of the daemon and of the protocol into dist/
 	@tools/wheel
+
+device: setup  ## Build the Max for Live device into max_for_live/dist/ (ARGS=--picture draws its panel too)
+	@$(VENV)/python -m max_for_live.build $(ARGS)
 
 lock:  ## Resolve the dependencies anew into requirements/locked.txt
 	@tools/lock
