@@ -32,12 +32,12 @@
 		^this.message(\subscribe, [seconds: seconds])
 	}
 
-	addSound { |path, name, action, onError, timeout|
-		^this.request(\add_sound, [path: path, name: name], action, nil, onError, timeout)
+	addSound { |path, name, start, end, seconds, markers, action, onError, timeout|
+		^this.request(\add_sound, [path: path, name: name, start: start, end: end, seconds: seconds, markers: markers], action, nil, onError, timeout)
 	}
 
-	addSoundMsg { |path, name|
-		^this.message(\add_sound, [path: path, name: name])
+	addSoundMsg { |path, name, start, end, seconds, markers|
+		^this.message(\add_sound, [path: path, name: name, start: start, end: end, seconds: seconds, markers: markers])
 	}
 
 	sound { |sound, action, onError, timeout|
