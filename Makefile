@@ -31,8 +31,10 @@ bench: setup  ## Time a fusion against stable-audio-tools' audio-to-audio, as a 
 report: setup  ## Measure the method's claims, with figures, into report/ (a quarter of an hour on two cores)
 	@$(VENV)/python -m evidence $(ARGS)
 
-docs: setup  ## Write the generated tables of protocol/PROTOCOL.md anew
+docs: setup  ## Write anew what is made of the command table: PROTOCOL.md, the Quark's methods, the device's words
 	@$(VENV)/python -m tertium_protocol.document
+	@$(VENV)/python supercollider/quark.py
+	@$(VENV)/python max_for_live/src/words.py
 
 wheel: setup  ## Build the wheels of the daemon and of the protocol into dist/
 	@tools/wheel
