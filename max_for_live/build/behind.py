@@ -55,7 +55,7 @@ def live(patcher):
 def daemon(patcher):
     patcher.section("The daemon, over OSC")
     patcher.add("to daemon", f"udpsend 127.0.0.1 {FIRST_PORT}")
-    patcher.add("from daemon", "udpreceive 0 @quiet 1")
+    patcher.add("from daemon", "udpreceive @quiet 1")
     patcher.wire("script", 0, "to daemon")
     patcher.wire("script", 1, "from daemon")
     patcher.wire("from daemon", 0, "script")
