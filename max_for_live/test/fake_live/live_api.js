@@ -132,6 +132,7 @@ function liveApiOf(live, device) {
         }
 
         attempt(run, words) {
+            live.writes += words.startsWith("get_") || words.startsWith("beat_to") ? 0 : 1;
             try {
                 return run();
             } catch (problem) {
