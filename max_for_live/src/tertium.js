@@ -1373,6 +1373,7 @@ function askToLearn() {
 /** Puts results where they are wanted, in a turn of its own; says what it did, after reading it back. */
 function putIntoSet(made, destination, notes) {
     later(() => {
+        memory.flush(); // before the clips: each change is a step of undo, and the newest is to be the clip
         const put = { slot: placeInSlots, arrangement: placeInArrangement, simpler: placeInSimpler, audition: placeNowhere }[destination];
         const outcome = put(made);
         if (outcome.problem) {
@@ -2093,7 +2094,13 @@ const memory = {
     },
 
     tick() {
-        if (this.due >= 0 && clock.now >= this.due) {
+        if (clock.now >= this.due) {
+            this.flush();
+        }
+    },
+
+    flush() {
+        if (this.due >= 0) {
             this.due = -1;
             this.write();
         }
@@ -2125,8 +2132,10 @@ const memory = {
     came(text) {
         if (!live.ready) {
             this.given = text;
-        } else if (text !== this.written && !this.touched && !this.written) {
+        } else if (!this.touched && !this.written) {
             this.restore(text);
+        } else {
+            this.written = text; // after an undo it is older than we are: the next change writes it anew
         }
     },
 

@@ -55,6 +55,27 @@ test("a set that is saved and reopened has its sounds, its result, its curve, it
     again.quiet();
 });
 
+test("the newest step of undo is the clip, not what the device remembers; an older memory that undo brings back is mended later", async (t) => {
+    const { live, device } = await house.ready(t);
+    const before = await saved(device);
+    const undoable = live.undoable.bind(live);
+    live.undoable = (step) => {
+        device.said.push(["a step of undo"]);
+        undoable(step);
+    };
+    device.press("fuse");
+    await device.until((panel) => /is in slot 1/.test(panel.status_text));
+    await pause(700);
+    const steps = device.said.map(([target]) => target);
+    assert.ok(steps.includes("memory") && steps.lastIndexOf("memory") < steps.indexOf("a step of undo"), "nothing is remembered after the clip");
+    const after = device.memory;
+    device.v8.message("memory", before);
+    device.memory = "";
+    device.press("choose_results");
+    assert.equal(await saved(device), after);
+    device.quiet();
+});
+
 test("a set that was saved with Audition on plays its result again, and changes nothing; without a result it waits for one", async (t) => {
     const { device } = await house.ready(t);
     device.press("fuse");
