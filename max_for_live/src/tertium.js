@@ -999,6 +999,22 @@ const live = {
         return this.at("live_set");
     },
 
+    /** Runs what writes to Live as one step of undo, where Live says that it has such steps. */
+    oneStep(run) {
+        const song = this.song();
+        const known = song !== null && ["begin_undo_step", "end_undo_step"].every((name) => String(song.info).includes(name));
+        if (known) {
+            song.call("begin_undo_step");
+        }
+        try {
+            return run();
+        } finally {
+            if (known) {
+                song.call("end_undo_step");
+            }
+        }
+    },
+
     tempo() {
         const song = this.song();
         return within(song ? this.number(song, "tempo") : 120, 20, 999) || 120;
@@ -1375,7 +1391,7 @@ function putIntoSet(made, destination, notes) {
     later(() => {
         memory.flush(); // before the clips: each change is a step of undo, and the newest is to be the clip
         const put = { slot: placeInSlots, arrangement: placeInArrangement, simpler: placeInSimpler, audition: placeNowhere }[destination];
-        const outcome = put(made);
+        const outcome = live.oneStep(() => put(made));
         if (outcome.problem) {
             panel.status(`${made[0].name} is finished, but not placed. Place tries again.`);
             panel.fail(outcome.problem);
@@ -1526,20 +1542,24 @@ function lookAgain(made, outcome, notes) {
     }
     const slots = live.ids(track, "clip_slots");
     const before = outcome.loose.size;
+    const mends = [];
     made.forEach((one, index) => {
         const slot = outcome.rows[index] < slots.length ? live.at(slots[outcome.rows[index]]) : null;
         const clip = slot ? live.child(slot, "clip") : null;
         const asWeLeftIt = clip && isOurs(clip, one) && live.number(clip, "warping") === (outcome.loose.has(index) ? 0 : 1);
         if (asWeLeftIt && (outcome.loose.has(index) || !isEven(warpMarkers(clip), one))) {
-            lay(clip, one, index, outcome.loose);
+            mends.push(() => lay(clip, one, index, outcome.loose));
         }
     });
     (outcome.copied ? live.ids(track, "arrangement_clips") : []).map((id) => live.at(id)).filter(Boolean).forEach((copy) => {
         const one = made.find((candidate) => isOurs(copy, candidate));
-        if (one && live.number(copy, "warping") === 1) {
-            pin(copy, one);
+        if (one && live.number(copy, "warping") === 1 && !isEven(warpMarkers(copy), one)) {
+            mends.push(() => pin(copy, one));
         }
     });
+    if (mends.length) {
+        live.oneStep(() => mends.forEach((mend) => mend()));
+    }
     if (outcome.loose.size !== before && results.made === made) {
         tellNotes(outcome, notes);
     }

@@ -306,6 +306,22 @@ test("after an undo the result can be placed again; ids that have changed meanwh
     device.quiet();
 });
 
+for (const [how, hasUndoSteps, steps] of [["where Live has steps of undo", true, 1], ["and without them one for each thing", false, 5]]) {
+    test(`a row of clips and its scenes are one step of undo, ${how}`, async (t) => {
+        const { live, track, device } = await house.ready(t, { scenes: 2 });
+        live.hasUndoSteps = hasUndoSteps;
+        live.putClip(track, 0, house.tone("mine"), { name: "mine" });
+        device.press("count", 3);
+        device.press("morph");
+        await device.until((panel) => /is in slots 2 to 4/.test(panel.status_text));
+        await pause(2500); // looked at again
+        assert.deepEqual([live.undoSteps.length, live.step], [steps, null]);
+        live.undoSteps.slice().forEach(() => live.undo());
+        assert.deepEqual(clips(track), ["mine", null]);
+        device.quiet();
+    });
+}
+
 test("a slot that fills between looking and creating is left alone", async (t) => {
     const { live, track, device } = await house.ready(t);
     const slot = track.slots[0];

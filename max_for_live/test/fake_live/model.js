@@ -81,7 +81,8 @@ class Song extends Thing {
     }
 
     get functions() {
-        return { create_scene: (index) => this.createScene(index) };
+        const steps = { begin_undo_step: () => this.live.openStep(), end_undo_step: () => this.live.closeStep() };
+        return { create_scene: (index) => this.createScene(index), ...(this.live.hasUndoSteps ? steps : {}) };
     }
 
     createScene(index) {
@@ -439,6 +440,8 @@ class Live {
         this.console = []; // what Live prints into Max's console
         this.damaged = []; // clips of the user that something was done to
         this.undoSteps = [];
+        this.step = null; // what the open step of undo holds
+        this.hasUndoSteps = true; // documentation does not list them, Live's own Python has them
         this.writes = 0; // what was set or called so far
         this.observers = new Set();
         this.notifying = 0;
@@ -548,7 +551,22 @@ class Live {
     }
 
     undoable(step) {
-        this.undoSteps.push(step);
+        (this.step || this.undoSteps).push(step);
+    }
+
+    openStep() {
+        if (this.step) {
+            throw new Error("a step of undo is open already");
+        }
+        this.step = [];
+    }
+
+    closeStep() {
+        const done = this.step;
+        this.step = null;
+        if (done.length) {
+            this.undoSteps.push(() => done.reverse().forEach((step) => step()));
+        }
     }
 
     undo() {
