@@ -1926,6 +1926,12 @@ const checkpoints = {
         });
     },
 
+    /** The name that a menu means: it says an item's words as atoms, so that `Kick, 1.50` comes as `Kick , 1.5`. */
+    named(said) {
+        const words = (name) => name.split(/[\s,;]+/).map((word) => (/^\d*\.?\d+$/.test(word) ? String(Number(word)) : word)).join(" ");
+        return this.names.includes(said) ? said : this.names.find((name) => words(name) === words(said)) || said;
+    },
+
     forgetLost() {
         if (knobs.checkpoint !== "none" && !this.names.includes(knobs.checkpoint)) {
             panel.fail(`The checkpoint ${knobs.checkpoint} is not there, or belongs to another model. The reference's own sound leads.`);
@@ -2316,7 +2322,7 @@ const handlers = {
         memory.changed();
     },
     checkpoint(atoms) {
-        knobs.checkpoint = atoms.join(" ").trim() || "none";
+        knobs.checkpoint = checkpoints.named(atoms.join(" ").trim()) || "none";
         curve.pairChanged();
         memory.changed();
     },

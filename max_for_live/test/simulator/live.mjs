@@ -152,7 +152,8 @@ class Menu extends Base {
     choose(item) {
         if (!this.items.includes(item)) throw new Error(`The menu has no ${item}; it has ${this.items}.`);
         this.shown = item;
-        this.out(1, item.split(/\s+/));
+        // As Max reads a text: a comma stands for itself, and what looks like a number is one.
+        this.out(1, item.replace(/[,;]/g, ' $& ').trim().split(/\s+/).map((word) => (/^\d*\.?\d+$/.test(word) ? Number(word) : word)));
         this.out(0, [this.items.indexOf(item)]);
     }
 }
