@@ -5,7 +5,7 @@
 // audition · window · checkpoints · results folder · memory · deadline · messages.
 //
 // Rules of the house: nothing is written to Live from an observer (there are none: what is needed is read when it is needed), no
-// id of Live's is kept longer than one turn, no clip is overwritten or deleted, nothing is posted to the console, and what takes
+// id of Live's is kept longer than one turn (but a Simpler's, for one more look at it), no clip is overwritten or deleted, nothing is posted to the console, and what takes
 // long is done in turns.
 
 inlets = 1;
