@@ -55,7 +55,7 @@ def live(patcher):
 def daemon(patcher):
     patcher.section("The daemon, over OSC")
     patcher.add("to daemon", f"udpsend 127.0.0.1 {FIRST_PORT}")
-    patcher.add("from daemon", "udpreceive 0 @quiet 1")
+    patcher.add("from daemon", "udpreceive @quiet 1")
     patcher.wire("script", 0, "to daemon")
     patcher.wire("script", 1, "from daemon")
     patcher.wire("from daemon", 0, "script")
@@ -68,15 +68,17 @@ def marks(patcher):
     """
     left, top, width, height = WINDOW
     hidden = -FACES["shade"][0]
+    # An expr has as many inlets as it names arguments; each names all four, so that it takes the whole list.
+    all_four = "int(0. * ($f1 + $f2 + $f3 + $f4))"
 
     def place(name, number):
-        return f"expr (${name} >= 0.) * int({left}.5 + {number}) - (${name} < 0.) * {hidden}"
+        return f"expr (${name} >= 0.) * int({left}.5 + {number}) - (${name} < 0.) * {hidden} + {all_four}"
 
     patcher.section("Marks in the window, moved over it; the curves are hidden until the pair is measured")
     patcher.add("each mark", "t l l l l l")
     patcher.row()
     patcher.add("place of shade", place("f1", f"{width}. * $f1"))
-    patcher.add("width of shade", f"expr int({width - 1}. * ($f3 - $f1) + 1.)")
+    patcher.add("width of shade", f"expr int({width - 1}. * ($f3 - $f1) + 1.) + {all_four}")
     patcher.row()
     patcher.add("place of equilibrium", place("f2", f"{width - 1}. * $f2"))
     patcher.add("place of position", place("f4", f"{width - 2}. * $f4"))
@@ -90,7 +92,7 @@ def marks(patcher):
     patcher.row()
     patcher.add("move position", "message", text=move.format("window_position", top, 2, height))
     patcher.row()
-    patcher.add("not measured", "expr $f2 < 0.")
+    patcher.add("not measured", f"expr ($f2 < 0.) + {all_four}")
     for name in ("original", "reference"):
         patcher.row()
         patcher.add(f"hide {name}", "message", text=f"script sendbox curve_{name} hidden $1")

@@ -117,9 +117,9 @@ def drop(patcher, name, control, long):
     )  # fmt: skip
 
 
-def field(patcher, name, text, title, about, *, readonly=0):
-    """A line of text that one can select, and, unless it is for reading only, type into."""
+def field(patcher, name, text, title, about):
+    """A line of text that one can select and type into. What is ``set`` is one symbol, and is to be seen without the quotes of one."""
     patcher.add(
-        name, "textedit", text=text, fontname=FONT, fontsize=9.0, keymode=1, outputmode=1, readonly=readonly, lines=1, rounded=2.0,
+        name, "textedit", text=text, fontname=FONT, fontsize=9.0, keymode=1, nosymquotes=1, outputmode=1, lines=1, rounded=2.0,
         border=0.0, wordwrap=0, colors={"bgcolor": DISPLAY, "textcolor": TEXT}, **at(name), **info(title, about),
     )  # fmt: skip

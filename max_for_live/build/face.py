@@ -88,7 +88,7 @@ def slot(patcher, controls, name):
     words(patcher, f"{name} name", "Take a clip, or drop a file")
     patcher.row()
     patcher.add(
-        f"{name} wave", "waveform~", buffername=f"---{name}", allowdrag=0, labels=0, ruler=0, ticks=0, vticks=0,
+        f"{name} wave", "waveform~", buffername=f"---{name}", allowdrag=0, grid=0.0, labels=0, ruler=0, ticks=0, vticks=0,
         setmode=0, ignoreclick=1, colors={"bgcolor": DISPLAY, "waveformcolor": COLORS[name]}, **at(f"{name} wave"),
     )  # fmt: skip
     patcher.row()
@@ -243,10 +243,8 @@ def said(patcher):
     words(patcher, "rendering title", "Rendering", **TITLE)
     words(patcher, "note title", "What was converted", **TITLE)
     patcher.row()
-    field(
-        patcher, "command text", COMMAND, "Command", "Starts the daemon, in a terminal. Command selects it; copy it with Cmd-C or Ctrl-C.",
-        readonly=1,
-    )  # fmt: skip
+    # Not for reading only: then Max would select it without giving it the keyboard, and Cmd-C would go elsewhere.
+    field(patcher, "command text", COMMAND, "Command", "Starts the daemon, in a terminal. Command selects it; copy it with Cmd-C or Ctrl-C.")  # fmt: skip
     patcher.row()
     patcher.add(
         "progress", "multislider", size=1, orientation=0, setminmax=[0.0, 1.0], settype=1, setstyle=1, ignoreclick=1,

@@ -5,7 +5,7 @@
 // audition · window · checkpoints · results folder · memory · deadline · messages.
 //
 // Rules of the house: nothing is written to Live from an observer (there are none: what is needed is read when it is needed), no
-// id of Live's is kept longer than one turn, no clip is overwritten or deleted, nothing is posted to the console, and what takes
+// id of Live's is kept longer than one turn (but a Simpler's, for one more look at it), no clip is overwritten or deleted, nothing is posted to the console, and what takes
 // long is done in turns.
 
 inlets = 1;
@@ -999,6 +999,22 @@ const live = {
         return this.at("live_set");
     },
 
+    /** Runs what writes to Live as one step of undo, where Live says that it has such steps. */
+    oneStep(run) {
+        const song = this.song();
+        const known = song !== null && ["begin_undo_step", "end_undo_step"].every((name) => String(song.info).includes(name));
+        if (known) {
+            song.call("begin_undo_step");
+        }
+        try {
+            return run();
+        } finally {
+            if (known) {
+                song.call("end_undo_step");
+            }
+        }
+    },
+
     tempo() {
         const song = this.song();
         return within(song ? this.number(song, "tempo") : 120, 20, 999) || 120;
@@ -1040,11 +1056,14 @@ function dictionary(found) {
     }
 }
 
+const SLOWEST = 2; // BPM
+
 /** Where Live does not list a clip's markers: the places of two beats, as markers. */
 function markersAt(clip, from, to) {
-    const rate = live.number(clip, "sample_rate") || 44100;
-    return [from, to].map((beat) => ({ beat, second: number([].concat(clip.call("beat_to_sample_time", beat))[0], NaN) / rate }))
-        .filter((marker) => isFinite(marker.second));
+    const places = [from, to].map((beat) => number([].concat(clip.call("beat_to_sample_time", beat))[0], NaN));
+    const inSeconds = ((to - from) * 60) / (places[1] - places[0]) >= SLOWEST; // documentation does not say in what they are: samples would be very slow
+    const rate = inSeconds ? 1 : live.number(clip, "sample_rate") || 44100;
+    return [from, to].map((beat, at) => ({ beat, second: places[at] / rate })).filter((marker) => isFinite(marker.second));
 }
 
 /** A place on the straight lines through markers, from one of their fields to the other; beyond both ends the lines go on. */
@@ -1370,16 +1389,23 @@ function askToLearn() {
 /** Puts results where they are wanted, in a turn of its own; says what it did, after reading it back. */
 function putIntoSet(made, destination, notes) {
     later(() => {
+        memory.flush(); // before the clips: each change is a step of undo, and the newest is to be the clip
         const put = { slot: placeInSlots, arrangement: placeInArrangement, simpler: placeInSimpler, audition: placeNowhere }[destination];
-        const outcome = put(made);
+        const outcome = live.oneStep(() => put(made));
         if (outcome.problem) {
             panel.status(`${made[0].name} is finished, but not placed. Place tries again.`);
             panel.fail(outcome.problem);
+            later(() => outcome.late && panel.error === outcome.problem && outcome.late(), LOOKS[0]);
         } else {
             panel.status(outcome.told);
+            LOOKS.forEach((wait) => outcome.rows && later(() => lookAgain(made, outcome, notes), wait));
         }
-        panel.notes([...outcome.notes, ...notes]);
+        tellNotes(outcome, notes);
     });
+}
+
+function tellNotes(outcome, notes) {
+    panel.notes(Array.from(new Set([...(outcome.loose ? outcome.loose.values() : []), ...outcome.notes, ...notes])));
 }
 
 function placeNowhere(made) {
@@ -1413,17 +1439,18 @@ function placeInSlots(made) {
     if (!rows) {
         return { problem: "The track has no empty slot, and Live added no scene. Empty a slot, and press Place.", notes: [] };
     }
-    const notes = [];
+    const loose = new Map(); // by number: why a clip that is to be warped is not
     for (let index = 0; index < made.length; index += 1) {
         const clip = createClip(track, rows[index], made[index]);
         if (!clip) {
-            return { problem: `Live did not take ${fileName(made[index].path)} into slot ${rows[index] + 1}. Drag it from the results.`, notes };
+            const problem = `Live did not take ${fileName(made[index].path)} into slot ${rows[index] + 1}. Drag it from the results.`;
+            return { problem, notes: [], loose };
         }
-        notes.push(...dress(clip, made[index]));
+        dress(clip, made[index], index, loose);
     }
     const name = live.text(track, "name");
     const where = made.length > 1 ? `slots ${rows[0] + 1} to ${rows[rows.length - 1] + 1}` : `slot ${rows[0] + 1}`;
-    return { told: `${made[0].name} is in ${where} of ${name}.`, notes: Array.from(new Set(notes)), rows };
+    return { told: `${made[0].name} is in ${where} of ${name}.`, notes: [], rows, loose };
 }
 
 function oldLive(needed) {
@@ -1480,19 +1507,66 @@ function createClip(track, row, made) {
     return clip && samePath(live.text(clip, "file_path"), made.path) ? clip : null;
 }
 
-/** Names, colours and warps a clip of ours; returns what did not come out as wanted. */
-function dress(clip, made) {
+/** Names, colours and warps a clip of ours. */
+function dress(clip, made, index, loose) {
     clip.set("name", made.name);
     if (made.color) {
         clip.set("color", made.color);
     }
+    lay(clip, made, index, loose);
+}
+
+/** Warps a clip onto its beats, or leaves it unwarped where it has none; `loose` keeps what did not come out as wanted. */
+function lay(clip, made, index, loose) {
     const problem = made.beats ? warp(clip, made) : "";
+    loose.delete(index);
     if (!made.beats || problem) {
         clip.set("looping", 0);
         clip.set("warping", 0);
-        return problem ? [problem] : [];
+        if (problem) {
+            loose.set(index, problem);
+        }
     }
-    return [];
+}
+
+const LOOKS = [1500, 5000]; // ms after placing
+
+/**
+ * Live analyses a new file in its own time, and may lay warp markers of its own over ours when it has done so. Clips are looked at again therefore:
+ * one that is warped otherwise now, or could not be warped at first, is warped again; one whose Warp was turned off since is left alone.
+ */
+function lookAgain(made, outcome, notes) {
+    const track = live.ownTrack();
+    if (!track || live.number(track, "is_frozen")) {
+        return;
+    }
+    const slots = live.ids(track, "clip_slots");
+    const before = outcome.loose.size;
+    const mends = [];
+    made.forEach((one, index) => {
+        const slot = outcome.rows[index] < slots.length ? live.at(slots[outcome.rows[index]]) : null;
+        const clip = slot ? live.child(slot, "clip") : null;
+        const asWeLeftIt = clip && isOurs(clip, one) && live.number(clip, "warping") === (outcome.loose.has(index) ? 0 : 1);
+        if (asWeLeftIt && (outcome.loose.has(index) || !isEven(warpMarkers(clip), one))) {
+            mends.push(() => lay(clip, one, index, outcome.loose));
+        }
+    });
+    (outcome.copied ? live.ids(track, "arrangement_clips") : []).map((id) => live.at(id)).filter(Boolean).forEach((copy) => {
+        const one = made.find((candidate) => isOurs(copy, candidate));
+        if (one && live.number(copy, "warping") === 1 && !isEven(warpMarkers(copy), one)) {
+            mends.push(() => pin(copy, one));
+        }
+    });
+    if (mends.length) {
+        live.oneStep(() => mends.forEach((mend) => mend()));
+    }
+    if (outcome.loose.size !== before && results.made === made) {
+        tellNotes(outcome, notes);
+    }
+}
+
+function isOurs(clip, made) {
+    return Boolean(made.beats) && samePath(live.text(clip, "file_path"), made.path);
 }
 
 const WARP_MODES = [0, 1, 2, 3, 4, 6]; // all but REX, which is for files of its own
@@ -1515,22 +1589,35 @@ function warp(clip, made) {
     return Math.abs(length - made.beats) < 0.001 ? "" : `Live made the loop ${Number(length.toFixed(3))} beats long instead of ${made.beats}, so it is left unwarped`;
 }
 
-/** Sets warp markers at both ends of the file, and takes away those that Live made between. */
+/** Lays a clip's first warp marker and one at the end of the file on one line, and takes away those that Live made between. */
 function pin(clip, made) {
     if (isEven(warpMarkers(clip), made)) {
         return;
     }
     const end = Math.min(made.seconds, live.number(clip, "sample_length") / (live.number(clip, "sample_rate") || 44100));
-    const first = warpMarkers(clip)[0];
+    const beatOf = (second) => (made.beats * second) / made.seconds;
     warpMarkers(clip).slice(1, -1).slice(0, 256).forEach((marker) => clip.call("remove_warp_marker", marker.beat));
-    if (first && first.second === 0 && first.beat !== 0) {
-        clip.call("move_warp_marker", first.beat, -first.beat);
-    } else if (!first || first.second !== 0) {
-        clip.call("add_warp_marker", { beat_time: 0, sample_time: 0 });
+    const [first] = warpMarkers(clip);
+    if (first && Math.abs(first.beat - beatOf(first.second)) > 1e-6) {
+        clip.call("move_warp_marker", first.beat, beatOf(first.second) - first.beat); // Live takes no second one at its place or beat
     }
-    clip.call("add_warp_marker", { beat_time: (made.beats * end) / made.seconds, sample_time: end });
-    const rest = warpMarkers(clip).slice(1, -1).filter((marker) => Math.abs(marker.second - end) > 0.0005);
+    [end, end / 2].some((second) => addMarker(clip, beatOf(second), second));
+    const rest = warpMarkers(clip).slice(1, -1).filter((marker) => Math.abs(marker.beat - beatOf(marker.second)) > 0.001);
     rest.slice(0, 8).forEach((marker) => clip.call("remove_warp_marker", marker.beat));
+}
+
+/** Adds a warp marker and looks whether it is there. Live takes the dictionary as an object, or else as a Dict. */
+function addMarker(clip, beat, second) {
+    const there = () => warpMarkers(clip).slice(0, -1)
+        .some((marker) => Math.abs(marker.second - second) < 0.0005 && Math.abs(marker.beat - beat) < 0.001);
+    clip.call("add_warp_marker", { beat_time: beat, sample_time: second });
+    if (!there()) {
+        const marker = new Dict();
+        marker.set("beat_time", beat);
+        marker.set("sample_time", second);
+        clip.call("add_warp_marker", marker);
+    }
+    return there();
 }
 
 /** Whether markers lay a file evenly on its beats, to within a millisecond. */
@@ -1570,7 +1657,7 @@ function placeInArrangement(made) {
         const length = made[index].beats || (made[index].seconds * tempo) / 60;
         const free = firstGap(track, time, length);
         if (!clip || !copyTo(track, clip, free)) {
-            return { problem: `Live did not copy ${made[index].name} to the arrangement. ${outcome.told}`, notes };
+            return { problem: `Live did not copy ${made[index].name} to the arrangement. ${outcome.told}`, notes, loose: outcome.loose };
         }
         begun = index === 0 ? free : begun;
         time = free + length;
@@ -1578,7 +1665,8 @@ function placeInArrangement(made) {
     if (begun > playhead + 0.001) {
         notes.push("Another clip is at the playhead, so it begins in the first gap after it");
     }
-    return { told: `${made[0].name} is in the arrangement at ${barOf(song, begun)}, and in the Session.`, notes };
+    const told = `${made[0].name} is in the arrangement at ${barOf(song, begun)}, and in the Session.`;
+    return { told, notes, rows: outcome.rows, loose: outcome.loose, copied: true };
 }
 
 /** The first time from `from` on at which nothing of a track's arrangement is overlapped. */
@@ -1612,11 +1700,24 @@ function placeInSimpler(made) {
     }
     const chosen = made[Math.floor(made.length / 2)];
     simpler.call("replace_sample", chosen.path);
-    const sample = live.child(simpler, "sample");
-    if (!sample || !samePath(live.text(sample, "file_path"), chosen.path)) {
-        return { problem: `The Simpler did not take ${fileName(chosen.path)}. Drag it from the results.`, notes: [] };
+    const told = `${chosen.name} is in ${live.text(simpler, "name")}.`;
+    if (plays(simpler, chosen.path)) {
+        return { told, notes: [] };
     }
-    return { told: `${chosen.name} is in ${live.text(simpler, "name")}.`, notes: [] };
+    const id = Number(simpler.id);
+    const late = () => { // Live may take the file in its own time
+        const found = live.at(id);
+        if (found && plays(found, chosen.path)) {
+            panel.fail("");
+            panel.status(told);
+        }
+    };
+    return { problem: `The Simpler did not take ${fileName(chosen.path)}. Drag it from the results.`, notes: [], late };
+}
+
+function plays(simpler, path) {
+    const sample = live.child(simpler, "sample");
+    return sample !== null && samePath(live.text(sample, "file_path"), path);
 }
 
 function findSimpler() {
@@ -1637,6 +1738,7 @@ const audition = {
     job: "",
     gains: [],
     on: 0,
+    wanted: 0, // what the switch says; a set that is opened says it before there is anything to hear
 
     /** One take of a morph that is still being made. */
     take(job, fields) {
@@ -1672,6 +1774,9 @@ const audition = {
         this.takes[index - 1] = take;
         outlet(TO_AUDIO, "load", index, maxPath(take.path));
         this.fade();
+        if (this.wanted && !this.on) {
+            this.play(1);
+        }
     },
 
     /**
@@ -1705,7 +1810,8 @@ const audition = {
 
     play(on) {
         const possible = on && this.takes.some(Boolean) ? 1 : 0;
-        if (on && !possible) {
+        this.wanted = possible || !live.ready ? on : 0;
+        if (on && !possible && live.ready) {
             panel.fail("There is nothing to hear yet. Press Fuse or Morph first.");
             outlet(TO_PANEL, "control", "audition", 0);
         }
@@ -1818,6 +1924,12 @@ const checkpoints = {
                 this.show();
             }
         });
+    },
+
+    /** The name that a menu means: it says an item's words as atoms, so that `Kick, 1.50` comes as `Kick , 1.5`. */
+    named(said) {
+        const words = (name) => name.split(/[\s,;]+/).map((word) => (/^\d*\.?\d+$/.test(word) ? String(Number(word)) : word)).join(" ");
+        return this.names.includes(said) ? said : this.names.find((name) => words(name) === words(said)) || said;
     },
 
     forgetLost() {
@@ -2008,7 +2120,13 @@ const memory = {
     },
 
     tick() {
-        if (this.due >= 0 && clock.now >= this.due) {
+        if (clock.now >= this.due) {
+            this.flush();
+        }
+    },
+
+    flush() {
+        if (this.due >= 0) {
             this.due = -1;
             this.write();
         }
@@ -2040,8 +2158,10 @@ const memory = {
     came(text) {
         if (!live.ready) {
             this.given = text;
-        } else if (text !== this.written && !this.touched && !this.written) {
+        } else if (!this.touched && !this.written) {
             this.restore(text);
+        } else {
+            this.written = text; // after an undo it is older than we are: the next change writes it anew
         }
     },
 
@@ -2202,7 +2322,7 @@ const handlers = {
         memory.changed();
     },
     checkpoint(atoms) {
-        knobs.checkpoint = atoms.join(" ").trim() || "none";
+        knobs.checkpoint = checkpoints.named(atoms.join(" ").trim()) || "none";
         curve.pairChanged();
         memory.changed();
     },

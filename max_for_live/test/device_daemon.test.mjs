@@ -69,6 +69,7 @@ test('progress and seconds left are seen while it works, and Cancel cancels', as
 
 test('learn under a prompt that is in the field, and lead with what was learned', async (t) => {
     const stage = await ready(t);
+    await stage.take('Reference', house.tone('Hum, 1.50'), 'Hum, 1.50'); // a menu says that as three atoms, the last a number
     stage.device.box('prompt').type('a haunted hum');
     stage.press('Learn');
     const menu = stage.device.box('checkpoints');
@@ -77,6 +78,7 @@ test('learn under a prompt that is in the field, and lead with what was learned'
     stage.press('Fuse');
     await stage.until(() => stage.clips().some(Boolean));
     assert.equal(stage.text('error_text').trim(), '');
+    assert.equal(stage.clips().find(Boolean).properties.name, 'drums + Hum, 1.50 50 %');
     stage.quiet();
 });
 

@@ -100,9 +100,9 @@ test("several warp markers are taken along, each piece at its own pace", async (
 
 test("warp markers are read in each form in which they may reach a script; without them two beats' places serve", async (t) => {
     const pins = markers([0, 0], [1, 0.5], [2, 1.1], [4, 2]);
-    for (const [form, wanted] of [["json", 4], ["object", 4], ["name", 4], ["none", 0]]) {
+    for (const [form, wanted, placesInSeconds] of [["json", 4], ["object", 4], ["name", 4], ["none", 0, false], ["none", 0, true]]) {
         const { live, track, device } = deviceIn(t, {});
-        live.dictionaries = form;
+        Object.assign(live, { dictionaries: form, placesInSeconds });
         live.select(live.putClip(track, 0, house.tone("form"), { looping: 1, loop_start: 1, loop_end: 4 }, pins));
         const read = JSON.parse(device.v8.evaluate("JSON.stringify(readClip(selectedClip()))"));
         near(read.start, 0.5);

@@ -130,6 +130,65 @@ for (const [how, pairs] of Object.entries(AUTO_WARPS)) {
     });
 }
 
+for (const [how, quirk] of Object.entries({ "a Dict alone as an argument": "wantsDict", "no marker at the very end of a file": "openEnd" })) {
+    test(`a Live that takes ${how} is given what it takes`, async (t) => {
+        const { live, track, device } = await house.ready(t);
+        live.autoWarp = (length) => [[0, 0.01], [3, length / 2], [3.1, length / 2 + 0.01]].map(([beat, second]) => ({ beat_time: beat, sample_time: second }));
+        live[quirk] = true;
+        await fused(device);
+        const clip = track.slots[0].clip;
+        assert.ok(Math.abs(clip.atBeat(4) - 88200) < 44 && Math.abs(clip.atBeat(0)) < 44, JSON.stringify(clip.markers));
+        assert.deepEqual([clip.properties.warping, clip.properties.looping, clip.properties.loop_end], [1, 1, 4]);
+        assert.equal(device.panel.note_text, " ");
+    });
+}
+
+for (const [how, markers] of Object.entries({ even: [[0, 0], [1 / 32, 1 / 64]], uneven: [[0, 0.02], [3, 1.2], [3.03, 1.22]] })) {
+    test(`what Live lays over a clip when it has analysed the file is mended: ${how} markers`, async (t) => {
+        const { live, track, device } = await house.ready(t);
+        live.analysis = { wait: 100, markers };
+        await fused(device);
+        const clip = track.slots[0].clip;
+        await device.until(() => clip.markers.some((marker) => marker.beat_time === markers[1][0]));
+        const steps = live.writes;
+        await device.until(() => Math.abs(clip.atBeat(4) - 88200) < 44 && Math.abs(clip.atBeat(1) - 22050) < 44);
+        assert.deepEqual([clip.properties.warping, clip.properties.looping, clip.properties.loop_start, clip.properties.loop_end], [1, 1, 0, 4]);
+        await pause(2500);
+        assert.equal(live.writes > steps, how === "uneven", "what is as it should be is not written again");
+        device.quiet();
+    });
+}
+
+test("copies in the arrangement are looked at again, too", async (t) => {
+    const { live, track, device } = await house.ready(t);
+    live.analysis = { wait: 100, markers: [[0, 0.02], [3, 1.2], [3.03, 1.22]] };
+    device.press("destination", "arrangement");
+    await fused(device, /is in the arrangement/);
+    const [copy] = track.clips;
+    await device.until(() => copy.markers[1].beat_time === 3);
+    await device.until(() => Math.abs(copy.atBeat(4) - 88200) < 44);
+    assert.deepEqual([copy.properties.start_time, copy.properties.end_time], [0, 4]);
+    device.quiet();
+});
+
+test("a clip that Live warps only when it has analysed the file is warped then; what the user did meanwhile stays", async (t) => {
+    const { live, track, device } = await house.ready(t);
+    live.autoWarp = (length) => [[0, 0], [3, length / 2], [3.1, length / 2 + 0.01]].map(([beat, second]) => ({ beat_time: beat, sample_time: second }));
+    live.stubborn = true;
+    await fused(device);
+    const [late, mine] = [track.slots[0].clip, () => track.slots[1].clip];
+    assert.match(device.panel.note_text, /left unwarped/);
+    live.stubborn = false;
+    await device.until((panel) => late.properties.warping === 1 && panel.note_text === " ");
+    assert.ok(Math.abs(late.atBeat(4) - 88200) < 44);
+    await fused(device);
+    mine().set("warping", 0);
+    late.set("loop_end", 2);
+    await pause(2500);
+    assert.equal(mine().properties.warping, 0);
+    assert.equal(late.properties.loop_end, 2);
+});
+
 test("where Live keeps its markers the clip is left unwarped, and that is said", async (t) => {
     const { live, track, device } = await house.ready(t);
     live.autoWarp = (length) => [[0, 0], [3, length / 2], [3.1, length / 2 + 0.01]].map(([beat, second]) => ({ beat_time: beat, sample_time: second }));
@@ -196,6 +255,10 @@ test("into a Simpler from Live 12.4 on", async (t) => {
     device.press("place");
     await device.until((panel) => panel.status_text === "drums + hum 50 % is in Simpler.");
     assert.ok(fs.existsSync(simpler.sample.properties.file_path));
+    live.slowSimpler = 150;
+    await fused(device, /not placed/);
+    assert.match(device.panel.error_text, /The Simpler did not take/);
+    await device.until((panel) => panel.status_text === "drums + hum 50 % is in Simpler." && panel.error_text === " ");
     assert.ok(track.slots.every((slot) => !slot.clip));
     device.quiet();
 });
@@ -242,6 +305,22 @@ test("after an undo the result can be placed again; ids that have changed meanwh
     assert.deepEqual(clips(track), ["drums + hum 50 %", "drums + hum 50 %", null, null]);
     device.quiet();
 });
+
+for (const [how, hasUndoSteps, steps] of [["where Live has steps of undo", true, 1], ["and without them one for each thing", false, 5]]) {
+    test(`a row of clips and its scenes are one step of undo, ${how}`, async (t) => {
+        const { live, track, device } = await house.ready(t, { scenes: 2 });
+        live.hasUndoSteps = hasUndoSteps;
+        live.putClip(track, 0, house.tone("mine"), { name: "mine" });
+        device.press("count", 3);
+        device.press("morph");
+        await device.until((panel) => /is in slots 2 to 4/.test(panel.status_text));
+        await pause(2500); // looked at again
+        assert.deepEqual([live.undoSteps.length, live.step], [steps, null]);
+        live.undoSteps.slice().forEach(() => live.undo());
+        assert.deepEqual(clips(track), ["mine", null]);
+        device.quiet();
+    });
+}
 
 test("a slot that fills between looking and creating is left alone", async (t) => {
     const { live, track, device } = await house.ready(t);

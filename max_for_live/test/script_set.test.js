@@ -55,6 +55,53 @@ test("a set that is saved and reopened has its sounds, its result, its curve, it
     again.quiet();
 });
 
+test("the newest step of undo is the clip, not what the device remembers; an older memory that undo brings back is mended later", async (t) => {
+    const { live, device } = await house.ready(t);
+    const before = await saved(device);
+    const undoable = live.undoable.bind(live);
+    live.undoable = (step) => {
+        device.said.push(["a step of undo"]);
+        undoable(step);
+    };
+    device.press("fuse");
+    await device.until((panel) => /is in slot 1/.test(panel.status_text));
+    await pause(700);
+    const steps = device.said.map(([target]) => target);
+    assert.ok(steps.includes("memory") && steps.lastIndexOf("memory") < steps.indexOf("a step of undo"), "nothing is remembered after the clip");
+    const after = device.memory;
+    device.v8.message("memory", before);
+    device.memory = "";
+    device.press("choose_results");
+    assert.equal(await saved(device), after);
+    device.quiet();
+});
+
+test("a set that was saved with Audition on plays its result again, and changes nothing; without a result it waits for one", async (t) => {
+    const { device } = await house.ready(t);
+    device.press("fuse");
+    await device.until((panel) => /is in slot 1/.test(panel.status_text));
+    const memory = await saved(device, (kept) => kept.made.length && !kept.jobs.length);
+    device.close();
+    const plays = (one) => one.audio.filter(([selector]) => selector === "play").map(([, on]) => on);
+    for (const [kept, wanted] of [[memory, [1]], ["", []]]) {
+        const { device: again } = reopened(t, kept, { ready: false });
+        again.press("audition", 1);
+        again.press("live_ready");
+        assert.deepEqual([plays(again).filter(Boolean), again.panel.control, again.panel.error_text], [wanted, undefined, " "]);
+        again.close();
+    }
+    const { device: empty } = reopened(t, "", { ready: false });
+    empty.press("audition", 1);
+    empty.press("live_ready");
+    await empty.there();
+    await empty.take("original", house.tone("drums"));
+    await empty.take("reference", house.tone("hum"));
+    empty.press("fuse");
+    await empty.until((panel) => /is in slot 1/.test(panel.status_text));
+    assert.equal(plays(empty).pop(), 1);
+    empty.quiet();
+});
+
 test("a daemon is found again by its folder when its port is another", async (t) => {
     const { device } = await house.ready(t);
     const memory = await saved(device, (kept) => kept.home === house.daemon.home);

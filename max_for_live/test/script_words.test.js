@@ -182,6 +182,6 @@ test("nothing is posted, no property is observed, nothing of Live's is deleted",
     lacks(code({ texts: true }), /\.property\s*=/);
     lacks(code({ texts: true }), /call\("(delete|stop|clear|crop|undo|redo)/);
     assert.equal([...code({ texts: true }).matchAll(/\.call\("(\w+)"/g)].map(([, name]) => name).sort().join(" "),
-        "add_warp_marker add_warp_marker beat_to_sample_time create_audio_clip create_scene duplicate_clip_to_arrangement move_warp_marker remove_warp_marker "
+        "add_warp_marker add_warp_marker beat_to_sample_time begin_undo_step create_audio_clip create_scene duplicate_clip_to_arrangement end_undo_step move_warp_marker remove_warp_marker "
         + "remove_warp_marker replace_sample");
 });

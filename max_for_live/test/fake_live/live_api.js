@@ -37,6 +37,12 @@ function liveApiOf(live, device) {
             return thing ? thing.type : "";
         }
 
+        /** What it has, as text. */
+        get info() {
+            const thing = this.thing();
+            return !thing ? "No object" : [`id ${thing.id}`, `type ${thing.type}`, ...Object.keys(thing.functions).map((name) => `function ${name}`), "done"].join("\n");
+        }
+
         get path() {
             return `"${this.given || ""}"`;
         }
@@ -132,6 +138,7 @@ function liveApiOf(live, device) {
         }
 
         attempt(run, words) {
+            live.writes += /^(get_|beat_to|begin_undo|end_undo)/.test(words) ? 0 : 1;
             try {
                 return run();
             } catch (problem) {

@@ -127,10 +127,15 @@ class V8 {
             Dict: class Dict {
                 constructor(name) {
                     this.name = name;
+                    this.own = {};
+                }
+
+                set(key, value) {
+                    this.own[key] = value;
                 }
 
                 stringify() {
-                    return live.dicts.get(this.name) || "{}";
+                    return live.dicts.get(this.name) || JSON.stringify(this.own);
                 }
             },
             Buffer: class MaxBuffer { },

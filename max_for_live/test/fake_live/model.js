@@ -81,7 +81,8 @@ class Song extends Thing {
     }
 
     get functions() {
-        return { create_scene: (index) => this.createScene(index) };
+        const steps = { begin_undo_step: () => this.live.openStep(), end_undo_step: () => this.live.closeStep() };
+        return { create_scene: (index) => this.createScene(index), ...(this.live.hasUndoSteps ? steps : {}) };
     }
 
     createScene(index) {
@@ -158,6 +159,9 @@ class Track extends Thing {
         const hurt = this.clips.filter((clip) => clip.properties.start_time < end && clip.properties.end_time > time);
         hurt.forEach((clip) => this.live.damaged.push(clip.properties.name));
         this.clips.push(copy);
+        if (this.live.analysis) {
+            setTimeout(() => copy.analysed(this.live.analysis.markers), this.live.analysis.wait);
+        }
         this.live.undoable(() => {
             this.clips.splice(this.clips.indexOf(copy), 1);
             copy.gone();
@@ -204,6 +208,9 @@ class ClipSlot extends Thing {
         }
         const clip = Clip.imported(this.live, this, String(path), sample);
         this.clip = clip;
+        if (this.live.analysis) {
+            setTimeout(() => clip.analysed(this.live.analysis.markers), this.live.analysis.wait);
+        }
         this.live.undoable(() => this.empty());
         return ["id", clip.id];
     }
@@ -271,7 +278,7 @@ class Clip extends Thing {
             add_warp_marker: (marker) => this.addMarker(marker),
             move_warp_marker: (beat, distance) => this.moveMarker(beat, distance),
             remove_warp_marker: (beat) => this.removeMarker(beat),
-            beat_to_sample_time: (beat) => this.atBeat(beat),
+            beat_to_sample_time: (beat) => this.atBeat(beat) / (this.live.placesInSeconds ? this.properties.sample_rate : 1),
         };
     }
 
@@ -286,6 +293,11 @@ class Clip extends Thing {
         }
         this.live.dicts.set("u1", JSON.stringify(told));
         return this.live.dictionaries === "name" ? ["dictionary", "u1"] : [JSON.stringify(told)];
+    }
+
+    /** Live analyses new files in its own time, and lays markers of its own over those of a clip then (reported). */
+    analysed(markers) {
+        this.markers = markers.map(([beat, second]) => ({ beat_time: beat, sample_time: second }));
     }
 
     beats() {
@@ -323,11 +335,21 @@ class Clip extends Thing {
         own.looping = on ? own.looping : 0;
     }
 
-    addMarker({ beat_time: beat, sample_time: second }) {
-        if (this.live.stubborn) {
-            refuse("Warp markers cannot be changed");
+    /** `given` is an object or a Dict; a beat or a place that has a marker already is passed over in silence (both as reported). */
+    addMarker(given) {
+        const isDict = typeof given.stringify === "function";
+        if (this.live.stubborn || (this.live.wantsDict && !isDict)) {
+            refuse(isDict ? "Warp markers cannot be changed" : "Invalid arguments");
         }
-        const visible = this.markers.slice(0, -1).filter((marker) => marker.beat_time !== beat);
+        const { beat_time: beat, sample_time: second } = isDict ? JSON.parse(given.stringify()) : given;
+        const visible = this.markers.slice(0, -1);
+        if (visible.some((marker) => Math.abs(marker.beat_time - beat) < 1e-6 || Math.abs(marker.sample_time - second) < 1e-6)) {
+            return;
+        }
+        const length = this.properties.sample_length / this.properties.sample_rate;
+        if (this.live.openEnd && second > length - 0.001) {
+            refuse("Invalid warp marker");
+        }
         const inOrder = visible.every((marker) => (marker.beat_time < beat) === (marker.sample_time < second) && marker.sample_time !== second);
         if (!inOrder || second < 0 || second > this.properties.sample_length / this.properties.sample_rate + 1e-9) {
             refuse("Invalid warp marker");
@@ -398,7 +420,8 @@ class Device extends Thing {
                 if (!isAbsolute(String(path)) || !this.live.measure(String(path))) {
                     refuse(BAD_PATH);
                 }
-                this.sample = new Thing(this.live, "Sample", this, { file_path: String(path) });
+                const take = () => { this.sample = new Thing(this.live, "Sample", this, { file_path: String(path) }); };
+                this.live.slowSimpler ? setTimeout(take, this.live.slowSimpler) : take();
             },
         };
     }
@@ -417,11 +440,19 @@ class Live {
         this.console = []; // what Live prints into Max's console
         this.damaged = []; // clips of the user that something was done to
         this.undoSteps = [];
+        this.step = null; // what the open step of undo holds
+        this.hasUndoSteps = true; // documentation does not list them, Live's own Python has them
+        this.writes = 0; // what was set or called so far
         this.observers = new Set();
         this.notifying = 0;
         this.undoing = false;
         this.mostScenes = 1000;
-        this.stubborn = false;
+        this.stubborn = false; // whether warp markers stay as they are
+        this.wantsDict = false; // whether a dictionary as an argument must be a Dict
+        this.slowSimpler = 0; // ms after which a Simpler has a sample
+        this.placesInSeconds = false; // whether beat_to_sample_time gives seconds (documentation does not say)
+        this.openEnd = false; // whether a file's very end takes no marker
+        this.analysis = null; // {wait, markers}: what Live lays over a new clip after so many ms, when it has analysed the file
         this.dictionaries = "json";
         this.dicts = new Map();
         this.app = new Application(this);
@@ -520,7 +551,22 @@ class Live {
     }
 
     undoable(step) {
-        this.undoSteps.push(step);
+        (this.step || this.undoSteps).push(step);
+    }
+
+    openStep() {
+        if (this.step) {
+            throw new Error("a step of undo is open already");
+        }
+        this.step = [];
+    }
+
+    closeStep() {
+        const done = this.step;
+        this.step = null;
+        if (done.length) {
+            this.undoSteps.push(() => done.reverse().forEach((step) => step()));
+        }
     }
 
     undo() {

@@ -106,9 +106,15 @@ class TextEdit extends Base {
 
     receive(inlet, message) {
         if (isBang(message)) this.report();
-        else if (message[0] === 'set') this.text = message.slice(1).join(' ');
-        else if (message[0] === 'select') this.selected = true;
+        else if (message[0] === 'set') this.text = this.quoted(message.slice(1));
+        else if (message[0] === 'select') this.selected = !this.box.readonly; // else it is highlighted, but has not the keyboard
         else super.receive(inlet, message);
+    }
+
+    // Max shows a symbol of several words in quotes, which are part of the text then, unless it is told not to.
+    quoted(atoms) {
+        const [text] = atoms;
+        return atoms.length === 1 && /\s/.test(text) && !this.box.nosymquotes ? `"${text}"` : atoms.join(' ');
     }
 
     // One types; Return says it.
@@ -146,7 +152,8 @@ class Menu extends Base {
     choose(item) {
         if (!this.items.includes(item)) throw new Error(`The menu has no ${item}; it has ${this.items}.`);
         this.shown = item;
-        this.out(1, item.split(/\s+/));
+        // As Max reads a text: a comma stands for itself, and what looks like a number is one.
+        this.out(1, item.replace(/[,;]/g, ' $& ').trim().split(/\s+/).map((word) => (/^\d*\.?\d+$/.test(word) ? Number(word) : word)));
         this.out(0, [this.items.indexOf(item)]);
     }
 }

@@ -82,11 +82,15 @@ class Expr extends Base {
         if (/[^\s\d.$f+*/()<>=\-a-z]/.test(formula)) throw new Error(`The simulator cannot compute ${formula}`);
         const javascript = formula.replace(/\$[fi](\d)/g, 'value[$1 - 1]').replace(/\b(\d+)\.(?!\d)/g, '$1.0').replace(/\bint\(/g, 'Math.trunc(');
         this.compute = new Function('value', `return ${javascript};`);
-        this.values = Array.from({ length: 9 }, () => 0);
+        // "The number of inlets is determined by how many changeable arguments are typed in": a list is to have an inlet for each number.
+        const named = new Set(formula.match(/\$[fi]\d/g).map((argument) => Number(argument[2])));
+        if (Math.max(...named) !== named.size) throw new Error(`${formula} names an inlet that it may not have`);
+        this.values = Array.from(named, () => 0);
     }
 
     receive(inlet, message) {
         if (!isList(message)) return super.receive(inlet, message);
+        if (inlet + message.length > this.values.length) this.device.complain(this, 'has fewer inlets than the list has numbers');
         message.forEach((value, index) => { this.values[inlet + index] = value; });
         if (inlet === 0) this.out(0, [Number(this.compute(this.values))]);
     }
