@@ -280,7 +280,7 @@ def test_learning_previewed_listed_renamed_exported_imported_deleted(play, tmp_p
 def test_whatever_is_answered_at_once(play, clips, daemon):
     run = play("""
         var added;
-        ~tell.(\\hello, t.hello("a test", "1.2").wait(10));
+        ~tell.(\\hello, t.hello("a test", Tertium.protocol).wait(10));
         ~tell.(\\status, t.status.wait(10));
         added = t.addSound(~a, "moth").wait(10);
         ~tell.(\\added, (class: added.class.name, name: added.fields[\\name], check: added.check, id: added.id));
