@@ -246,6 +246,26 @@ def test_a_window_has_points_and_is_drawn(play):
     assert run.value("plot") == [[[0.5] * 3] * 2, [0, 4, 8]]
 
 
+def test_a_window_is_drawn_when_it_is_asked_for_in_one_breath(play):
+    run = play("""
+        var before = Window.allWindows.size, r = t.window(~a, ~b, points: 4, steps: 8).plot(Rect(0, 0, 200, 100)), late;
+        ~tell.(\\request, [r.class.name, r.command]);
+        r.wait(60);
+        late = 200;
+        while { Window.allWindows.size == before and: { late > 0 } } { 0.05.wait; late = late - 1 };
+        ~tell.(\\drawn, { Window.allWindows.size - before }.value);
+        { Window.allWindows.last.close }.defer;
+        0.2.wait;
+        r.plot;
+        while { Window.allWindows.size == before and: { late > 0 } } { 0.05.wait; late = late - 1 };
+        ~tell.(\\again, Window.allWindows.size - before);
+        try { t.status.plot } { |problem| ~tell.(\\no_curve, problem.what) };
+    """)
+    assert run.value("request") == ["TertiumRequest", "window"]
+    assert run.value("drawn") == run.value("again") == 1
+    assert run.value("no_curve") == "A status has no curve to plot; a window has."
+
+
 def test_learning_previewed_listed_renamed_exported_imported_deleted(play, tmp_path):
     exported = tmp_path / "moth.safetensors"
     run = play(f"""
@@ -382,6 +402,24 @@ def test_cmd_period_loses_no_answer_and_no_patience(play):
     """)
     assert run.value("action") is True
     assert run.value("gone") == "no_answer"
+
+
+@pytest.mark.parametrize("clock", ["SystemClock", "AppClock", "TempoClock(2).permanent_(true)"])
+@pytest.mark.parametrize("timeout", ["", "60"])
+def test_a_routine_that_cmd_period_ended_stays_ended(play, clock, timeout):
+    run = play(f"""
+        var clock = {clock};
+        var r = t.fuse(~a, prompt: "step=0.05", steps: 20);
+        Routine {{ r.wait({timeout}); "woken from the dead".postln }}.play(clock);
+        SystemClock.sched(0.3, {{
+            CmdPeriod.run;
+            Routine {{ ~tell.(\\later, r.wait(60).check); {{ 0.exit }}.defer(0.5) }}.play(clock);
+            nil
+        }});
+        60.wait;
+    """, limit=20)
+    assert run.value("later") is True
+    assert "woken" not in run.said
 
 
 def test_events_of_others_are_told_to_who_subscribes(play, daemon, clips):

@@ -137,5 +137,5 @@ TertiumSound {
 		^definition
 	}
 
-	printOn { |stream| stream << this.class.name << "(" << path << ", " << this.duration.round(0.01) << " s)" }
+	printOn { |stream| stream << this.class.name << "(" << path << ", " << (this.duration !? _.round(0.01) ? "?") << " s)" }
 }
