@@ -75,6 +75,8 @@ TertiumRequest {
 	}
 
 	attempt {
+		client.find;
+		if(client.refusal.notNil and: { command != \hello }) { ^this.fail(client.refusal) };
 		tries = tries + 1;
 		nextTry = Main.elapsedTime + tries.clip(1, 4);
 		client.sendMsg("/tertium/" ++ command, id, *sent)
