@@ -407,7 +407,8 @@ def test_cmd_period_loses_no_answer_and_no_patience(play):
 @pytest.mark.parametrize("clock", ["SystemClock", "AppClock", "TempoClock(2).permanent_(true)"])
 @pytest.mark.parametrize("timeout", ["", "60"])
 def test_a_routine_that_cmd_period_ended_stays_ended(play, clock, timeout):
-    run = play(f"""
+    run = play(
+        f"""
         var clock = {clock};
         var r = t.fuse(~a, prompt: "step=0.05", steps: 20);
         Routine {{ r.wait({timeout}); "woken from the dead".postln }}.play(clock);
@@ -417,7 +418,9 @@ def test_a_routine_that_cmd_period_ended_stays_ended(play, clock, timeout):
             nil
         }});
         60.wait;
-    """, limit=20)
+    """,
+        limit=20,
+    )
     assert run.value("later") is True
     assert "woken" not in run.said
 
@@ -443,8 +446,8 @@ def test_events_of_others_are_told_to_who_subscribes(play, daemon, clips):
 def test_a_file_that_is_not_what_was_promised_is_not_loaded(play):
     run = play("""
         var sound = t.fuse(~a, ~b, steps: 3, name: "to be spoilt").wait(60), bytes, file, action = { |buffer, sound| ~tell.(\\loaded, buffer) };
-        s.serverRunning;
         ~tell.(\\before, sound.check);
+        sound.load(s, { |buffer| ~tell.(\\without_server, [buffer, s.bufferAllocator.blocks.size]) });
         file = File(sound.path, "rb"); bytes = Int8Array.newClear(20000); file.read(bytes); file.close;
         file = File(sound.path, "wb"); file.write(bytes); file.close;
         ~tell.(\\cut, sound.fault);
@@ -456,6 +459,7 @@ def test_a_file_that_is_not_what_was_promised_is_not_loaded(play):
         ~tell.(\\gone, sound.fault);
     """)
     assert run.value("before") is True
+    assert run.value("without_server") == [None, 0] and "does not run. Boot it first." in run.said
     assert run.value("cut")["code"] == "bad_result" and run.value("cut")["message"].endswith(
         "frames; it should have 28800."
     )
