@@ -41,6 +41,8 @@ SAID = {
     "stopped": [False, 0, 0, 2, 1],
     "freed": [0, 0, 0, 0],
     "freed_plays": False,
+    "fading_bus": 1,
+    "faded": [0, 0, 0, 0],
     "unbegun": [0, 0],
     "once": [0, 0, 2, 1],
     "most_error": None,
@@ -66,6 +68,7 @@ SAID = {
     "live_freed": [0, 0, 0, 0],
     "files_left": 0,
     "quit": [False, True, False, False],
+    "quit_play": "The server “stage” does not run. Boot it first.",
 }  # fmt: skip
 
 
