@@ -172,6 +172,7 @@ TertiumLive {
 
 	prKeep { |reason, argError|
 		kept = kept + 1;
+		if(onKeep.isNil and: { reason != last }) { argError !? _.post };
 		last = reason;
 		error = argError;
 		TertiumAnswers.guarded { onKeep.(reason, this, argError) }
