@@ -279,6 +279,7 @@ def test_a_daemon_of_another_major_version_is_asked_for_nothing(tmp_path, clips,
                     stranger.sendto(osc.encode_message(answer[0], answer[1:]), sender)
             run = scene.end().check()
     assert set(heard) == {"/tertium/hello"}
+    assert run.said.count("WARNING: Tertium: ") == 1, "said once"
     assert run.values("action") == [[None, "failed"]]
     assert run.value("error")["code"] == "bad_message" and "speaks protocol 2.0" in run.value("error")["message"]
 

@@ -42,7 +42,7 @@ Tertium {
 			if(request.error.notNil and: { request.error.code == \bad_message }) { this.refuse(request.error) }
 		} {
 			if(fields[\protocol].asString.split($.).first != protocol.split($.).first) {
-				this.refuse(TertiumError(\bad_message, "The daemon speaks protocol %; this is %.".format(fields[\protocol], protocol), nil, nil, "Update the older of the two."))
+				this.refuse(TertiumError(\bad_message, "The daemon speaks protocol %; this is %.".format(fields[\protocol], protocol), nil, nil, "Update the older of the two.").post)
 			} {
 				"Tertium % at %:%, model %: %".format(fields[\version], addr.hostname, addr.port, fields[\model], fields[\state]).postln
 			}
@@ -53,7 +53,6 @@ Tertium {
 	refuse { |error|
 		refusal = error;
 		refused = facts !? { facts[\pid] };
-		error.post;
 		TertiumAnswers.pending.do { |each| if(each.isKindOf(TertiumRequest) and: { each.client === this }) { each.fail(error) } }
 	}
 
