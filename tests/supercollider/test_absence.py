@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from tertium_protocol import osc
 from tests.end_to_end.daemons import Daemon, Osc, running, until
 from tests.supercollider import sclang
 from tests.supercollider.relay import Relay
@@ -230,6 +231,57 @@ def test_lost_and_repeated_datagrams_lose_and_repeat_nothing(play, daemon):
     made = [path for path in paths if "/lossy " in path]
     assert run.value("listed") == min(40, len(jobs))
     assert len(made) == len(set(made)) == 12, "nothing was made twice"
+
+
+@pytest.mark.parametrize("refuses", ["the daemon", "the client"])
+def test_a_daemon_of_another_major_version_is_asked_for_nothing(tmp_path, clips, refuses):
+    if sclang.SCLANG is None:
+        pytest.skip(sclang.MISSING)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.settimeout(0.5)
+        script = f"""
+            t = Tertium(port: {stranger.getsockname()[1]});
+            ~scene.({{
+                while {{ t.refusal.isNil }} {{ 0.05.wait }};
+                t.fuse("{clips[0]}", "{clips[1]}", action: {{ |sound, r| ~tell.(\\action, [sound, r.state]) }}, onError: {{ |error| ~tell.(\\error, error) }}).wait(5);
+            }});
+        """
+        heard = []
+        with sclang.running(script, tmp_path / "sclang", limit=30) as scene:
+            while scene.process.poll() is None:
+                with contextlib.suppress(TimeoutError):
+                    datagram, sender = stranger.recvfrom(65536)
+                    [(address, id, _)] = osc.decode_messages(datagram)
+                    heard.append(address)
+                    if refuses == "the client":
+                        answer = [
+                            "/tertium/reply",
+                            id,
+                            "protocol",
+                            "2.0",
+                            "version",
+                            "9.0.0",
+                            "model",
+                            "pocket",
+                            "state",
+                            "ready",
+                        ]
+                    else:
+                        answer = [
+                            "/tertium/error",
+                            id,
+                            "code",
+                            "bad_message",
+                            "message",
+                            "This daemon speaks protocol 2.0.",
+                        ]
+                    stranger.sendto(osc.encode_message(answer[0], answer[1:]), sender)
+            run = scene.end().check()
+    assert set(heard) == {"/tertium/hello"}
+    assert run.said.count("WARNING: Tertium: ") == 1, "said once"
+    assert run.values("action") == [[None, "failed"]]
+    assert run.value("error")["code"] == "bad_message" and "speaks protocol 2.0" in run.value("error")["message"]
 
 
 def test_two_clients_at_once_get_their_own(tmp_path, daemon, clips):

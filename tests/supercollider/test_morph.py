@@ -116,6 +116,10 @@ def test_without_a_loop_it_plays_once_to_the_last_sample(scores):
     assert not heard[FRAMES:].any()
 
 
+def test_it_is_never_made_louder_than_its_takes(scores):
+    np.testing.assert_array_equal(rendered(scores, "once_loud"), rendered(scores, "once"))
+
+
 def test_a_seam_hides_where_the_loop_begins_anew(scores):
     heard, take, led = rendered(scores, "seam"), _take(scores, "cut", 0), _frames(0.02)
     np.testing.assert_array_equal(heard[5000 : FRAMES - 3 * led], take[5000 + led : FRAMES - 2 * led])

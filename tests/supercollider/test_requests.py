@@ -246,6 +246,26 @@ def test_a_window_has_points_and_is_drawn(play):
     assert run.value("plot") == [[[0.5] * 3] * 2, [0, 4, 8]]
 
 
+def test_a_window_is_drawn_when_it_is_asked_for_in_one_breath(play):
+    run = play("""
+        var before = Window.allWindows.size, r = t.window(~a, ~b, points: 4, steps: 8).plot(Rect(0, 0, 200, 100)), late;
+        ~tell.(\\request, [r.class.name, r.command]);
+        r.wait(60);
+        late = 200;
+        while { Window.allWindows.size == before and: { late > 0 } } { 0.05.wait; late = late - 1 };
+        ~tell.(\\drawn, { Window.allWindows.size - before }.value);
+        { Window.allWindows.last.close }.defer;
+        0.2.wait;
+        r.plot;
+        while { Window.allWindows.size == before and: { late > 0 } } { 0.05.wait; late = late - 1 };
+        ~tell.(\\again, Window.allWindows.size - before);
+        try { t.status.plot } { |problem| ~tell.(\\no_curve, problem.what) };
+    """)
+    assert run.value("request") == ["TertiumRequest", "window"]
+    assert run.value("drawn") == run.value("again") == 1
+    assert run.value("no_curve") == "A status has no curve to plot; a window has."
+
+
 def test_learning_previewed_listed_renamed_exported_imported_deleted(play, tmp_path):
     exported = tmp_path / "moth.safetensors"
     run = play(f"""
@@ -280,7 +300,7 @@ def test_learning_previewed_listed_renamed_exported_imported_deleted(play, tmp_p
 def test_whatever_is_answered_at_once(play, clips, daemon):
     run = play("""
         var added;
-        ~tell.(\\hello, t.hello("a test", "1.2").wait(10));
+        ~tell.(\\hello, t.hello("a test", Tertium.protocol).wait(10));
         ~tell.(\\status, t.status.wait(10));
         added = t.addSound(~a, "moth").wait(10);
         ~tell.(\\added, (class: added.class.name, name: added.fields[\\name], check: added.check, id: added.id));
@@ -384,6 +404,27 @@ def test_cmd_period_loses_no_answer_and_no_patience(play):
     assert run.value("gone") == "no_answer"
 
 
+@pytest.mark.parametrize("clock", ["SystemClock", "AppClock", "TempoClock(2).permanent_(true)"])
+@pytest.mark.parametrize("timeout", ["", "60"])
+def test_a_routine_that_cmd_period_ended_stays_ended(play, clock, timeout):
+    run = play(
+        f"""
+        var clock = {clock};
+        var r = t.fuse(~a, prompt: "step=0.05", steps: 20);
+        Routine {{ r.wait({timeout}); "woken from the dead".postln }}.play(clock);
+        SystemClock.sched(0.3, {{
+            CmdPeriod.run;
+            Routine {{ ~tell.(\\later, r.wait(60).check); {{ 0.exit }}.defer(0.5) }}.play(clock);
+            nil
+        }});
+        60.wait;
+    """,
+        limit=20,
+    )
+    assert run.value("later") is True
+    assert "woken" not in run.said
+
+
 def test_events_of_others_are_told_to_who_subscribes(play, daemon, clips):
     run = play("""
         var other = Tertium(home: t.home), events = List.new;
@@ -405,8 +446,8 @@ def test_events_of_others_are_told_to_who_subscribes(play, daemon, clips):
 def test_a_file_that_is_not_what_was_promised_is_not_loaded(play):
     run = play("""
         var sound = t.fuse(~a, ~b, steps: 3, name: "to be spoilt").wait(60), bytes, file, action = { |buffer, sound| ~tell.(\\loaded, buffer) };
-        s.serverRunning;
         ~tell.(\\before, sound.check);
+        sound.load(s, { |buffer| ~tell.(\\without_server, [buffer, s.bufferAllocator.blocks.size]) });
         file = File(sound.path, "rb"); bytes = Int8Array.newClear(20000); file.read(bytes); file.close;
         file = File(sound.path, "wb"); file.write(bytes); file.close;
         ~tell.(\\cut, sound.fault);
@@ -418,6 +459,7 @@ def test_a_file_that_is_not_what_was_promised_is_not_loaded(play):
         ~tell.(\\gone, sound.fault);
     """)
     assert run.value("before") is True
+    assert run.value("without_server") == [None, 0] and "does not run. Boot it first." in run.said
     assert run.value("cut")["code"] == "bad_result" and run.value("cut")["message"].endswith(
         "frames; it should have 28800."
     )

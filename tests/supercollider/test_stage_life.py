@@ -29,6 +29,8 @@ SAID = {
     "none": "out_of_range",
     "too_many": "out_of_range",
     "no_sound": "bad_sound",
+    "unread": "bad_sound",
+    "given_back": "bad_sound",
     "left": 4,
     "after_errors": [1, 1, 4, 1],
     # a buffer that was given stays when it is swapped out
@@ -41,6 +43,8 @@ SAID = {
     "stopped": [False, 0, 0, 2, 1],
     "freed": [0, 0, 0, 0],
     "freed_plays": False,
+    "fading_bus": 1,
+    "faded": [0, 0, 0, 0],
     "unbegun": [0, 0],
     "once": [0, 0, 2, 1],
     "most_error": None,
@@ -65,7 +69,9 @@ SAID = {
     "live_stopped": False,
     "live_freed": [0, 0, 0, 0],
     "files_left": 0,
+    "kept_for": "unknown_field",
     "quit": [False, True, False, False],
+    "quit_play": "The server “stage” does not run. Boot it first.",
 }  # fmt: skip
 
 
@@ -105,9 +111,15 @@ def test_errors_say_what_is_wrong_and_what_to_do(life):
     for words in (
         'none.wav". Name a WAV, AIFF or FLAC file that exists.',
         "alike in length and channels; these have 30000 and 66150 frames. Take them from one morph.",
+        "A Buffer among these takes has not been read yet. Wait for it: s.sync.",
+        "A Buffer among these takes was freed. Give Buffers that hold a sound.",
         "A morph has 1 to 32 takes; got 0. Give it the array that a morph's action gets.",
     ):
         assert any(words in error for error in errors), errors
+
+
+def test_without_onKeep_it_says_once_why_it_keeps(life):
+    assert life.said.count("WARNING: Tertium: fuse has no field “hodl”. Did you mean hold?") == 1
 
 
 def test_a_clock_that_cmd_period_ended_is_told_of(life):

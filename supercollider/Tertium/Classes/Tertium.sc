@@ -1,7 +1,7 @@
 // A Tertium daemon, as a performer sees it. The methods for its commands are in TertiumCommands.sc, made from the protocol's table.
 Tertium {
-	classvar <version = "0.1.0", <protocol = "1.2", <>port = 7700, default;
-	var <home, givenHost, givenPort, <addr, <facts, <>timeout = 10, <>onEvent;
+	classvar <version = "0.1.0", <protocol = "1.3", <>port = 7700, default;
+	var <home, givenHost, givenPort, <addr, <facts, <refusal, refused, <>timeout = 10, <>onEvent;
 
 	// home: the daemon's folder. host and port: only where the daemon is not to be found by its folder
 	*new { |host, port, home| ^super.new.init(host, port, home) }
@@ -17,7 +17,7 @@ Tertium {
 		home = (argHome ?? { TertiumHome.default }).asString.standardizePath;
 		TertiumAnswers.addClient(this);
 		this.find;
-		this.hello("SuperCollider " ++ Main.version, protocol, action: { |fields| this.met(fields) }, timeout: 5)
+		this.hello("SuperCollider " ++ Main.version, protocol, action: { |fields, request| this.met(fields, request) }, timeout: 5)
 	}
 
 	// hear of the jobs of others no more
@@ -33,17 +33,27 @@ Tertium {
 			host = givenHost;
 			argPort = givenPort;
 		};
-		addr = NetAddr(host ? "127.0.0.1", argPort ? port)
+		addr = NetAddr(host ? "127.0.0.1", argPort ? port);
+		if(refusal.notNil and: { facts !? { facts[\pid] } != refused }) { refusal = nil }
 	}
 
-	met { |fields|
-		if(fields.notNil) {
+	met { |fields, request|
+		if(fields.isNil) {
+			if(request.error.notNil and: { request.error.code == \bad_message }) { this.refuse(request.error) }
+		} {
 			if(fields[\protocol].asString.split($.).first != protocol.split($.).first) {
-				TertiumError(\bad_message, "The daemon speaks protocol %; this is %.".format(fields[\protocol], protocol), nil, nil, "Update the older of the two.").post
+				this.refuse(TertiumError(\bad_message, "The daemon speaks protocol %; this is %.".format(fields[\protocol], protocol), nil, nil, "Update the older of the two.").post)
 			} {
 				"Tertium % at %:%, model %: %".format(fields[\version], addr.hostname, addr.port, fields[\model], fields[\state]).postln
 			}
 		}
+	}
+
+	// ask nothing more of a daemon whose protocol has another major version, until another daemon has taken its place
+	refuse { |error|
+		refusal = error;
+		refused = facts !? { facts[\pid] };
+		TertiumAnswers.pending.do { |each| if(each.isKindOf(TertiumRequest) and: { each.client === this }) { each.fail(error) } }
 	}
 
 	// an answer to nobody here: subscribe has the events of all jobs sent. onEvent.(event, fields, id)

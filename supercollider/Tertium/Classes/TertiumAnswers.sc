@@ -54,6 +54,7 @@ TertiumAnswers {
 	// it has cleared the clocks
 	*cmdPeriod {
 		ticking = false;
+		if(CmdPeriod.clearClocks) { this.all.do { |each| if(each.isKindOf(TertiumRequest)) { each.forgetWaiting } } };
 		this.startTicking;
 	}
 

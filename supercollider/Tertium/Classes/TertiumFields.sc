@@ -58,6 +58,8 @@ TertiumFields {
 		^case
 		{ value.isKindOf(Symbol) or: { value.isString } } { value.asString }
 		{ value.isKindOf(Integer) } { value }
+		// as OSC has floats of 32 bits, a seed of 123456789.0 would become another
+		{ value.isFloat and: { value.frac == 0 } and: { value.abs <= 2147483647 } } { value.asInteger }
 		{ value.isFloat and: { value.isNaN.not } and: { value.abs < inf } } { value }
 		{ nil }
 	}

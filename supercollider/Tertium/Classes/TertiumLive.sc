@@ -47,6 +47,7 @@ TertiumLive {
 	// Records, and from the next bar on takes each bar, or (auto = false) when it is told to.
 	play { |out, target|
 		if(bars.notNil) { ^this };
+		if(server.serverRunning.not) { TertiumLoading.notRunning(server).throw };
 		if(clock.isRunning.not) {
 			TertiumError(\conflict, "The clock of this TertiumLive was stopped, as Cmd-Period does with clocks that are not permanent.", \clock, nil,
 				"Make a new TertiumLive with a clock that runs, such as TempoClock.default, or TempoClock(…).permanent_(true).").throw
@@ -171,6 +172,7 @@ TertiumLive {
 
 	prKeep { |reason, argError|
 		kept = kept + 1;
+		if(onKeep.isNil and: { reason != last }) { argError !? _.post };
 		last = reason;
 		error = argError;
 		TertiumAnswers.guarded { onKeep.(reason, this, argError) }

@@ -99,7 +99,7 @@ TertiumMorph {
 			var seam = if(seamed) { \seam.ir(0) } { 0 }, first = bufs.asArray.first, phase = this.prVoicePhase(first, rate, seam);
 			var sound = this.ar(bufs, \position.ar(0), channels, glide: \glide.kr(0.05), loop: loop, correlation: correlation, seam: seam, phase: phase);
 			Out.ar(\out.kr(0), sound * this.prUnended(phase, BufFrames.kr(first), loop) * this.prEntrance(correlation)
-				* Lag.ar(K2A.ar(\amp.kr(1)), 0.02));
+				* Lag.ar(K2A.ar(\amp.kr(1).clip(0, 1)), 0.02));
 		})
 	}
 
@@ -176,8 +176,6 @@ TertiumMorph {
 		this.stop(time);
 		takes !? { this.prLetGo(takes) };
 		takes = nil;
-		phaseBus !? { phaseBus.free };
-		phaseBus = nil;
 		if(voices.isEmpty) { this.prForget };
 		^this
 	}
@@ -244,6 +242,7 @@ TertiumMorph {
 		loading = nil;
 		voices.copy.do { |voice| voice.forget };
 		voices.clear;
+		if(freed) { this.prForget }
 	}
 
 	// ------------------------------------------------------------------ within
@@ -306,7 +305,10 @@ TertiumMorph {
 		if(error.code != \superseded) { if(onError.notNil) { onError.(error, this) } { error.post } }
 	}
 
+	// The bus goes with the last voice, since one that fades out still writes to it.
 	prForget {
+		phaseBus !? { phaseBus.free };
+		phaseBus = nil;
 		CmdPeriod.remove(this);
 		ServerQuit.remove(this, server)
 	}

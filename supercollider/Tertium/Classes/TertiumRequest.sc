@@ -3,7 +3,7 @@ TertiumRequest {
 	classvar patience = 5, again = 2;
 	var <client, <command, <id, given, action, onProgress, onError, timeout, onTake;
 	var <state = \waiting, <progress = 0, <stage, <secondsLeft, <fields, <result, <error, <reason, <job, <sent, <began, <ended;
-	var sending, waiting, onAccepted, tries = 0, heard, nextTry, asked = 0, askId, takes, items, announced;
+	var sending, waiting, onAccepted, onDone, tries = 0, heard, nextTry, asked = 0, askId, takes, items, announced;
 
 	*new { |client, command, given, action, onProgress, onError, timeout, onTake|
 		^super.newCopyArgs(client, command, TertiumAnswers.newId, given, action, onProgress, onError, timeout, onTake).start
@@ -43,6 +43,18 @@ TertiumRequest {
 		^result
 	}
 
+	// Cmd-Period has ended the Routines that wait for this; what ends it later must not wake them
+	forgetWaiting { waiting = CondVar.new }
+
+	// draw the window that it measures, as soon as it is there. For t.window(…).plot
+	plot { |bounds|
+		if(command != \window) { Error("A % has no curve to plot; a window has.".format(command)).throw };
+		this.whenDone { if(result.notNil) { { result.plot(bounds) }.defer } }
+	}
+
+	// function.value once it has ended; at once when it has
+	whenDone { |function| if(this.isDone) { function.value } { onDone = onDone.addFunc(function) } }
+
 	// have its job cancelled; gives the request that asks for it
 	cancel { ^client.cancel(this) }
 
@@ -63,6 +75,8 @@ TertiumRequest {
 	}
 
 	attempt {
+		client.find;
+		if(client.refusal.notNil and: { command != \hello }) { ^this.fail(client.refusal) };
 		tries = tries + 1;
 		nextTry = Main.elapsedTime + tries.clip(1, 4);
 		client.sendMsg("/tertium/" ++ command, id, *sent)
@@ -266,6 +280,7 @@ TertiumRequest {
 		if(job.isNil) { told.value(nil) };
 		if(error.notNil) { this.tellError };
 		TertiumAnswers.guarded { action.value(result, this) };
+		TertiumAnswers.guarded { onDone.value };
 		waiting.signalAll
 	}
 

@@ -81,10 +81,11 @@ TertiumSound {
 	load { |server, action|
 		var loaded, problem = this.fault;
 		server = server ?? { Server.default };
-		loaded = this.buffer(server);
+		if(problem.isNil and: { server.serverRunning.not }) { problem = TertiumLoading.notRunning(server) };
 		if(problem.notNil) { problem.post; ^action.value(nil, this) };
+		loaded = this.buffer(server);
 		TertiumLoading(path, loaded ?? { this.newBuffer(server) }, loaded.isNil) { |buffer, error|
-			error !? { error.post; buffers.removeAt(server) };
+			error !? { error.post; buffers.removeAt(server) !? { |failed| if(TertiumLoading.holds(failed)) { failed.free } } };
 			action.value(buffer, this)
 		}
 	}
@@ -137,5 +138,5 @@ TertiumSound {
 		^definition
 	}
 
-	printOn { |stream| stream << this.class.name << "(" << path << ", " << this.duration.round(0.01) << " s)" }
+	printOn { |stream| stream << this.class.name << "(" << path << ", " << (this.duration !? _.round(0.01) ? "?") << " s)" }
 }

@@ -51,7 +51,17 @@ TertiumTakes {
 		if(problem.notNil) { ^problem };
 		files = sources.collect { |source| if(source.isKindOf(Buffer)) { source } { this.prHeader(source) } };
 		files.do { |file, index| if(file.isNil) { problem = problem ?? { this.prUnreadable(this.prPath(sources[index])) } } };
-		^problem ?? { this.prUnlike }
+		^problem ?? { this.prBufferProblem } ?? { this.prUnlike }
+	}
+
+	prBufferProblem {
+		files.do { |file|
+			if(file.isKindOf(Buffer)) {
+				if(file.bufnum.isNil) { ^TertiumError(\bad_sound, "A Buffer among these takes was freed.", \takes, nil, "Give Buffers that hold a sound.") };
+				if(file.numFrames.isNil) { ^TertiumError(\bad_sound, "A Buffer among these takes has not been read yet.", \takes, nil, "Wait for it: s.sync.") }
+			}
+		};
+		^nil
 	}
 
 	prPath { |source|

@@ -11,6 +11,17 @@ TestTertiumMessages : UnitTest {
 		this.assertEquals(t.statusMsg[0], "/tertium/status")
 	}
 
+	test_whole_numbers_go_as_they_are {
+		this.assertEquals(t.varyMsg("/a.wav", seed: 123456789.0)[5].class, Integer);
+		this.assertEquals(t.varyMsg("/a.wav", seed: 123456789.0)[5], 123456789);
+		this.assertEquals(t.fuseMsg("/a.wav", blend: 0.5)[5], 0.5);
+		this.assertEquals(t.generateMsg("rain", seconds: 1e10)[5], 1e10)
+	}
+
+	test_a_sound_that_was_not_looked_at_can_be_printed {
+		this.assertEquals(TertiumSound("/a.wav").asString, "TertiumSound(/a.wav, ? s)")
+	}
+
 	test_ids_differ {
 		this.assertEquals(1000.collect { t.statusMsg[1] }.as(IdentitySet).size, 1000);
 		this.assert(t.statusMsg[1].asString.size <= 64)
