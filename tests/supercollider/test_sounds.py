@@ -127,7 +127,7 @@ def test_a_buffer_of_a_server_that_does_not_run_is_refused_at_once(play):
 def test_results_are_loaded_and_played_and_freed(play, server):
     run = play(
         f"""
-        var sound, buffer, synth, buffers = List.new, free;
+        var sound, synth, again, buffers = List.new, held, kept = false;
         {ATTACH % server.port}
         sound = t.fuse(~b, ~b, steps: 2).wait(60);
         ~tell.(\\none, sound.buffer);
@@ -149,9 +149,24 @@ def test_results_are_loaded_and_played_and_freed(play, server):
         1.2.wait;
         ~tell.(\\loops, synth.isPlaying);
         ~tell.(\\buffer, sound.buffer.numFrames);
+        again = sound.play;  // two play one Buffer
+        NodeWatcher.register(again);
+        while {{ again.isPlaying.not }} {{ 0.01.wait }};
         synth.release;
         while {{ synth.isPlaying }} {{ 0.02.wait }};
-        free = sound.buffer;
+        0.1.wait;
+        ~tell.(\\lent, sound.buffer.notNil);
+        held = s.bufferAllocator.blocks.size;
+        again.release;
+        while {{ sound.buffer.notNil }} {{ 0.02.wait }};
+        ~tell.(\\given_back, held - s.bufferAllocator.blocks.size);
+        synth = sound.play;
+        sound.load(s, {{ kept = true }});
+        while {{ kept.not }} {{ 0.02.wait }};
+        NodeWatcher.register(synth);
+        synth.release;
+        s.sync; 0.3.wait;
+        ~tell.(\\kept, sound.buffer.notNil);
         CmdPeriod.run;
         """
         + "0.exit",
@@ -159,6 +174,10 @@ def test_results_are_loaded_and_played_and_freed(play, server):
     assert run.value("none") is None and run.value("once") is True and run.value("unloaded") is None
     assert run.value("loaded") == [26460, 2, 44100] and run.value("buffer") == 26460
     assert run.value("freed_itself") and run.value("loops")
+    assert run.value("lent") and run.value("given_back") == 1, (
+        "a Buffer that only playing has made goes with its last Synth"
+    )
+    assert run.value("kept"), "one that was loaded stays"
 
 
 @live

@@ -1,12 +1,12 @@
 // A sound that the daemon made or knows: where its file is, how long it must be, how to make it again. Checked before it is loaded.
 TertiumSound {
 	classvar definitions;
-	var <path, <frames, <channels, <sampleRate, <fields, buffers;
+	var <path, <frames, <channels, <sampleRate, <fields, buffers, passing;  // passing: how many play a Buffer that only playing has made, by server
 
 	*initClass { definitions = IdentityDictionary.new }
 
 	*new { |path, frames, channels, sampleRate, fields|
-		^super.newCopyArgs(path, frames, channels, sampleRate, fields ?? { Event.new }, IdentityDictionary.new)
+		^super.newCopyArgs(path, frames, channels, sampleRate, fields ?? { Event.new }, IdentityDictionary.new, IdentityDictionary.new)
 	}
 
 	*fromFields { |fields| ^this.new(fields[\path], fields[\frames], fields[\channels], fields[\sample_rate], fields) }
@@ -84,6 +84,7 @@ TertiumSound {
 		if(problem.isNil and: { server.serverRunning.not }) { problem = TertiumLoading.notRunning(server) };
 		if(problem.notNil) { problem.post; ^action.value(nil, this) };
 		loaded = this.buffer(server);
+		passing.removeAt(server);  // from now on it stays
 		TertiumLoading(path, loaded ?? { this.newBuffer(server) }, loaded.isNil) { |buffer, error|
 			error !? { error.post; buffers.removeAt(server) !? { |failed| if(TertiumLoading.holds(failed)) { failed.free } } };
 			action.value(buffer, this)
@@ -98,13 +99,33 @@ TertiumSound {
 		problem = problem ?? { if(server.serverRunning.not) { TertiumLoading.notRunning(server) } };
 		if(problem.notNil) { problem.post; ^nil };
 		loaded = this.buffer(server);
+		if(loaded.isNil) { passing[server] = 0 };
 		synth = Synth.basicNew(this.class.definitionName(channels), server);
 		message = synth.newMsg(target ? server, [
 			bufnum: (loaded ?? { this.newBuffer(server) }).bufnum, out: out, amp: amp, loop: loop.asInteger, rate: rate
 		], addAction);
 		if(loaded.isNil) { message = this.loadMsg(this.buffer(server), message) };
+		if(passing[server].notNil) { this.lend(this.buffer(server), synth.nodeID) };
 		server.sendMsg("/d_recv", this.class.definition(channels).asBytes, message);
 		^synth
+	}
+
+	// a Buffer that only playing has made goes with the last Synth that plays it: on stage a sound is played each bar, and a server has a thousand Buffers
+	lend { |buffer, nodeID|
+		var server = buffer.server;
+		passing[server] = passing[server] + 1;
+		OSCFunc({ this.takeBack(buffer) }, '/n_end', server.addr, argTemplate: [nodeID]).oneShot.permanent_(true)
+	}
+
+	takeBack { |buffer|
+		var server = buffer.server;
+		if(passing[server].isNil or: { buffers[server] !== buffer }) { ^this };
+		passing[server] = passing[server] - 1;
+		if(passing[server] == 0) {
+			passing.removeAt(server);
+			buffers.removeAt(server);
+			if(TertiumLoading.holds(buffer)) { buffer.free }
+		}
 	}
 
 	// what has a server read the file into a buffer, and then carry out another message
@@ -121,7 +142,8 @@ TertiumSound {
 	// free what is loaded of it; the file stays
 	free {
 		buffers.keysValuesDo { |server, buffer| if(TertiumLoading.holds(buffer)) { buffer.free } };
-		buffers.clear
+		buffers.clear;
+		passing.clear
 	}
 
 	*definitionName { |channels| ^("tertium_play_" ++ channels).asSymbol }
