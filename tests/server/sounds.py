@@ -1,6 +1,7 @@
 """Sounds for tests: short, loud enough, and different from each other."""
 
 import numpy as np
+import soundfile
 
 
 def tone(frequency: float = 440.0, *, seconds: float = 0.6, sample_rate: int = 44_100, channels: int = 2, peak=0.5):
@@ -9,3 +10,10 @@ def tone(frequency: float = 440.0, *, seconds: float = 0.6, sample_rate: int = 4
     envelope = np.minimum(1, np.minimum(time, time[::-1]) / 0.02)
     one = peak * envelope * np.sin(2 * np.pi * frequency * time)
     return np.stack([one * 0.9**channel for channel in range(channels)]).astype(np.float32)
+
+
+def two_clips(folder):
+    """Paths of two sounds of 0.6 s in a folder, as text: an original at 48 kHz in mono, a reference at 44.1 kHz in stereo."""
+    soundfile.write(folder / "original.wav", tone(220, sample_rate=48000, channels=1).T, 48000, subtype="FLOAT")
+    soundfile.write(folder / "reference.wav", tone(330).T, 44100, subtype="FLOAT")
+    return str(folder / "original.wav"), str(folder / "reference.wav")

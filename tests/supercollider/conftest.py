@@ -1,20 +1,15 @@
 """One daemon with the fake engine for all tests here, one with the pocket model, and two sounds."""
 
 import pytest
-import soundfile
 
 from tests.end_to_end.daemons import running
-from tests.server.sounds import tone
+from tests.server.sounds import two_clips
 from tests.supercollider import sclang
 
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory):
-    """Paths of two sounds of 0.6 s, as text: an original at 48 kHz in mono, a reference at 44.1 kHz in stereo."""
-    folder = tmp_path_factory.mktemp("clips")
-    soundfile.write(folder / "original.wav", tone(220, sample_rate=48000, channels=1).T, 48000, subtype="FLOAT")
-    soundfile.write(folder / "reference.wav", tone(330).T, 44100, subtype="FLOAT")
-    return str(folder / "original.wav"), str(folder / "reference.wav")
+    return two_clips(tmp_path_factory.mktemp("clips"))
 
 
 @pytest.fixture(scope="session")
