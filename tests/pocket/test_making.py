@@ -5,8 +5,9 @@ import math
 import numpy
 import pytest
 import torch
+from safetensors import safe_open
 
-from pocket import config, effects, recordings, sounds, train
+from pocket import config, effects, export, recordings, sounds, train, unpack
 from pocket.dataset import Item
 from pocket.train_codec import fit
 
@@ -108,3 +109,16 @@ def test_any_text_has_a_tokenization(tmp_path):
         == tokenizer(["drum loop"], padding="max_length", max_length=config.TOKENS)["input_ids"][0]
     )
     assert sum(tokens["attention_mask"][1]) > 3
+
+
+def test_what_is_shipped_can_be_trained_on(tmp_path):
+    run = unpack.unpack(tmp_path)
+    run.save(tmp_path / "checkpoint.pt")
+    again = train.start(tmp_path, torch.device("cpu"), resume=True)
+    assert (again.step, again.seconds) == (run.step, run.seconds) and again.step > 0
+    assert not config.places(again.model).scale.requires_grad and config.places(again.model).scale.item() == 1
+    tensors, steps, _ = export.weights(tmp_path)
+    with safe_open(export.TARGET / "model.safetensors", "pt") as file:
+        assert set(tensors) == set(file.keys()) and str(steps) == file.metadata()["steps"]
+        for name, tensor in tensors.items():
+            assert torch.equal(tensor, file.get_tensor(name)), name
