@@ -105,19 +105,19 @@ TertiumSound {
 			bufnum: (loaded ?? { this.newBuffer(server) }).bufnum, out: out, amp: amp, loop: loop.asInteger, rate: rate
 		], addAction);
 		if(loaded.isNil) { message = this.loadMsg(this.buffer(server), message) };
-		if(passing[server].notNil) { this.lend(this.buffer(server), synth.nodeID) };
+		if(passing[server].notNil) { this.prLend(this.buffer(server), synth.nodeID) };
 		server.sendMsg("/d_recv", this.class.definition(channels).asBytes, message);
 		^synth
 	}
 
 	// a Buffer that only playing has made goes with the last Synth that plays it: on stage a sound is played each bar, and a server has a thousand Buffers
-	lend { |buffer, nodeID|
+	prLend { |buffer, nodeID|
 		var server = buffer.server;
 		passing[server] = passing[server] + 1;
-		OSCFunc({ this.takeBack(buffer) }, '/n_end', server.addr, argTemplate: [nodeID]).oneShot.permanent_(true)
+		OSCFunc({ this.prTakeBack(buffer) }, '/n_end', server.addr, argTemplate: [nodeID]).oneShot.permanent_(true)
 	}
 
-	takeBack { |buffer|
+	prTakeBack { |buffer|
 		var server = buffer.server;
 		if(passing[server].isNil or: { buffers[server] !== buffer }) { ^this };
 		passing[server] = passing[server] - 1;
