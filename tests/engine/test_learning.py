@@ -254,23 +254,14 @@ def test_what_cannot_be_learned_is_refused(tiny_model, reference):
         Learner(tiny_model, reference[:, :2000], settings())
 
 
-def test_half_precision_is_refused(tiny_folder, reference):
-    from tertium.engine.models import load_model
-
-    half = load_model(str(tiny_folder), device="cpu", precision="fp16")
-    with pytest.raises(
-        SettingError, match="tiny computes in fp16, in which gradients vanish. Start with --precision fp32"
-    ):
-        Learner(half, reference, settings())
-
-
 @pytest.mark.parametrize("method", METHODS)
-def test_bfloat16_models_learn(tiny_folder, reference, method):
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16)])
+def test_models_in_half_precision_learn(tiny_folder, reference, method, precision, dtype):
     from tertium.engine.models import load_model
 
-    model = load_model(str(tiny_folder), device="cpu", precision="bf16")
+    model = load_model(str(tiny_folder), device="cpu", precision=precision)
     learner = Learner(model, reference, settings(method=method, rate=1e-4))
     learner.run()
     assert all(math.isfinite(loss) for loss in learner.losses)
     applied = adapters.apply(model, learner.weights())
-    assert {p.dtype for p in adapters.learned(applied, method).values()} == {torch.bfloat16}
+    assert {p.dtype for p in adapters.learned(applied, method).values()} == {dtype}

@@ -62,12 +62,11 @@ class Learner:
 
     Raises:
         SoundError: ``reference`` is not what this model takes.
-        SettingError: ``seconds`` is longer than the model takes, or the model computes in half precision, in which gradients vanish.
+        SettingError: ``seconds`` is longer than the model takes.
     """
 
     def __init__(self, model: LoadedModel, reference: torch.Tensor, settings: LearnSettings):
         check_sound(model, reference, "reference", longest=False)
-        _check_precision(model)
         self.settings, self.step, self.losses = settings, 0, []
         self.seconds, audio = _taught(model, reference, settings)
         self._latents = model.encode(audio)
@@ -75,7 +74,8 @@ class Learner:
         self._generator = torch.Generator().manual_seed(settings.seed)
         self._kept_in, self._lower = model.dtype, _lower_precision(model, settings)
         if settings.method == "lora":
-            self.model = adapters.lora_view(model, rank=settings.rank, generator=self._generator)
+            base = adapters.full_view(model) if model.dtype == torch.float16 else model  # in fp16 gradients vanish
+            self.model = adapters.lora_view(base, rank=settings.rank, generator=self._generator)
         else:
             self.model = adapters.full_view(model)
         self._parameters = adapters.learned(self.model, settings.method)
@@ -298,11 +298,3 @@ def multiplies_bfloat16() -> bool:
     """Whether this processor has instructions for it; others emulate them."""
     features = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, feature, lambda: False)() for feature in features)
-
-
-def _check_precision(model: LoadedModel) -> None:
-    if model.dtype == torch.float16:
-        raise SettingError(
-            f"{model.name} computes in fp16, in which gradients vanish.", field="precision", value="fp16",
-            remedy="Start with --precision fp32, or bf16 where the device has it.",
-        )  # fmt: skip

@@ -57,19 +57,22 @@ def choose_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
 def place(model: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> None:
     """Put stable-audio-tools' model on a device, its diffusion network in ``dtype``.
 
-    The autoencoder and the conditioners stay in float32: they run once a sound, and rounding is heard there. So do two constants in
-    the network: the rotary frequencies, whose products with hundreds of positions lose whole radians in bfloat16, and
-    those of the noise level, where neighbouring steps would coincide.
+    The autoencoder and the conditioners stay in float32: they run once a sound, and rounding is heard there. So do two kinds of
+    constants in the network: the frequencies of positions (rotary and sinusoidal), whose products with hundreds of positions lose
+    whole radians in bfloat16, and those of the noise level, where neighbouring steps would coincide. What comes of them is
+    rounded last: a sinusoidal embedding is added to what the network computes, which would go on in float32 from there.
     """
     transformer = model.model.model
-    rotary = {name: tensor for name, tensor in transformer.named_buffers() if name.endswith("inv_freq")}
+    frequencies = {name: tensor for name, tensor in transformer.named_buffers() if name.endswith("inv_freq")}
     timesteps = transformer.timestep_features.weight
     model.to(device)
     model.float()
     model.model.to(dtype)
-    for name, frequencies in rotary.items():
-        transformer.get_submodule(name.rpartition(".")[0]).inv_freq = frequencies.to(device, torch.float32)
+    for name, tensor in frequencies.items():
+        transformer.get_submodule(name.rpartition(".")[0]).inv_freq = tensor.to(device, torch.float32)
     if dtype is not torch.float32:
+        for embedding in _added_positions(transformer):
+            embedding.register_forward_hook(_like_its_input)
         transformer.timestep_features = PreciseTimesteps(timesteps.to(device, torch.float32), dtype)
     for text_encoder in text_encoders(model):
         text_encoder.to(device)
@@ -81,6 +84,19 @@ def text_encoders(model: torch.nn.Module) -> list[torch.nn.Module]:
     """Language models of the conditioners. Upstream hides them from their parents, so that they are no part of the weights."""
     conditioners = model.conditioner.conditioners.values() if model.conditioner is not None else ()
     return [conditioner.__dict__["model"] for conditioner in conditioners if "model" in conditioner.__dict__]
+
+
+def _added_positions(transformer: torch.nn.Module) -> list[torch.nn.Module]:
+    """Modules that work out positions which are added to the network's own numbers. Rotary ones only turn queries and keys, and are rounded there."""
+    return [
+        module
+        for module in transformer.modules()
+        if "inv_freq" in dict(module.named_buffers(recurse=False)) and not hasattr(module, "forward_from_seq_len")
+    ]
+
+
+def _like_its_input(module: torch.nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
+    return output.to(inputs[0].dtype)
 
 
 class PreciseTimesteps(torch.nn.Module):
