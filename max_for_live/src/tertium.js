@@ -15,7 +15,7 @@ autowatch = 0;
 // --- words: made from the daemon's command table by words.py ------------------------------------------------------------------
 
 // begin words
-const PROTOCOL = "1.3";
+const PROTOCOL = "1.4";
 const COMMANDS = {
     hello: ["client", "protocol", "reply_port"],
     status: [],

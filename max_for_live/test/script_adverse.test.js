@@ -191,7 +191,7 @@ function liar(t, answers) {
         if (told) {
             told(server, id, fields);
         } else if (command === "hello") {
-            server.say("/tertium/reply", id, "protocol", "1.3", "version", "9", "pid", 1, "home", "/nowhere", "model", "liar", "state", "ready");
+            server.say("/tertium/reply", id, "protocol", "1.4", "version", "9", "pid", 1, "home", "/nowhere", "model", "liar", "state", "ready");
         } else if (command === "status") {
             server.say("/tertium/reply", id, "state", "ready", "model", "liar", "queued", 0, "done", 0, "failed", 0, "uptime", 1, "version", "9");
         } else if (command === "checkpoints") {

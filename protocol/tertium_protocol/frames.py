@@ -27,7 +27,7 @@ TOPIC = "tertium."
 _REQUEST_KEYS = ("tertium", "id", "command", "fields", "buffers", "token")
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 """Takes an unfinished string to the end of the text, so that a search never begins within one: the search is linear."""
-_SHAPE = 'A header is {"tertium": "1.3", "id": …, "command": …, "fields": {…}}.'
+_SHAPE = 'A header is {"tertium": "1.4", "id": …, "command": …, "fields": {…}}.'
 
 
 @dataclass(frozen=True)

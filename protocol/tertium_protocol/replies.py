@@ -15,6 +15,7 @@ class HelloReply(Payload):
     home: Annotated[str, about("the daemon's folder")]
     model: Annotated[str, about("model that is loaded or loading")]
     state: Annotated[str, about("loading, ready, busy, failed or stopping")]
+    message: Annotated[str | None, about("as in status: a word on the model, if there is one to say")] = None
     osc: Annotated[str | None, about("host:port for OSC")] = None
     zmq: Annotated[str | None, about("ZeroMQ endpoint for requests")] = None
     events: Annotated[str | None, about("ZeroMQ endpoint that publishes all events")] = None
@@ -23,7 +24,10 @@ class HelloReply(Payload):
 class StatusReply(Payload):
     state: Annotated[str, about("loading, ready, busy, failed or stopping")]
     model: Annotated[str, about("model that is loaded or loading")]
-    message: Annotated[str | None, about("why the model is not available, and what to do")] = None
+    message: Annotated[
+        str | None,
+        about("why the model is not available, what its loading waits for, or what was assumed in loading it"),
+    ] = None
     device: Annotated[str | None, about("cpu, cuda or mps")] = None
     precision: Annotated[str | None, about("fp32, fp16 or bf16")] = None
     sample_rate: Annotated[int | None, about("sample rate of the model", "Hz")] = None

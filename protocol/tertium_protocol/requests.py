@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from tertium_protocol import markers
 from tertium_protocol.fields import INT32, LONGEST_PATH, LONGEST_PROMPT, Choice, Integer, Number, Text
 
-PROTOCOL_VERSION = "1.3"
+PROTOCOL_VERSION = "1.4"
 """Major.minor. A minor step only adds; messages of another major version are refused."""
 
 NULLS = ("unconditional", "empty")

@@ -43,6 +43,8 @@ class Worker:
         self.models: list[dict[str, Any]] = []
         self.problem: dict[str, Any] | None = None
         self.pace: Pace | None = None
+        self._waits_for: str | None = None
+        self._loss: dict[str, Any] | None = None  # of the device, as the child told it
         jobs.on_cancel(self._interrupt)
         jobs.on_event(self._make_room)
 
@@ -81,18 +83,31 @@ class Worker:
         elif job is not None:
             await self._jobs.give_back(job)
 
+    @property
+    def message(self) -> str | None:
+        """A word on the model: why it is not to be had and what to do, what loading waits for, or what was assumed in loading it."""
+        if self.problem is not None:
+            return " ".join(filter(None, (self.problem["message"], self.problem.get("remedy"))))
+        return self._waits_for if self.state == "loading" else self.model.get("note")
+
     def _learnings(self) -> list[str]:
         """The learnings that have not ended: what is written down of them is to be gone on with."""
         return [job.id for job in self._jobs.all() if job.command in PAUSABLE and job.state not in TERMINAL]
 
     async def _loaded(self, process: Process) -> bool:
+        self._waits_for = None
         while (message := await process.hear()) is not None:
+            if message["say"] == "waits":
+                self._waits_for = message["for"]
+                logs.event("model loading", waits_for=message["for"])
             if message["say"] == "models":
                 self.models = message["models"]
             if message["say"] == "ready":
                 self.model, self.state = message["model"], "ready"
                 self.pace = Pace(**message["pace"]) if message["pace"] else self.pace
                 logs.event("model ready", **{key: self.model.get(key) for key in ("name", "device", "precision")})
+                if note := self.model.get("note"):
+                    logs.event("model in another precision", level=logging.WARNING, note=note)
                 return True
             if message["say"] == "unavailable":
                 self.problem = message["error"]
@@ -169,6 +184,9 @@ class Worker:
             if message["say"] == "paused":
                 await self._jobs.pause(job)
                 return True
+            if message["say"] == "lost":
+                self._loss = message
+                continue  # the process ends itself
             self.pace = Pace(**message["pace"]) if message.get("pace") else self.pace
             await self._finish(job, message)
             return True
@@ -183,7 +201,8 @@ class Worker:
             await self._jobs.failed(job, message["error"])
 
     async def _lost(self, process: Process, job: Job) -> None:
-        reason = process.reason()
+        loss, self._loss = self._loss, None
+        reason = process.reason() if loss is None else f"lost its device ({loss['reason']})"
         logs.event("worker died under a job", level=logging.ERROR, job=job.id, reason=reason, attempt=job.attempts)
         if job.cancelling:
             await self._jobs.cancelled(job, job.cancelling)
@@ -192,6 +211,8 @@ class Worker:
             await self._jobs.give_back(job)
         else:
             remedy = "Try fewer steps or a shorter sound; the daemon's log may tell more."
+            if loss is not None:
+                remedy = "Close what else uses the device, restart the computer, or start the daemon with --device cpu."
             if job.command in PAUSABLE:
                 remedy = "What was written down of it becomes a checkpoint. Try a shorter sound, or fewer rows a step."
             error = {
@@ -199,7 +220,8 @@ class Worker:
                 "message": f"The process that computes {reason}, {job.attempts} times in this job.",
                 "remedy": remedy,
             }
-            await self._jobs.failed(job, error)
+            out_of_memory = loss is not None and loss["error"]["code"] == "out_of_memory"
+            await self._jobs.failed(job, loss["error"] if out_of_memory else error)
 
     def _make_room(self, job: Job, event: str) -> None:
         """A new job that goes before the learning under way pauses it; a learning that ended elsewhere than in the child is let go there."""

@@ -18,26 +18,28 @@ import sys
 import threading
 import time
 import traceback
+import types
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+from tertium import self_test
 from tertium.checkpoints import Checkpoints
 from tertium.computing import Engine
 from tertium.errors import TertiumError
-from tertium.files import DISK_FULL
+from tertium.faults import lost_the_device, told
 from tertium.learnings import Learnings
 from tertium.library import Library
 from tertium.making import Maker
-from tertium.pace import Pace, estimate, measured
+from tertium.pace import Pace, estimate
+from tertium.self_test import calibrated
 from tertium.teaching import WRITE_EVERY, Paused, Teacher
 from tertium.windows import Windows
 
 SAY_INTERVAL = 0.02  # seconds between two reports of progress
 PR_SET_PDEATHSIG = 1
-CALIBRATION_SECONDS = 2.0
-CALIBRATION_STEPS = (1, 3)
+LOST_DEVICE = 70  # exit status, EX_SOFTWARE
 
 
 class Stopped(Exception):
@@ -114,22 +116,50 @@ class Child:
         self._inbox = inbox
         self._output = output
         self._pace: Pace | None = None
+        self._note: str | None = None
 
     def run(self) -> None:
         options = self._inbox.commands.get()
         module = importlib.import_module(options["engine"])
         self._say("models", models=module.known_models())
         try:
-            engine = module.load(options["model"], device=options["device"], precision=options["precision"])
+            engine = self._computing_engine(module, options)
             self._put_together(engine, Path(options["home"]), options)
             self._engine = engine
             self._pace = calibrated(engine)
         except Exception as error:
             self._say("unavailable", error=self._told(error))
             return
-        self._say("ready", model=dict(engine.about), pace=asdict(self._pace) if self._pace else None)
+        about = dict(engine.about) | ({"note": self._note} if self._note else {})
+        self._say("ready", model=about, pace=asdict(self._pace) if self._pace else None)
         while True:
             self._do(self._inbox.commands.get())
+
+    def _computing_engine(self, module: types.ModuleType, options: Mapping[str, Any]) -> Engine:
+        """An engine that has been seen to compute: as asked for, else in float32.
+
+        Raises:
+            TertiumError: ``model_unavailable``, and whatever loading raises.
+        """
+        model, device = options["model"], options["device"]
+        engine = module.load(model, device=device, precision=options["precision"])
+        try:
+            self_test.check(engine)
+            return engine
+        except Exception as error:
+            half, reason = engine.about["precision"], self_test.described(error)
+            if half == "fp32":
+                raise self_test.cannot_compute(engine, error) from error
+            self._say("trouble", text="".join(traceback.format_exception(error)))
+        del engine
+        gc.collect()
+        engine = module.load(model, device=device, precision="fp32")
+        try:
+            self_test.check(engine)
+        except Exception as error:
+            raise self_test.cannot_compute(engine, error) from error
+        self._note = f"{engine.about['name']} computes in fp32, since in {half} it failed its test ({reason})"
+        return engine
 
     def _put_together(self, engine: Engine, home: Path, options: Mapping[str, Any]) -> None:
         library, checkpoints, learnings = Library(home), Checkpoints(home / "checkpoints"), Learnings(home / "cache")
@@ -160,6 +190,9 @@ class Child:
         except Stopped as stop:
             self._say("cancelled", job=job, notes=getattr(stop, "__notes__", []))
         except Exception as error:
+            if lost_the_device(error):
+                self._say("lost", job=job, error=self._told(error), reason=self_test.described(error))
+                os._exit(LOST_DEVICE)  # nothing can be computed or freed here any more
             self._say("failed", job=job, error=self._told(error))
             del error
             gc.collect()
@@ -211,58 +244,6 @@ def _must_be_sayable(result: Mapping[str, Any]) -> None:
         raise TertiumError(
             "internal", f"The result holds what no message can carry: {error}.", remedy="The daemon's log has the details; please report them.",
         ) from error  # fmt: skip
-
-
-def calibrated(engine) -> Pace | None:
-    """The engine's pace, from two short runs on nothing in particular, which warm it up too; None if they fail."""
-    fields = {
-        "prompt": "calibration",
-        "seconds": CALIBRATION_SECONDS,
-        "order": 3,
-        "eta": 1.0,
-        "guidance": 1.0,
-        "seed": 0,
-    }
-    times = []
-    for steps in CALIBRATION_STEPS[:1] + CALIBRATION_STEPS:  # the first one pays for what is done only once
-        began = time.monotonic()
-        try:
-            engine.perform("generate", sounds={}, fields={**fields, "steps": steps}, on_progress=lambda *_: None)
-        except Exception as error:
-            traceback.print_exception(error)
-            return None
-        times.append((steps, time.monotonic() - began))
-    return measured(CALIBRATION_SECONDS, times[1], times[2])
-
-
-def told(error: Exception) -> dict[str, Any]:
-    """An exception as the fields of an error."""
-    if isinstance(error, TertiumError):
-        value = error.value if isinstance(error.value, int | float | str | None) else str(error.value)
-        return {
-            "code": error.code,
-            "message": " ".join([error.message, *getattr(error, "__notes__", ())]),
-            "field": error.field,
-            "value": value,
-            "remedy": error.remedy,
-        }
-    if ran_out_of_memory(error):
-        remedy = "Use a shorter sound, or close what else uses the device; the daemon goes on."
-        return {"code": "out_of_memory", "message": "There was not enough memory for this job.", "remedy": remedy}
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
-        remedy = "Make room on that disk and send the request again."
-        return {"code": "disk_full", "message": f"The disk is full: {error}.", "remedy": remedy}
-    remedy = "The daemon's log has the details; please report them."
-    return {"code": "internal", "message": f"{type(error).__name__}: {error}"[:500], "remedy": remedy}
-
-
-def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether the computer or the device had no memory left. PyTorch has its own exception on devices and a RuntimeError on the CPU."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or (
-        isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
-    )
 
 
 def die_with_the_daemon() -> None:

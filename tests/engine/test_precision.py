@@ -171,7 +171,7 @@ def test_published_configurations_compute_in_every_precision(published, hub_cach
     for made in (
         preview,
         operations.vary(model, drums, VarySettings(prompt="drum", steps=2)),
-        operations.invert(model, drums, InvertSettings(steps=2)).reconstruction,
+        operations.invert(model, drums, InvertSettings(steps=2, reconstruct_from=0)).reconstruction,
         operations.fuse(model, drums, hum, FuseSettings(**shared, intervention=1)),
         *(take.audio for take in operations.morph(model, drums, hum, MorphSettings(**shared, count=2))),
         operations.fuse(taught, drums, None, FuseSettings(steps=2, prompt="hum", intervention=0)),

@@ -80,7 +80,7 @@ def test_a_damaged_header_is_refused_or_read(data):
         ([b'{"a":"\\ud800"}'], "bad_message", "half a surrogate pair"),
         ([b" " * 70000], "bad_message", "70000 bytes; 65536 are taken"),
         ([header(tertium=None)], "bad_message", "which version"),
-        ([header(tertium="2.0")], "bad_message", "protocol 2.0; this side speaks 1.3"),
+        ([header(tertium="2.0")], "bad_message", "protocol 2.0; this side speaks 1.4"),
         ([header(id=None)], "bad_message", "request id cannot be used"),
         ([header(id=2**31)], "bad_message", "request id cannot be used"),
         ([header(id=[1])], "bad_message", "request id cannot be used"),

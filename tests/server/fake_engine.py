@@ -1,7 +1,7 @@
 """An engine without a model, for the worker: it takes its time, dies, runs out of things, as the prompt tells it to.
 
 A prompt is words such as ``step=0.05`` (seconds a step), ``die=3`` (killed at step 3), ``die-once=3`` (only the first time in this folder),
-``stuck=3`` (no report any more from step 3 on), ``astray=3`` (a learning that fails at step 3), ``memory``, ``device-memory``, ``disk``, ``nan``, ``mistake``,
+``lost=3`` and ``lost-once=3`` (the device fails at step 3, and ever after in this process), ``lost-memory=3``, ``stuck=3`` (no report any more from step 3 on), ``astray=3`` (a learning that fails at step 3), ``memory``, ``device-memory``, ``disk``, ``nan``, ``mistake``,
 ``unsaid`` (a loss and an intervention that no message can carry). Without a prompt a step
 takes what TERTIUM_FAKE_STEP says.
 """
@@ -44,7 +44,7 @@ def load(model, *, device, precision):
         os._exit(3)
     if model == "slow":
         time.sleep(3.0)
-    return FakeEngine(model)
+    return FakeEngine(model, precision)
 
 
 def a_window(steps):
@@ -97,14 +97,19 @@ class FakeLearner:
 
 
 class FakeEngine:
-    def __init__(self, model):
+    lost = None  # what the device answers for good, once it is lost
+
+    def __init__(self, model, precision="fp32"):
         self.about = {
-            "name": model, "device": "cpu", "precision": "fp32", "sample_rate": RATE, "channels": 2, "max_seconds": 47.5,
+            "name": model, "device": "cpu", "precision": "fp32" if precision == "auto" else precision, "sample_rate": RATE, "channels": 2, "max_seconds": 47.5,
             "default_guidance": 6.0, "fingerprint": "f" * 64,
         }  # fmt: skip
 
     def perform(self, command, *, sounds, fields, on_progress):
+        if self.lost:
+            raise RuntimeError(self.lost)
         orders = dict(word.partition("=")[::2] for word in (fields.get("prompt") or "").split())
+        flaw = self._flaw()
         pause = float(orders.get("step", os.environ.get("TERTIUM_FAKE_STEP", "0")))
         steps = fields["steps"]
         for step in range(steps):
@@ -117,8 +122,10 @@ class FakeEngine:
         samples = rng.uniform(-1, 1, (2, frames)).astype(np.float32)
         if "reference" in sounds:
             samples = samples * 0.01 + 0.5 * sounds["original"] + 0.5 * np.resize(sounds["reference"], (2, frames))
-        if "nan" in orders:
+        if "nan" in orders or flaw == "nan":
             samples[0, 5] = np.nan
+        if flaw == "silent":
+            samples *= 0
         if command == "window":
             curve = fields.get("measured") or a_window(steps)
             return Made(
@@ -155,6 +162,19 @@ class FakeEngine:
     def relieve(self):
         pass
 
+    def _flaw(self):
+        """What is wrong with some models, by their names."""
+        name, half = self.about["name"], self.about["precision"] != "fp32"
+        if name == "broken":
+            raise ZeroDivisionError("division by zero")
+        if name == "whole-only" and half:
+            raise RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float")
+        return name.removesuffix("-in-half") if half else None
+
+    def _lose(self, words):
+        self.lost = words
+        raise RuntimeError(words)
+
     def _obey(self, orders, step):
         if int(orders.get("die", -1)) == step:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -162,6 +182,13 @@ class FakeEngine:
         if int(orders.get("die-once", -1)) == step and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if int(orders.get("lost", -1)) == step:
+            self._lose("CUDA error: unspecified launch failure")
+        if int(orders.get("lost-memory", -1)) == step:
+            self._lose("MPS backend out of memory")
+        if int(orders.get("lost-once", -1)) == step and not mark.exists():
+            mark.touch()
+            self._lose("CUDA error: unspecified launch failure")
         if int(orders.get("stuck", -1)) == step:
             time.sleep(600)
         if "memory" in orders:

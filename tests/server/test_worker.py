@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tertium.errors import TertiumError
+from tertium.faults import lost_the_device, ran_out_of_memory, told
 from tertium.jobs import Job, Jobs
 from tertium.journal import Journal
 from tertium.recall import versions
 from tertium.worker import Worker, _got_on
-from tertium.worker_main import ran_out_of_memory, told
 from tertium.worker_process import Process
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 async def worker(tmp_path, monkeypatch):
     """A supervisor at work, whose jobs are ``worker.jobs``."""
     monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.setenv("TERTIUM_FAKE_FOLDER", str(tmp_path))
     journal = Journal(tmp_path / "journal.sqlite")
     journal.open()
     jobs = Jobs(journal, limit=10)
@@ -138,6 +139,52 @@ async def test_a_model_that_could_not_be_had_is_tried_again_when_somebody_asks(t
     journal.close()
 
 
+async def _loaded(tmp_path, monkeypatch, model):
+    """A supervisor whose child has just tried to load a model, in half precision."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.open()
+    options = {
+        "engine": "tests.server.fake_engine",
+        "home": str(tmp_path),
+        "model": model,
+        "device": "cpu",
+        "precision": "fp16",
+    }
+    worker = Worker(options, Jobs(journal, limit=10))
+    task = asyncio.ensure_future(worker.run())
+    await until(lambda: worker.state in ("ready", "failed"))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    journal.close()
+    return worker
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("whole-only", "RuntimeError: mixed dtype (CPU): expect parameter to have scalar type of Float"),
+        ("nan-in-half", "nan-in-half does not compute in fp16 on cpu: its output is not finite"),
+        ("silent-in-half", "silent-in-half does not compute in fp16 on cpu: its output is silent"),
+    ],
+)
+async def test_a_model_that_fails_in_half_precision_computes_in_float32_and_says_so(
+    tmp_path, monkeypatch, model, reason
+):
+    worker = await _loaded(tmp_path, monkeypatch, model)
+    assert (worker.state, worker.model["precision"]) == ("ready", "fp32")
+    assert worker.message == f"{model} computes in fp32, since in fp16 it failed its test ({reason})"
+
+
+async def test_a_model_that_cannot_compute_is_never_ready(tmp_path, monkeypatch):
+    worker = await _loaded(tmp_path, monkeypatch, "broken")
+    assert (worker.state, worker.problem["code"]) == ("failed", "model_unavailable")
+    assert worker.message == (
+        "broken does not compute in fp32 on cpu: ZeroDivisionError: division by zero. "
+        "Start with --device cpu, or give the model's files anew if they may be damaged."
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "is_one"),
     [
@@ -153,6 +200,58 @@ async def test_a_model_that_could_not_be_had_is_tried_again_when_somebody_asks(t
 )
 def test_what_counts_as_a_want_of_memory(error, is_one):
     assert ran_out_of_memory(error) is is_one
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (RuntimeError("CUDA error: unspecified launch failure"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasSgemm"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 17 GB)"), True),
+        (RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float"), False),
+        (ValueError("CUDA error"), False),
+    ],
+)
+def test_what_counts_as_a_device_that_is_lost(error, is_one):
+    assert lost_the_device(error) is is_one
+
+
+def test_torchs_own_exceptions_are_told_apart():
+    torch = pytest.importorskip("torch")
+    assert not lost_the_device(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"))
+    assert lost_the_device(torch.AcceleratorError("CUDA error: the launch timed out and was terminated"))
+
+
+async def test_a_device_that_is_lost_gets_a_fresh_process_which_does_the_job(worker):
+    await until(lambda: worker.state == "ready")
+    first, job = worker._process.pid, a_job("lost-once=2")
+    await worker.jobs.accept(job)
+    await until(lambda: job.state == "done")
+    assert worker._process.pid != first and job.attempts == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "message", "remedy"),
+    [
+        (
+            "lost=2", "worker_died", "The process that computes lost its device (RuntimeError: CUDA error: unspecified launch failure), 2 times in this job.",
+            "Close what else uses the device, restart the computer, or start the daemon with --device cpu.",
+        ),
+        (
+            "lost-memory=2", "out_of_memory", "There was not enough memory for this job.",
+            "Use a shorter sound, or close what else uses the device; the daemon goes on.",
+        ),
+    ],
+)  # fmt: skip
+async def test_a_device_that_is_lost_again_fails_the_job_in_words_and_the_next_is_done(
+    worker, said, code, message, remedy
+):
+    job, after = a_job(said), a_job("x")
+    await worker.jobs.accept(job)
+    await worker.jobs.accept(after)
+    await until(lambda: after.state == "done")
+    assert (job.error["code"], job.error["message"], job.error["remedy"]) == (code, message, remedy)
 
 
 def test_torchs_own_exception_counts_too():

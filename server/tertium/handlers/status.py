@@ -23,6 +23,7 @@ async def hello(house: House, request: m.Hello, context: Context) -> m.HelloRepl
         home=str(house.home.folder),
         model=house.settings.model,
         state=house.state,
+        message=house.worker.message,
         **house.endpoints,
     )
 
@@ -34,7 +35,7 @@ async def status(house: House, request: m.Status, context: Context) -> m.StatusR
     return m.StatusReply(
         state=house.state,
         model=house.settings.model,
-        message=explained(worker.problem),
+        message=worker.message,
         job=running.id if running else None,
         fraction=running.fraction if running else None,
         queued=len(house.jobs.waiting),
@@ -68,7 +69,7 @@ async def models(house: House, request: m.Models, context: Context) -> m.ModelsR
         available=loaded or worker.problem is None,
         sample_rate=worker.model.get("sample_rate"),
         max_seconds=worker.model.get("max_seconds"),
-        message=explained(worker.problem),
+        message=worker.message,
     )
     return m.ModelsReply(models=tuple(known.values()))
 
@@ -120,11 +121,6 @@ def job_info(job: Job) -> m.JobInfo:
         result=job.result,
         error=job.error,
     )
-
-
-def explained(problem: dict | None) -> str | None:
-    """An error's message and remedy in one text."""
-    return None if problem is None else " ".join(filter(None, (problem["message"], problem.get("remedy"))))
 
 
 def _iso(moment: float | None) -> str | None:

@@ -1,6 +1,6 @@
 // A Tertium daemon, as a performer sees it. The methods for its commands are in TertiumCommands.sc, made from the protocol's table.
 Tertium {
-	classvar <version = "0.1.0", <protocol = "1.3", <>port = 7700, default;
+	classvar <version = "0.1.0", <protocol = "1.4", <>port = 7700, default;
 	var <home, givenHost, givenPort, <addr, <facts, <refusal, refused, <>timeout = 10, <>onEvent;
 
 	// home: the daemon's folder. host and port: only where the daemon is not to be found by its folder
