@@ -4,15 +4,15 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 
-from tertium import containers, files
+from tertium import decoders, files
 from tertium.errors import SoundError
 
-CONTAINERS = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
 FORMATS = {"wav": ("WAV", "FLOAT"), "flac": ("FLAC", "PCM_24")}
 MIN_SECONDS = 0.5
 MAX_SECONDS = 600.0
@@ -20,7 +20,7 @@ RATES = (4_000, 768_000)
 MAX_CHANNELS = 64
 FLAC_CHANNELS = 8
 MOST_SAMPLES = 2**28  # of all channels together: a gigabyte once read
-NO_LENGTH = 2**62  # what libsndfile says of a stream that does not tell its length
+MOST_MISSING = 0.1  # of what a header promises; a file that lacks more is truncated
 SILENCE = 1e-5  # a peak of -100 dBFS
 END_SLACK = 0.01  # seconds by which a part may end beyond its file: hosts count in beats and round
 LOUDEST = 1e6  # a peak of +120 dBFS; the squares and sums of what is louder overflow
@@ -29,11 +29,15 @@ OVERSAMPLING = 4
 
 @dataclass(frozen=True)
 class Audio:
-    """Samples as they were read or made: float32 of shape (channels, frames), full scale ±1, at ``sample_rate`` Hz."""
+    """Samples as they were read or made: float32 of shape (channels, frames), full scale ±1, at ``sample_rate`` Hz.
+
+    ``layout`` says which channel is which, in FFmpeg's words (``5.1``, ``quad``), where the file told.
+    """
 
     samples: np.ndarray
     sample_rate: int
     notes: tuple[str, ...] = ()
+    layout: str | None = None
 
     @property
     def channels(self) -> int:
@@ -90,19 +94,40 @@ def read(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "pa
 
 def load(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "path", span: Span = WHOLE) -> Audio:
     """As ``read``, but the samples may be anything: silent, or not numbers."""
-    value = str(path)
     with files.open_regular(path, field=field) as file:
+        return decoded(file, value=str(path), max_seconds=max_seconds, field=field, span=span)
+
+
+def decoded(
+    file: BinaryIO, *, value: str, max_seconds: float = MAX_SECONDS, field: str = "path", span: Span = WHOLE
+) -> Audio:
+    """As ``load``, of a regular file that is open, and called ``value``."""
+    reasons = []
+    for reader in decoders.READERS:
         try:
-            _judge_promise(containers.missing_bytes(file), "bytes", value, field)
-            with soundfile.SoundFile(file) as sound:
-                first, promised = _judge_header(sound, value, max_seconds, field, span)
-                sound.seek(first)
-                samples = sound.read(promised, dtype="float32", always_2d=True).T
-                audio = Audio(np.ascontiguousarray(samples), sound.samplerate)
-        except (soundfile.LibsndfileError, OSError, ValueError) as error:
-            raise _unreadable(file, value, field, error) from error
-    _judge_promise(promised - audio.frames, "frames", value, field)
-    return audio
+            return _taken(reader(file), value, max_seconds, field, span)
+        except decoders.Unreadable as error:
+            reasons.append(error)
+    raise _unreadable(file, value, field, next(filter(decoders.Unreadable.tells, reasons), reasons[-1])) from reasons[0]
+
+
+def _taken(sound: decoders.Sound, value: str, max_seconds: float, field: str, span: Span) -> Audio:
+    first, promised = _judge_header(sound, value, max_seconds, field, span)
+    known, samples = sound.frames is not None, sound.read(first, promised)
+    if not known:
+        promised = _judge_decoded(sound, promised, value, max_seconds, field, span)
+    notes = [*sound.notes, *_missing(promised - samples.shape[1], promised, "frames", value, field)]
+    return Audio(samples, sound.sample_rate, tuple(f"'{Path(value).name}': {note}" for note in notes), sound.layout)
+
+
+def _judge_decoded(sound: decoders.Sound, wanted: int, value: str, max_seconds: float, field: str, span: Span) -> int:
+    """How many frames there should have been, of a file whose length showed only when it was read."""
+    if sound.frames is None:  # its end was not reached
+        if span.end is None:
+            _judge_length(f"The file '{value}'", wanted, sound.sample_rate, max_seconds, value, field, at_least=True)
+        return wanted
+    _, there = _judge_frames(sound.frames, sound, value, max_seconds, field, span)
+    return max(there, sound.promised or 0) if span == WHOLE else there
 
 
 def check(audio: Audio, *, max_seconds: float = MAX_SECONDS, field: str = "samples", value: object = None) -> None:
@@ -130,27 +155,41 @@ def check(audio: Audio, *, max_seconds: float = MAX_SECONDS, field: str = "sampl
         )  # fmt: skip
 
 
-def _judge_promise(missing: int, what: str, value: str, field: str) -> None:
-    if missing > 0:
+def _missing(missing: int, promised: int, what: str, value: str, field: str) -> list[str]:
+    """A note on what a header promises beyond what there is. Raises SoundError where it is more than a tenth."""
+    if missing > promised * MOST_MISSING:
         raise _bad(
             f"The file '{value}' is truncated: its header promises {missing} {what} more than it holds.",
             value, field, "Copy or export it again.",
         )  # fmt: skip
+    return [f"its header promises {missing} {what} more than it holds"] if missing > 0 else []
 
 
-def _judge_header(
-    sound: soundfile.SoundFile, value: str, max_seconds: float, field: str, span: Span
+def _judge_header(sound: decoders.Sound, value: str, max_seconds: float, field: str, span: Span) -> tuple[int, int]:
+    """Where the part begins and how many frames are to be read: those that it has, or as many as are allowed where that is not known yet."""
+    lie = sound.samples
+    if lie is not None:
+        sound.notes += _missing(lie.missing, lie.length + lie.missing, "bytes", value, field)
+    _judge_shape(f"The file '{value}'", sound.channels, sound.sample_rate, value, field)
+    if sound.frames is not None:
+        return _judge_frames(sound.frames, sound, value, max_seconds, field, span)
+    first = round(span.start * sound.sample_rate)
+    allowed = MOST_SAMPLES // sound.channels
+    if span.end is not None:
+        allowed = min(allowed, max(0, round(span.end * sound.sample_rate) - first))
+    elif max_seconds < math.inf:
+        allowed = min(allowed, round(max_seconds * sound.sample_rate) + 1)
+    return first, allowed
+
+
+def _judge_frames(
+    there: int, sound: decoders.Sound, value: str, max_seconds: float, field: str, span: Span
 ) -> tuple[int, int]:
-    """Where the part begins and how many frames it has."""
+    """Where the part begins and how many frames it has, of a file of which that is known."""
     name = f"The file '{value}'"
-    if sound.format not in CONTAINERS:
-        raise _bad(f"{name} is {sound.format}, which is not read here.", value, field, "Export it as WAV or FLAC.")
-    if sound.frames >= NO_LENGTH:
-        raise _bad(f"{name} does not say how long it is.", value, field, "Export it again as WAV or FLAC.")
-    _judge_shape(name, sound.channels, sound.samplerate, value, field)
-    first, frames = span.frames(sound.frames, sound.samplerate, f"the file '{value}'")
+    first, frames = span.frames(there, sound.sample_rate, f"the file '{value}'")
     part = name if span == WHOLE else f"The part of the file '{value}'"
-    _judge_length(part, frames, sound.samplerate, max_seconds, value, field)
+    _judge_length(part, frames, sound.sample_rate, max_seconds, value, field)
     if frames * sound.channels > MOST_SAMPLES:
         millions = frames * sound.channels / 1e6
         raise _bad(
@@ -170,7 +209,16 @@ def _judge_shape(name: str, channels: int, sample_rate: int, value: object, fiel
         )  # fmt: skip
 
 
-def _judge_length(name: str, frames: int, sample_rate: int, max_seconds: float, value: object, field: str) -> None:
+def _judge_length(
+    name: str,
+    frames: int,
+    sample_rate: int,
+    max_seconds: float,
+    value: object,
+    field: str,
+    *,
+    at_least: bool = False,
+) -> None:
     seconds = frames / sample_rate
     if frames == 0:
         raise _bad(f"{name} holds no samples.", value, field, "Record or export it again.")
@@ -180,7 +228,7 @@ def _judge_length(name: str, frames: int, sample_rate: int, max_seconds: float, 
         )
     if seconds > max_seconds:
         raise _bad(
-            f"{name} lasts {seconds:.1f} s, which is too long.", value, field,
+            f"{name} lasts {'more than ' if at_least else ''}{seconds:.1f} s, which is too long.", value, field,
             f"Cut it to at most {max_seconds:g} s.",
         )  # fmt: skip
 
@@ -188,12 +236,9 @@ def _judge_length(name: str, frames: int, sample_rate: int, max_seconds: float, 
 def _unreadable(file, value: str, field: str, error: Exception) -> SoundError:
     if not file.closed and file.seek(0, 2) == 0:
         return _bad(f"The file '{value}' is empty.", value, field, "Record or export it again.")
-    if "lost sync" in str(error):
-        return _bad(f"The file '{value}' is truncated or damaged.", value, field, "Copy or export it again.")
-    reason = str(getattr(error, "error_string", "") or error).rstrip(".")
     return _bad(
-        f"The file '{value}' cannot be read as a sound ({reason}).", value, field,
-        "Give a WAV, FLAC, AIFF, OGG or MP3 file that other programs can play.",
+        f"The file '{value}' cannot be read as a sound ({error}).", value, field,
+        "Give a WAV, FLAC, AIFF, OGG, MP3 or M4A file that other programs can play.",
     )  # fmt: skip
 
 

@@ -1,0 +1,202 @@
+"""Two readers of sound files under one interface: libsndfile for what it reads well, FFmpeg for the rest.
+
+libsndfile counts frames exactly and seeks to the frame, where the file says how long it is. It trusts what MP3s and OGGs say of their
+length, which is often wrong, and knows no AAC. FFmpeg (through PyAV) decodes a stream packet by packet to its end, whatever its header says.
+FFmpeg is told which container to expect, found by its first bytes, and reads from the open file alone: its playlists, which name
+other files and addresses, are never tried.
+"""
+
+import io
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from tertium import containers
+from tertium.containers import Samples
+
+READ_WELL = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC"}
+"""What libsndfile is trusted with."""
+NO_LENGTH = 2**62  # what libsndfile says of a stream that does not tell its length
+STREAMED = "its header does not say how long it is: read to its end"
+GAPS = "{count} of its packets could not be decoded and are left out"
+CUT = "it ends in the middle of its stream: read as far as it goes"
+LINKS = "it goes on at another sample rate or with other channels, which is left out"
+LEFT = "left to the next reader"
+
+
+class Unreadable(Exception):
+    """A reader does not know the file, or what it holds is broken."""
+
+    def tells(self) -> bool:
+        """Whether the message is a reason, and not only one to try the next reader."""
+        return str(self) != LEFT
+
+
+class Sndfile:
+    """A file that libsndfile reads.
+
+    Attributes:
+        format: the container, in libsndfile's words.
+        channels, sample_rate: as stored; the rate in Hz.
+        frames: how many there are.
+        samples: where they lie, if the header was looked at.
+        layout: of the channels, in FFmpeg's words; None where the file does not say.
+        notes: what was assumed.
+    """
+
+    layout: str | None = None
+
+    def __init__(self, file: BinaryIO):
+        rebuilt = containers.wav(file)
+        given, self.samples = rebuilt if rebuilt else (file, containers.samples_of(file))
+        try:
+            self._sound = soundfile.SoundFile(given)
+        except (soundfile.LibsndfileError, OSError, ValueError, TypeError) as error:
+            raise Unreadable(_reason(error)) from error
+        self.format, self.channels = self._sound.format, self._sound.channels
+        self.sample_rate, self.frames = self._sound.samplerate, self._sound.frames
+        self.notes: list[str] = [STREAMED] if self.samples is not None and self.samples.streamed else []
+        if self.format not in READ_WELL or not 0 <= self.frames < NO_LENGTH:
+            raise Unreadable(LEFT)
+
+    def read(self, first: int, count: int) -> np.ndarray:
+        """``count`` frames from the ``first`` on, fewer where the file ends: float32, (channels, frames). Raises Unreadable."""
+        try:
+            if self._sound.seekable():
+                self._sound.seek(first)
+            else:  # some codecs can only be followed from the beginning
+                self._sound.read(first, dtype="float32")
+            return np.ascontiguousarray(self._sound.read(count, dtype="float32", always_2d=True).T)
+        except (soundfile.LibsndfileError, OSError, ValueError) as error:
+            raise Unreadable(_reason(error)) from error
+
+
+class Ffmpeg:
+    """A file that FFmpeg reads. How long it is shows when it has been decoded: ``frames`` is None before. Else as :class:`Sndfile`."""
+
+    samples: Samples | None = None
+    frames: int | None = None
+
+    def __init__(self, file: BinaryIO):
+        import av  # only for what needs it: some 50 ms
+
+        self._av, self._cut = av, False
+        form = container_of(file)
+        if form is None:
+            raise Unreadable("its format is not known here")
+        self._cut = form == "ogg" and not _ends_well(file)
+        file.seek(0)
+        try:
+            self._container = av.open(file, format=form, metadata_errors="replace")
+            self._stream = self._container.streams.audio[0]
+        except (av.FFmpegError, IndexError, OSError, ValueError) as error:
+            raise Unreadable("it holds no audio stream" if isinstance(error, IndexError) else _reason(error)) from error
+        codec = self._stream.codec_context
+        if codec is None:
+            raise Unreadable("its codec is not known here")
+        self.format, self.notes = form.upper(), []
+        self.channels, self.sample_rate = codec.channels, codec.sample_rate
+        self.layout = codec.layout.name if codec.channels else None
+        self.promised = self._promised()
+        if not (self.channels and self.sample_rate):
+            raise Unreadable("it does not say what is in it")
+
+    def _promised(self) -> int | None:
+        """Frames that the header promises, of containers that count them; the length of others is guessed from their bit rate."""
+        if self.format not in ("FLAC", "MOV") or not self._stream.duration:
+            return None
+        return round(self._stream.duration * self._stream.time_base * self.sample_rate)
+
+    def read(self, first: int, count: int) -> np.ndarray:
+        """``count`` frames from the ``first`` on, fewer where it ends: float32, (channels, frames). Sets ``frames`` if the end was reached. Raises Unreadable."""
+        kept, seen = [], 0
+        for block in self._blocks():
+            kept.append(block[:, max(0, first - seen) : max(0, first + count - seen)])
+            seen += block.shape[1]
+            if seen >= first + count:
+                break
+        else:
+            self.frames = seen
+            if self._cut:
+                self.notes.append(CUT)
+        if not seen:
+            raise Unreadable("nothing in it can be decoded")
+        return np.ascontiguousarray(np.concatenate(kept, axis=1))
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        """What the packets hold, one after another; those that are broken are counted and passed over."""
+        resampler = self._av.AudioResampler(format="fltp")
+        broken = 0
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+                decoded = packet.decode()
+            except StopIteration:
+                break
+            except (self._av.FFmpegError, OSError, ValueError):
+                broken += 1
+                if broken > 10_000:
+                    break
+                continue
+            for frame in decoded:
+                if (frame.sample_rate, len(frame.layout.channels)) != (self.sample_rate, self.channels):
+                    self.notes.append(LINKS)
+                    return
+                for whole in resampler.resample(frame):
+                    yield whole.to_ndarray().astype(np.float32, copy=False)
+        if broken:
+            self.notes.append(GAPS.format(count=broken))
+
+
+Sound = Sndfile | Ffmpeg
+READERS = (Sndfile, Ffmpeg)
+"""In the order in which they are tried; each may raise Unreadable when it is made or read."""
+
+
+def container_of(file: BinaryIO) -> str | None:
+    """FFmpeg's name of a container, by its first bytes; None for what is not known here."""
+    file.seek(0)
+    head = file.read(16)
+    if head[:3] == b"ID3" and len(head) >= 10:  # tags in front: their length is four times seven bits
+        length = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+        file.seek(10 + length)
+        return "flac" if file.read(4) == b"fLaC" else "mp3"
+    if head[:4] in containers.RIFF and head[8:12] == b"WAVE":
+        return "wav"
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return "aiff"
+    if head[4:8] == b"ftyp":
+        return "mov"
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
+        return "aac"
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
+        return "mp3"
+    known = {
+        b"fLaC": "flac",
+        b"OggS": "ogg",
+        b"caff": "caf",
+        b".snd": "au",
+        b"riff": "w64",
+        b"wvpk": "wv",
+        b"\x1a\x45\xdf\xa3": "matroska",
+    }
+    return known.get(head[:4])
+
+
+def _ends_well(file: BinaryIO) -> bool:
+    """Whether the last page of an OGG is whole and marked as the last (RFC 3533, section 6)."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - (1 << 17)))
+    tail = file.read()
+    at = tail.rfind(b"OggS")
+    page = tail[at:]
+    if at < 0 or len(page) < 27 or len(page) < 27 + page[26]:
+        return False
+    return bool(page[5] & 4) and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "error_string", "") or getattr(error, "strerror", "") or error).rstrip(".")
