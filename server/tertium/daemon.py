@@ -7,7 +7,9 @@ import logging
 import os
 import secrets
 import signal
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tertium import __version__, logs
@@ -20,6 +22,7 @@ from tertium.home import Home
 from tertium.jobs import TERMINAL, Job, Jobs
 from tertium.journal import Journal
 from tertium.library import Library
+from tertium.reader_process import Readers
 from tertium.session import OscSession, Sessions, instead, zeromq_session
 from tertium.transports.osc import OscTransport
 from tertium.transports.zeromq import ZeroMqTransport
@@ -31,6 +34,9 @@ from tertium_protocol.events import Answer
 EXIT_REFUSED = 2
 """Exit status when the daemon could not start: the folder or a port is in use, or cannot be used."""
 
+LONGEST_END = 9.0
+"""Seconds that stopping may take."""
+
 EXIT_BROKEN = 1
 """Exit status after a mistake of ours that it could not go on with."""
 
@@ -38,7 +44,9 @@ EXIT_BROKEN = 1
 def run(settings: Settings) -> int:
     """Serve until a signal or ``shutdown``. Returns the exit status: 0, 2 when it could not start, 1 when it broke down."""
     logs.set_up(as_json=settings.log_json)
-    daemon = Daemon(settings)
+    last_resort = threading.Timer(LONGEST_END, _end_hard)
+    last_resort.daemon = True
+    daemon = Daemon(settings, on_stopping=last_resort.start)
     try:
         asyncio.run(daemon.serve())
     except TertiumError as error:
@@ -46,7 +54,15 @@ def run(settings: Settings) -> int:
         return EXIT_REFUSED
     except KeyboardInterrupt:  # where the loop cannot catch signals itself; it has stopped all the same
         return 0
+    finally:
+        last_resort.cancel()
     return EXIT_BROKEN if daemon.broken else 0
+
+
+def _end_hard() -> None:
+    """End this process, though a thread of it never comes back. Whatever was accepted is in the journal."""
+    logs.event("stopped hard", level=logging.WARNING, reason=f"something still ran after {LONGEST_END:g} s")
+    os._exit(0)
 
 
 class Daemon:
@@ -54,10 +70,12 @@ class Daemon:
 
     Args:
         settings: see :func:`tertium.config.settings`.
+        on_stopping: called when the end begins.
     """
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, *, on_stopping: Callable[[], None] = lambda: None):
         self._settings = settings
+        self._on_stopping = on_stopping
         self._token = secrets.token_urlsafe(24)
         self._sequence = 0
         self.broken = False
@@ -73,6 +91,7 @@ class Daemon:
             await self._start(stack)
             await self._stopping.wait()
             logs.event("stopping")
+            self._on_stopping()
             self._house.worker.state = "stopping"
         logs.event("stopped")
 
@@ -94,18 +113,20 @@ class Daemon:
         jobs = Jobs(journal, limit=settings.queue)
         restored = jobs.restore(rows)
         worker = Worker(self._worker_options(), jobs)
-        self._house = House(
-            settings, home, Library(settings.home), jobs, worker, Sessions(), self.stop, started=time.monotonic()
-        )
+        readers = Readers()
+        library = Library(settings.home, read=readers.read)
+        self._house = House(settings, home, library, jobs, worker, Sessions(), self.stop, started=time.monotonic())
         dispatcher = self._dispatcher = Dispatcher(self._house, token=self._token)
         stack.push_async_callback(worker.put_down)
         await self._open_transports(stack)
         stack.push_async_callback(dispatcher.close)
+        stack.callback(readers.close)  # first: who waits for a file is told
         jobs.on_event(self._tell)
         task = asyncio.ensure_future(worker.run())
         task.add_done_callback(self._worker_gone)
         stack.push_async_callback(_cancelled, task)
         self._announce(restored)
+        await asyncio.to_thread(readers.warm)
 
     async def _open_transports(self, stack: contextlib.AsyncExitStack) -> None:
         host, port = self._settings.osc

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,11 +73,16 @@ def sound_id(samples: np.ndarray, sample_rate: int) -> str:
 
 
 class Library:
-    """The sounds under ``home``; safe to use from several threads."""
+    """The sounds under ``home``; safe to use from several threads.
 
-    def __init__(self, home: str | Path):
+    Args:
+        read: reads clients' files, as :func:`tertium.audio.decoded` does.
+    """
+
+    def __init__(self, home: str | Path, *, read: Callable[..., Audio] = audio.decoded):
         self.sounds_folder = Path(home).absolute() / "sounds"
         self.results_folder = Path(home).absolute() / "results"
+        self._decoded = read
         self._lock = threading.Lock()
         self._sounds: dict[Path, Sound] = {}  # by sidecar
         for folder in (self.sounds_folder, self.results_folder):
@@ -114,7 +119,9 @@ class Library:
             SoundError: of ``files.resolve``, ``audio.read``, ``excerpts.to_length`` or ``audio.write``; errors name ``field``.
         """
         own = files.resolve(path, [*roots, self.sounds_folder, self.results_folder], field=field)
-        sound = audio.read(own, max_seconds=max_seconds, field=field, span=excerpt.span)
+        with files.open_regular(own, field=field) as file:
+            sound = self._decoded(file, value=str(own), max_seconds=max_seconds, field=field, span=excerpt.span)
+        audio.check(sound, max_seconds=max_seconds, field=field, value=str(own))
         origin = {"path": str(own), **excerpt.facts()}
         return self._keep(excerpt.fit(sound), name=name, otherwise=own.stem, origin=origin)
 

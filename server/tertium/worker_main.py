@@ -5,7 +5,6 @@ has gone, and so does this process, at once. What it says are JSON lines on what
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import gc
 import importlib
@@ -13,7 +12,6 @@ import json
 import os
 import queue
 import shutil
-import signal
 import sys
 import threading
 import time
@@ -26,6 +24,7 @@ from typing import Any, TextIO
 
 from tertium import self_test
 from tertium.checkpoints import Checkpoints
+from tertium.child import die_with_the_daemon
 from tertium.computing import Engine
 from tertium.errors import TertiumError
 from tertium.faults import lost_the_device, told
@@ -38,7 +37,6 @@ from tertium.teaching import WRITE_EVERY, Paused, Teacher
 from tertium.windows import Windows
 
 SAY_INTERVAL = 0.02  # seconds between two reports of progress
-PR_SET_PDEATHSIG = 1
 LOST_DEVICE = 70  # exit status, EX_SOFTWARE
 
 
@@ -244,13 +242,6 @@ def _must_be_sayable(result: Mapping[str, Any]) -> None:
         raise TertiumError(
             "internal", f"The result holds what no message can carry: {error}.", remedy="The daemon's log has the details; please report them.",
         ) from error  # fmt: skip
-
-
-def die_with_the_daemon() -> None:
-    """Have Linux end this process when the daemon dies, even in the middle of what lets no thread of ours see the end of the input."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> None:

@@ -76,7 +76,11 @@ class Daemon:
 
     def worker(self):
         """Process id of the worker."""
-        return until(lambda: next(iter(children(self.process.pid)), None))
+        return until(lambda: next(iter(children(self.process.pid, "worker_main")), None))
+
+    def readers(self):
+        """Process ids of those that read files, once there are any."""
+        return until(lambda: children(self.process.pid, "reader_main"))
 
     def stop(self, how=signal.SIGTERM):
         """End it, and return its exit status."""
@@ -178,14 +182,15 @@ def until(condition, explain=lambda: ""):
     raise AssertionError(f"not within {PATIENCE} s: {explain()}")
 
 
-def children(pid):
-    """Process ids of the children of a process (Linux)."""
+def children(pid, running=""):
+    """Process ids of the children of a process, of those whose command has ``running`` in it (Linux)."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             with contextlib.suppress(OSError):
                 stat = (folder / "stat").read_text().rpartition(")")[2].split()
-                if int(stat[1]) == pid and stat[0] != "Z":
+                command = (folder / "cmdline").read_text()
+                if int(stat[1]) == pid and stat[0] != "Z" and running in command:
                     found.append(int(folder.name))
     return found
 

@@ -1,0 +1,42 @@
+"""A file that holds its reader holds neither the daemon nor its end."""
+
+import os
+import signal
+
+from tests.end_to_end.daemons import Daemon, Osc, lives, running, until
+from tests.server.sounds import two_clips
+
+
+def test_a_reader_that_hangs_lets_others_be_answered_and_the_daemon_end(tmp_path):
+    original, other = two_clips(tmp_path)
+    daemon = Daemon(tmp_path / "home").ready()
+    (reader,) = daemon.readers()
+    os.kill(reader, signal.SIGSTOP)
+    with Osc(daemon.osc) as client:
+        client.send("add_sound", "held", path=original)
+        assert client.ask("status")["state"] == "ready"
+        assert client.ask("add_sound", path=other)["seconds"] == 0.6, "another process reads"
+    assert daemon.stop() == 0
+    assert "stopped hard" not in daemon.log
+    assert not lives(reader)
+
+
+def test_a_killed_daemon_leaves_no_reader(tmp_path):
+    daemon = Daemon(tmp_path / "home").ready()
+    (reader,) = daemon.readers()
+    daemon.stop(signal.SIGKILL)
+    until(lambda: not lives(reader))
+
+
+def test_a_header_that_leads_round_in_circles_is_answered(tmp_path):
+    """108 bytes over which libsndfile never comes back."""
+    info = b"LIST" + (28).to_bytes(4, "little") + b"INFOISFT" + (0xFFFFFFF8).to_bytes(4, "little") + bytes(16)
+    form = b"fmt " + (16).to_bytes(4, "little") + b"\1\0\2\0\x44\xac\0\0\x10\xb1\2\0\4\0\x10\0"
+    body = b"WAVE" + form + info + b"data" + (28).to_bytes(4, "little") + bytes(28)
+    path = tmp_path / "circle.wav"
+    path.write_bytes(b"RIFF" + len(body).to_bytes(4, "little") + body)
+    with running(tmp_path / "home") as daemon, Osc(daemon.osc) as client:
+        for _ in range(9):
+            assert client.refused("add_sound", path=str(path))["code"] == "bad_sound"
+        original, _ = two_clips(tmp_path)
+        assert client.ask("add_sound", path=original)["frames"] == 28_800
