@@ -231,5 +231,5 @@ def _hub(hub: dict) -> Iterator[Finding]:
                 f"Fetch it with: tertium serve --model {name}",
             )
         else:
-            remedy = "Accept its licence on the model hub, log in with `huggingface-cli login` or set HF_TOKEN; or go on with pocket."
+            remedy = "Accept its licence on the model hub, log in with `hf auth login` or set HF_TOKEN; or go on with pocket."
             yield Finding("weights", NOTE, f"{name}: not downloaded, and there is no token", remedy)

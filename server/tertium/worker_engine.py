@@ -41,9 +41,16 @@ def known_models() -> list[dict[str, Any]]:
     return [_known(name) for name in NAMES]
 
 
-def load(model: str, *, device: str, precision: str) -> "TorchEngine":
-    """Load a model, as :func:`tertium.engine.models.load_model` does, with its errors."""
-    return TorchEngine(load_model(model, device=device, precision=precision))
+def load(
+    model: str, *, device: str, precision: str, on_wait: Callable[[str], None] = lambda text: None
+) -> "TorchEngine":
+    """Load a model, as :func:`tertium.engine.models.load_model` does, with its errors.
+
+    Args:
+        on_wait: called with a line of text whenever something is fetched or waited for.
+    """
+    with hub.telling(on_wait):
+        return TorchEngine(load_model(model, device=device, precision=precision))
 
 
 class TorchEngine:

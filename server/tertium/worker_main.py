@@ -6,6 +6,7 @@ has gone, and so does this process, at once. What it says are JSON lines on what
 
 import contextlib
 import faulthandler
+import functools
 import gc
 import importlib
 import json
@@ -140,7 +141,8 @@ class Child:
             TertiumError: ``model_unavailable``, and whatever loading raises.
         """
         model, device = options["model"], options["device"]
-        engine = module.load(model, device=device, precision=options["precision"])
+        load = functools.partial(module.load, model, device=device, on_wait=self._say_waiting)
+        engine = load(precision=options["precision"])
         try:
             self_test.check(engine)
             return engine
@@ -151,13 +153,16 @@ class Child:
             self._say("trouble", text="".join(traceback.format_exception(error)))
         del engine
         gc.collect()
-        engine = module.load(model, device=device, precision="fp32")
+        engine = load(precision="fp32")
         try:
             self_test.check(engine)
         except Exception as error:
             raise self_test.cannot_compute(engine, error) from error
         self._note = f"{engine.about['name']} computes in fp32, since in {half} it failed its test ({reason})"
         return engine
+
+    def _say_waiting(self, text: str) -> None:
+        self._say("waits", **{"for": text})
 
     def _put_together(self, engine: Engine, home: Path, options: Mapping[str, Any]) -> None:
         library, checkpoints, learnings = Library(home), Checkpoints(home / "checkpoints"), Learnings(home / "cache")

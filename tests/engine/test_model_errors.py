@@ -4,13 +4,14 @@ import http.server
 import json
 import pickle
 import shutil
+import socket
 import threading
 
 import pytest
 import safetensors.torch
 import torch
 
-from tertium.engine import building, model_errors, precision, upstream
+from tertium.engine import building, model_errors, precision, upstream, weights
 from tertium.engine.models import load_model
 from tests.engine import stable_audio_open, tiny
 from tests.engine.conftest import write_model
@@ -182,7 +183,19 @@ def test_no_text_encoder(tmp_path, hub_cache):
     (folder / "model_config.json").write_text(json.dumps(config), encoding="utf-8")
     error = refused(model_errors.ModelNotDownloaded, folder)
     assert "text encoder t5-base" in error.message
-    assert "huggingface-cli download t5-base" in error.remedy
+    assert "/hf download t5-base`" in error.remedy
+
+
+def test_stable_audio_3_is_told_by_its_name(tmp_path):
+    for change in ({"type": "taae_v2"}, {"local_add_cond_ids": ["inpaint_mask"]}):
+        config = tiny.model_config()
+        folder = write_model(tmp_path / "model", config)
+        config["model_type"] = "diffusion_cond_inpaint"
+        config["model"]["pretransform"]["config"]["encoder"] |= change
+        (folder / "model_config.json").write_text(json.dumps(config), encoding="utf-8")
+        error = refused(model_errors.BadConfig, folder)
+        assert error.message.startswith("Stable Audio 3 is not supported yet")
+        assert error.remedy == "Use Stable Audio Open 1.0 or Small, a model fine-tuned from them, or pocket."
 
 
 def test_the_embedded_model_is_gone(tmp_path):
@@ -206,6 +219,7 @@ def hub(hub_cache, monkeypatch):
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_HEAD(self):
+            server.asked.append(self.path)
             status, headers = server.answer
             self.send_response(status)
             for name, value in headers.items():
@@ -218,6 +232,7 @@ def hub(hub_cache, monkeypatch):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked = []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     endpoint = f"http://127.0.0.1:{server.server_port}"
@@ -232,6 +247,40 @@ def hub(hub_cache, monkeypatch):
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def test_what_is_on_this_machine_is_loaded_without_a_question_to_the_hub(hub, hub_cache, monkeypatch):
+    import transformers.utils.hub
+
+    monkeypatch.setattr(transformers.utils.hub, "_is_offline_mode", False)
+    hub.answer = (503, {})
+    stable_audio_open.put_text_encoder(hub_cache)
+    conditioning = stable_audio_open.configuration()["model"]["conditioning"]
+    folder = hub_cache / "model"
+    files = weights.ModelFiles("model", folder / "model_config.json", folder / "model.safetensors")
+    assert building._conditioner(conditioning, files) is not None
+    assert hub.asked == []
+
+
+def test_a_hub_that_never_answers_is_given_up_after_its_patience_and_said(hub_cache, monkeypatch):
+    """A network that swallows everything: a port that takes connections and says nothing."""
+    import huggingface_hub.constants
+
+    from tertium.engine import hub as own
+
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setattr(own, "PATIENCE", 0.2)
+        told = []
+        with own.telling(told.append):
+            error = refused(model_errors.ModelNotDownloaded, "stable-audio-open-1.0")
+    assert "the model hub cannot be reached" in error.message
+    assert "/hf download stabilityai/stable-audio-open-1.0`" in error.remedy
+    assert told == [f"asking the model hub ({huggingface_hub.constants.ENDPOINT})"]
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -34,7 +34,7 @@ def known_models():
     ]
 
 
-def load(model, *, device, precision):
+def load(model, *, device, precision, on_wait=None):
     print("a library greets the world on standard output")
     if model == "gated":
         raise TertiumError(
@@ -43,6 +43,7 @@ def load(model, *, device, precision):
     if model == "dies":
         os._exit(3)
     if model == "slow":
+        on_wait("fetching slow from the model hub")
         time.sleep(3.0)
     return FakeEngine(model, precision)
 

@@ -176,6 +176,22 @@ async def test_a_model_that_fails_in_half_precision_computes_in_float32_and_says
     assert worker.message == f"{model} computes in fp32, since in fp16 it failed its test ({reason})"
 
 
+async def test_what_loading_waits_for_is_said(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.open()
+    options = {"engine": "tests.server.fake_engine", "home": str(tmp_path), "device": "cpu", "precision": "fp32"}
+    worker = Worker({**options, "model": "slow"}, Jobs(journal, limit=10))
+    task = asyncio.ensure_future(worker.run())
+    await until(lambda: worker.message == "fetching slow from the model hub")
+    assert worker.state == "loading"
+    await until(lambda: worker.state == "ready")
+    assert worker.message is None
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    journal.close()
+
+
 async def test_a_model_that_cannot_compute_is_never_ready(tmp_path, monkeypatch):
     worker = await _loaded(tmp_path, monkeypatch, "broken")
     assert (worker.state, worker.problem["code"]) == ("failed", "model_unavailable")

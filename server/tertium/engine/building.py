@@ -1,12 +1,13 @@
 """A stable-audio-tools model from its configuration and weights."""
 
 import copy
+import json
 import warnings
 from pathlib import Path
 
 import torch
 
-from tertium.engine import upstream, weights
+from tertium.engine import hub, upstream, weights
 from tertium.engine.conditioning import KNOWN
 from tertium.engine.denoiser import OBJECTIVES
 from tertium.engine.model_errors import BadConfig, ModelNotDownloaded, package_missing
@@ -46,6 +47,12 @@ def check_config(config: dict, path: Path) -> None:
     Raises:
         BadConfig: it does not; the message says what stands in the way.
     """
+    if _is_third_generation(config):
+        raise BadConfig(
+            f"Stable Audio 3 is not supported yet ({path}).",
+            value=str(path),
+            remedy="Use Stable Audio Open 1.0 or Small, a model fine-tuned from them, or pocket.",
+        )
     if config.get("model_type") != "diffusion_cond":
         raise _bad(path, f"model_type must be 'diffusion_cond'; it is {config.get('model_type')!r}")
     for name in ("sample_rate", "sample_size"):
@@ -68,6 +75,12 @@ def check_config(config: dict, path: Path) -> None:
     unknown = [entry.get("id") for entry in entries if entry.get("id") not in KNOWN]
     if unknown:
         raise _bad(path, f"it is conditioned by {unknown[0]!r}; Tertium can give {', '.join(KNOWN)}")
+
+
+def _is_third_generation(config: dict) -> bool:
+    """Whether this is a configuration of Stable Audio 3, by what only it has: its autoencoder, and what it is conditioned by."""
+    text = json.dumps(config)
+    return '"taae_v2"' in text or '"local_add_cond_ids"' in text
 
 
 def _assemble(config: dict, files: weights.ModelFiles) -> torch.nn.Module:
@@ -103,17 +116,25 @@ def _conditioner(config: dict, files: weights.ModelFiles) -> torch.nn.Module:
         beside = files.config.parent / tokenizer if isinstance(tokenizer, str) else None
         if beside is not None and beside.is_dir():
             entry["config"]["tokenizer_name"] = str(beside)
-    conditioners = upstream.load("stable_audio_tools.models.conditioners")
+    make = upstream.load("stable_audio_tools.models.conditioners").create_multi_conditioner_from_conditioning_config
+    texts = [entry["config"] for entry in config["configs"] if entry["id"] == "prompt"]
+    name = next((text.get("t5_model_name") or text.get("tokenizer_name") for text in texts), "of the prompt")
     try:
-        return conditioners.create_multi_conditioner_from_conditioning_config(config)
+        with hub.offline():
+            return make(copy.deepcopy(config))
     except OSError as error:  # how transformers says that it can neither find nor fetch a model
-        texts = [entry["config"] for entry in config["configs"] if entry["id"] == "prompt"]
-        name = next((text.get("t5_model_name") or text.get("tokenizer_name") for text in texts), "of the prompt")
-        raise ModelNotDownloaded(
-            f"The text encoder {name}, which {files.name} needs, is not on this machine and cannot be fetched.",
-            value=files.name,
-            remedy=f"Connect to the network and try again, or fetch it beforehand with `huggingface-cli download {name}`.",
-        ) from error
+        missing = error
+    try:
+        if hub.is_reachable():
+            hub.fetching(f"the text encoder {name}")
+            return make(config)
+    except OSError as error:
+        missing = error
+    raise ModelNotDownloaded(
+        f"The text encoder {name}, which {files.name} needs, is not on this machine and cannot be fetched.",
+        value=files.name,
+        remedy=f"Connect to the network and try again, or fetch it beforehand with `{hub.command(f'download {name}')}`.",
+    ) from missing
 
 
 def _section(config: dict, path: Path, *names: str) -> dict:
