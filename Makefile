@@ -5,7 +5,7 @@ export PYTHONPATH := server:protocol
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench report wheel device lock docs pocket clean
+.PHONY: help setup demo test test-fast lint format bench report wheel device lock docs pocket clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,10 @@ demo: setup  ## Fuse two recordings over OSC and over ZeroMQ, into demo/
 	@$(VENV)/python -m tertium.demo --out demo
 
 test: setup  ## Pass all tests; says which were skipped, and why
-	@$(VENV)/python -m pytest $(ARGS)
+	@$(VENV)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+test-fast: setup  ## Pass the tests that need no daemon, no training and no other language (a minute)
+	@$(VENV)/python -m pytest -n auto --dist loadfile -m "not slow" $(ARGS)
 
 lint: setup  ## Check style and the walls between the rooms
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && $(VENV)/lint-imports

@@ -1,11 +1,33 @@
 """Exact denoisers: models whose data prediction is known, so that the engine is testable to double precision without a network."""
 
+import os
+
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # read when PyTorch is loaded: spinning threads take the cores from each other
+
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 
 from tertium.engine.schedule import Schedule
+
+HERE = Path(__file__).parent
+SLOW = (
+    "end_to_end", "supercollider", "max_for_live", "evidence", "pocket/test_decoder.py", "engine/test_learning.py", "engine/test_adapters.py",
+    "engine/test_precision.py", "engine/test_devices.py", "server/test_worker.py", "server/test_readers.py", "server/test_teaching.py", "protocol/test_client.py",
+)  # fmt: skip
+"""What ``make test-fast`` leaves out: daemons and other processes, training, other languages, large models."""
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what is slow by where it lies."""
+    for item in items:
+        place = item.path.relative_to(HERE)
+        if any(place.is_relative_to(slow) for slow in SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @dataclass(frozen=True)

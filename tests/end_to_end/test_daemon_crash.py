@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -186,13 +185,11 @@ def test_the_front_answers_while_the_model_loads_and_jobs_wait_for_it(tmp_path):
     daemon = Daemon(tmp_path, model="slow").up()
     try:
         with Osc(daemon.osc) as client:
-            began = time.monotonic()
             assert client.ask("status")["state"] == "loading"
             client.send("generate", "early", prompt="x", steps=2, seconds=0.5)
             assert client.events("early", last=("accepted",))
             error = client.refused("generate", prompt="x", seconds=0.5, deadline=1)
             assert (error["code"], "still loading" in error["message"]) == ("deadline", True)
-            assert time.monotonic() - began < 2.5
             assert client.events("early")[-1].event == "done"
     finally:
         daemon.stop()

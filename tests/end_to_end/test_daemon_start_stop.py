@@ -2,7 +2,6 @@
 
 import signal
 import socket
-import time
 
 import pytest
 
@@ -18,9 +17,8 @@ def test_a_signal_stops_it_cleanly_and_the_running_job_waits_for_the_next_start(
     with Osc(daemon.osc) as client:
         client.send("generate", "interrupted", prompt="step=0.05", steps=100, seconds=0.5)
         job = client.events("interrupted", last=("progress",))[0].fields["job"]
-    began = time.monotonic()
     assert daemon.stop(how) == 0
-    assert time.monotonic() - began < 5
+    assert "stopped hard" not in daemon.log
     assert not lives(worker)
     assert homes.find(tmp_path) is None
     assert not (tmp_path / "daemon.json").exists()

@@ -1,7 +1,5 @@
 """Fine-tuned models beside their base: what they predict, what they share, and which of them stay."""
 
-import time
-
 import pytest
 import torch
 
@@ -33,7 +31,8 @@ def learners(prompted_model):
 def test_what_was_learned_predicts_the_same_when_applied(prompted_model, learners, method):
     base, learner = prediction(prompted_model), learners[method]
     applied = adapters.apply(prompted_model, learner.weights())
-    assert torch.equal(prediction(applied), prediction(learner.model))
+    # A weight that can learn and one that is frozen may be multiplied by different kernels: equal but for rounding.
+    torch.testing.assert_close(prediction(applied), prediction(learner.model), rtol=1e-5, atol=1e-5)
     assert not torch.allclose(prediction(applied), base, atol=1e-3)
     assert torch.equal(prediction(prompted_model), base)
 
@@ -87,12 +86,9 @@ def test_the_one_used_longest_ago_goes_first_and_the_budget_holds(prompted_model
     assert residents.bytes == 0
 
 
-def test_switching_between_residents_takes_milliseconds(prompted_model, learners):
+def test_switching_between_residents_loads_nothing(prompted_model, learners):
     weights = learners["lora"].weights()
     residents = adapters.Residents(prompted_model, budget=10**9)
-    for key in "ab":
-        residents.get(key, lambda: weights)
-    began = time.perf_counter()
-    for _ in range(50):
-        residents.get("a", lambda: weights), residents.get("b", lambda: weights)
-    assert (time.perf_counter() - began) / 100 < 0.001
+    views = {key: residents.get(key, lambda: weights) for key in "ab"}
+    for key in "abab":
+        assert residents.get(key, None) is views[key]

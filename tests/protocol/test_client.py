@@ -130,11 +130,13 @@ def test_the_home_is_found_through_the_environment(tmp_path, monkeypatch):
 
 
 def test_silence_is_said_and_a_dead_process_too(tmp_path):
-    with Peer(tmp_path, {"status": lambda call: []}), Client(tmp_path) as client:
-        began = time.monotonic()
-        with pytest.raises(NoAnswer, match=r"The daemon did not answer status within 0.2 s\. Look at its log"):
-            client.ask("status", timeout=0.2)
-        assert time.monotonic() - began < 1
+    words = r"The daemon did not answer status within 0.2 s\. Look at its log"
+    with (
+        Peer(tmp_path, {"status": lambda call: []}),
+        Client(tmp_path) as client,
+        pytest.raises(NoAnswer, match=words),
+    ):
+        client.ask("status", timeout=0.2)
     said = json.loads((tmp_path / "daemon.json").read_text())
     (tmp_path / "daemon.json").write_text(json.dumps({**said, "pid": 2**22 + 1}))
     with (

@@ -6,13 +6,12 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import soundfile
 
-from tertium import audio, files
+from tertium import audio, decoders, files
 from tertium.audio import Audio, Span
 from tertium.errors import SoundError
 from tests.server.sounds import tone
@@ -116,14 +115,13 @@ def sparse_wav(path, *, seconds: int, sample_rate: int, channels: int):
     os.truncate(path, len(head) + size)
 
 
-def test_the_huge_are_refused_by_their_header(tmp_path):
+def test_the_huge_are_refused_by_their_header(tmp_path, monkeypatch):
     """Both would take gigabytes as floats."""
-    start = time.monotonic()
+    monkeypatch.setattr(decoders.Sndfile, "read", None)  # nothing of them is read
     sparse_wav(tmp_path / "long.wav", seconds=3 * 3600, sample_rate=48_000, channels=1)
     refused(audio.read, tmp_path / "long.wav", text="lasts 10800.0 s, which is too long")
     sparse_wav(tmp_path / "wide.wav", seconds=100, sample_rate=192_000, channels=32)
     refused(audio.read, tmp_path / "wide.wav", text="holds 614 million samples, which is too many")
-    assert time.monotonic() - start < 1
 
 
 @pytest.mark.parametrize(
