@@ -4,6 +4,7 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -76,22 +77,39 @@ class Span:
 WHOLE = Span()
 
 
-def read(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "path", span: Span = WHOLE) -> Audio:
+def read(
+    path: str | Path,
+    *,
+    max_seconds: float = MAX_SECONDS,
+    field: str = "path",
+    span: Span = WHOLE,
+    file: BinaryIO | None = None,
+) -> Audio:
     """Read a sound file, or a part of one, of ``MIN_SECONDS`` … ``max_seconds``; its length is judged by its header before it is read.
+
+    Args:
+        file: the file at ``path``, open already; it is closed.
 
     Raises:
         SoundError: ``unknown_sound`` (no such file), ``path_refused`` (no regular file), or ``bad_sound``: empty, truncated, not
             audio, silent, with samples that are not numbers, too short or too long. ``field`` is named in the error. ``out_of_range``: see :class:`Span`.
     """
-    audio = load(path, max_seconds=max_seconds, field=field, span=span)
+    audio = load(path, max_seconds=max_seconds, field=field, span=span, file=file)
     check(audio, max_seconds=max_seconds, field=field, value=str(path))
     return audio
 
 
-def load(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "path", span: Span = WHOLE) -> Audio:
+def load(
+    path: str | Path,
+    *,
+    max_seconds: float = MAX_SECONDS,
+    field: str = "path",
+    span: Span = WHOLE,
+    file: BinaryIO | None = None,
+) -> Audio:
     """As ``read``, but the samples may be anything: silent, or not numbers."""
     value = str(path)
-    with files.open_regular(path, field=field) as file:
+    with file or files.open_regular(path, field=field) as file:
         try:
             _judge_promise(containers.missing_bytes(file), "bytes", value, field)
             with soundfile.SoundFile(file) as sound:
