@@ -1,7 +1,9 @@
 """Spellings of paths, and files opened within walls while somebody moves them."""
 
+import itertools
 import os
 import threading
+import time
 import unicodedata
 from pathlib import Path
 
@@ -103,11 +105,17 @@ def test_no_swap_leads_out_of_the_roots(tmp_path, what, real):
     def exchange() -> None:
         """A real file or folder, then a link in its place."""
         aside, link = root / "aside", root / "link"
-        while not ended.is_set():
+        for turn in itertools.count():
+            if ended.is_set():
+                break
             os.rename(inner, name)
+            time.sleep(
+                0.002 if turn % 8 == 0 else 0
+            )  # now and then each is there for long enough to be seen, however busy the machine
             os.rename(name, aside)
             link.symlink_to(outer)
             os.rename(link, name)
+            time.sleep(0.002 if turn % 8 == 0 else 0)
             name.unlink()
             os.rename(aside, inner)
 
