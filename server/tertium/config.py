@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tertium import paths
 from tertium.errors import TertiumError
 from tertium_protocol.home import default_home
 
@@ -28,7 +29,7 @@ class Settings:
         zmq: ZeroMQ endpoint for requests; ``ipc://`` with an empty path stands for a socket in the home.
         model: name or folder of the model.
         device, precision: as the engine takes them.
-        roots: folders whose files clients may name.
+        roots: folders whose files clients may name; None for any file that the user may read.
         engine: module that knows and loads models in the worker; see :mod:`tertium.worker_engine`.
         log_json: structured log lines.
         queue: how many jobs may wait.
@@ -42,7 +43,7 @@ class Settings:
     model: str
     device: str
     precision: str
-    roots: tuple[Path, ...]
+    roots: tuple[Path, ...] | None
     engine: str
     log_json: bool
     queue: int
@@ -73,6 +74,7 @@ def settings(
     model: str = "pocket",
     device: str = "auto",
     precision: str = "auto",
+    roots: tuple[str | Path, ...] = (),
     allow: tuple[str | Path, ...] = (),
     engine: str = ENGINE,
     log_json: bool = False,
@@ -83,7 +85,8 @@ def settings(
     """Validated settings.
 
     Args:
-        allow: further folders whose files clients may name. The rest: see :class:`Settings`.
+        roots: the only folders whose files clients may name, besides the daemon's own; none for no walls.
+        allow: as ``roots``, with the usual folders among them: see :func:`default_roots`. The rest: see :class:`Settings`.
 
     Raises:
         TertiumError: out_of_range, bad_type, path_refused or not_allowed, with the option as its field.
@@ -112,15 +115,6 @@ def settings(
             "out_of_range", f"trajectory-disk must be 0 or more; got {trajectory_disk}.", field="trajectory_disk", value=trajectory_disk,
             remedy="Give the MiB that reference phases may take on disk, or 0 for none.",
         )  # fmt: skip
-    roots = list(default_roots(folder))
-    for entry in allow:
-        root = Path(entry).expanduser().absolute()
-        if not root.is_dir():
-            raise TertiumError(
-                "path_refused", f"--allow names no folder: '{entry}'.", field="allow", value=str(entry),
-                remedy="Create it, or correct the path.",
-            )  # fmt: skip
-        roots.append(root)
     return Settings(
         home=folder,
         osc=osc_address(osc),
@@ -128,13 +122,30 @@ def settings(
         model=_model(model),
         device=device,
         precision=precision,
-        roots=tuple(roots),
+        roots=_walls(roots, allow, folder),
         engine=engine,
         log_json=log_json,
         queue=queue,
         write_every=write_every,
         trajectory_disk=trajectory_disk,
     )
+
+
+def _walls(roots: tuple[str | Path, ...], allow: tuple[str | Path, ...], home: Path) -> tuple[Path, ...] | None:
+    if not roots and not allow:
+        return None
+    usual = default_roots(home) if allow else (home,)
+    return (*usual, *(_folder(entry, "roots") for entry in roots), *(_folder(entry, "allow") for entry in allow))
+
+
+def _folder(entry: str | Path, option: str) -> Path:
+    folder = Path(paths.spelled(entry)).absolute()
+    if not folder.is_dir():
+        raise TertiumError(
+            "path_refused", f"--{option} names no folder: '{entry}'.", field=option, value=str(entry),
+            remedy="Create it, or correct the path.",
+        )  # fmt: skip
+    return folder
 
 
 def osc_address(text: str) -> tuple[str, int]:

@@ -52,7 +52,7 @@ def demonstrate(out: Path, home: str, output: Output) -> None:
     """Fuse twice and write sounds, sidecars and picture into ``out``; a daemon in ``home`` lives as long as that takes."""
     began = time.monotonic()
     print("Starting a daemon with the embedded model, pocket.")
-    with running_or_started(Wanted(home=home, allow=(SOUNDS,)), output) as client:
+    with running_or_started(Wanted(home=home), output) as client:
         print(f"Ready after {time.monotonic() - began:.0f} s. Fusing the drums with the hum:")
         with output.progress("OSC") as watch:
             over_osc = fuse_over_osc(client.daemon.osc, OSC_BLEND, watch)

@@ -4,41 +4,131 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from tertium import paths
 from tertium.errors import SoundError
 
 PART = ".part"
+RACES = 20  # times that a path may change under our hands
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def resolve(path: str | os.PathLike, roots: Iterable[str | os.PathLike], *, field: str = "path") -> Path:
-    """The real place of a client's ``path``, symlinks resolved, if it lies in one of the allowed ``roots``.
+@dataclass(frozen=True)
+class OpenFile:
+    """A regular file opened for reading, and its real path. Closes with its ``with`` block."""
+
+    file: BinaryIO
+    path: Path
+
+    def __enter__(self) -> "OpenFile":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.file.close()
+
+
+def open_allowed(
+    path: str | os.PathLike, roots: Iterable[str | os.PathLike] | None, *, field: str = "path"
+) -> OpenFile:
+    """Open a client's ``path``, in any of the spellings of :mod:`tertium.paths`, within ``roots``; None stands for no walls.
+
+    What is opened is what was judged: no link that takes a name's place meanwhile leads out of the roots.
+
+    Raises:
+        SoundError: of :func:`resolve` and :func:`open_regular`; ``path_refused`` too if the path keeps changing.
+    """
+    walls = None if roots is None else tuple(roots)
+    for _ in range(RACES):
+        real = resolve(path, walls, field=field)
+        if walls is None:
+            return OpenFile(open_regular(real, field=field), real)
+        with contextlib.suppress(_Moved):
+            return OpenFile(_opened(str(real), field, _open_without_links), real)
+    text = os.fspath(path)
+    raise SoundError(
+        "path_refused", f"The path '{text}' changes while it is read.", field=field, value=text,
+        remedy="Wait until the program that moves it is done, and send the request again.",
+    )  # fmt: skip
+
+
+def resolve(path: str | os.PathLike, roots: Iterable[str | os.PathLike] | None, *, field: str = "path") -> Path:
+    """The real place of a client's ``path``, symlinks resolved, if it lies in one of the allowed ``roots``; None stands for no walls.
 
     Raises:
         SoundError: ``path_refused`` if the path is relative, malformed, or leads out of the roots; whether there is anything
             at a refused path is not told.
     """
     text = os.fspath(path)
-    if not os.path.isabs(text):
+    plain = paths.spelled(text)
+    if not os.path.isabs(plain):
         raise SoundError(
             "path_refused", f"The path '{text}' is relative.", field=field, value=text,
             remedy="Give the whole path, from the root of the disk.",
         )  # fmt: skip
     try:
-        real = Path(os.path.realpath(text))
+        real = Path(os.path.realpath(plain))
     except (ValueError, OSError) as error:
         raise _malformed(text, field, error) from error
-    allowed = [Path(os.path.realpath(root)) for root in roots]
-    if not any(real.is_relative_to(root) for root in allowed):
+    allowed = None if roots is None else [Path(os.path.realpath(root)) for root in roots]
+    if allowed is not None and not any(real.is_relative_to(root) for root in allowed):
         listed = ", ".join(str(root) for root in allowed)
         raise SoundError(
             "path_refused", f"The path '{text}' lies outside the folders that may be read.", field=field, value=text,
-            remedy=f"Move the file into one of them ({listed}), or start the daemon with --allow and its folder.",
+            remedy=f"Move the file into one of them ({listed}), or start the daemon with its folder among its --roots, or without --roots.",
         )  # fmt: skip
     return real
+
+
+class _Moved(Exception):
+    """A link or another file took the place of a name on the way."""
+
+
+def _open_without_links(real: str, field: str) -> int:
+    """A descriptor of the file at ``real``, none of whose names may be a link.
+
+    Raises:
+        _Moved: one is, by now.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        if hasattr(os, "O_NOFOLLOW_ANY"):  # macOS
+            _must_be_regular(os.lstat(real).st_mode, real, field)
+            return os.open(real, flags | os.O_NOFOLLOW_ANY)
+        if os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW"):
+            return _walk(real, flags | os.O_NOFOLLOW, field)
+    except OSError as error:
+        if error.errno == errno.ELOOP or os.path.realpath(real) != real:
+            raise _Moved from error
+        raise
+    _must_be_regular(os.lstat(real).st_mode, real, field)
+    descriptor = os.open(real, flags)
+    if os.path.realpath(real) != real or not os.path.samestat(os.fstat(descriptor), os.lstat(real)):
+        os.close(descriptor)
+        raise _Moved
+    return descriptor
+
+
+def _walk(real: str, flags: int, field: str) -> int:
+    """Open ``real`` name by name, each within the folder that was opened before it."""
+    step = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
+    root, *folders, name = Path(real).parts
+    folder = os.open(root, step)
+    try:
+        for part in folders:
+            inner = os.open(part, step, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode):
+            raise _Moved
+        _must_be_regular(mode, real, field)
+        return os.open(name, flags, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def open_regular(path: str | os.PathLike, *, field: str = "path") -> BinaryIO:
@@ -47,11 +137,18 @@ def open_regular(path: str | os.PathLike, *, field: str = "path") -> BinaryIO:
     Raises:
         SoundError: ``unknown_sound`` if there is no file, ``path_refused`` if it is no regular file or may not be read.
     """
-    text = os.fspath(path)
+    return _opened(os.fspath(path), field, _open_looked_at)
+
+
+def _open_looked_at(text: str, field: str) -> int:
+    _must_be_regular(os.stat(text).st_mode, text, field)
+    # Between the two looks a pipe could have taken the file's place: then O_NONBLOCK keeps us from waiting at it.
+    return os.open(text, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+
+
+def _opened(text: str, field: str, opens: Callable[[str, str], int]) -> BinaryIO:
     try:
-        _must_be_regular(os.stat(text).st_mode, text, field)
-        # Between the two looks a pipe could have taken the file's place: then O_NONBLOCK keeps us from waiting at it.
-        descriptor = os.open(text, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = opens(text, field)
         try:
             _must_be_regular(os.fstat(descriptor).st_mode, text, field)
         except SoundError:

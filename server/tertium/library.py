@@ -104,22 +104,24 @@ class Library:
     def add_path(
         self,
         path: str | Path,
-        roots: Iterable[str | Path],
+        roots: Iterable[str | Path] | None,
         *,
         max_seconds: float = audio.MAX_SECONDS,
         name: str | None = None,
         field: str = "path",
         excerpt: Excerpt = ALL,
     ) -> Sound:
-        """Take a client's file, which must lie in one of ``roots``, or an ``excerpt`` of it, into the library.
+        """Take a client's file, which must lie in one of ``roots`` (None: anywhere), or an ``excerpt`` of it, into the library.
 
         A sound that is there already stays as it is, but takes ``name`` if one is given, and says so in its notes. Nothing else changes a name.
 
         Raises:
-            SoundError: of ``files.resolve``, ``audio.read``, ``excerpts.to_length`` or ``audio.write``; errors name ``field``.
+            SoundError: of ``files.open_allowed``, ``audio.read``, ``excerpts.to_length`` or ``audio.write``; errors name ``field``.
         """
-        own = files.resolve(path, [*roots, self.sounds_folder, self.results_folder], field=field)
-        with files.open_regular(own, field=field) as file:
+        walls = None if roots is None else [*roots, self.sounds_folder, self.results_folder]
+        opened = files.open_allowed(path, walls, field=field)
+        own = opened.path
+        with opened.file as file:
             sound = self._decoded(file, value=str(own), max_seconds=max_seconds, field=field, span=excerpt.span)
         audio.check(sound, max_seconds=max_seconds, field=field, value=str(own))
         origin = {"path": str(own), **excerpt.facts()}

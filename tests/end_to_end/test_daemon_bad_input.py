@@ -41,7 +41,7 @@ def files(tmp_path_factory):
     [
         ("missing.wav", "unknown_sound"), ("empty.wav", "bad_sound"), ("noise.wav", "bad_sound"), ("cut.wav", "bad_sound"),
         ("silent.wav", "bad_sound"), ("nan.wav", "bad_sound"), ("short.wav", "bad_sound"), ("long.flac", "bad_sound"),
-        ("pipe.wav", "path_refused"), ("out.wav", "path_refused"), (".", "path_refused"), ("/dev/zero", "path_refused"),
+        ("pipe.wav", "path_refused"), ("out.wav", "bad_sound"), (".", "path_refused"), ("/dev/zero", "path_refused"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_good_is_refused_with_its_field_and_a_remedy(client, files, clips, name, code):

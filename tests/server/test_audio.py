@@ -218,7 +218,7 @@ def test_paths_stay_within_the_roots(tmp_path, wav):
     for path in (wav, root / ".." / "tone.wav", root / "out.wav", outside / "a.wav", "/etc/passwd"):
         error = refused(files.resolve, path, [root], code="path_refused", text="outside the folders")
         assert str(root) in error.remedy and error.value == str(path)
-    for path in ("a.wav", "./a.wav", "~/a.wav", ""):
+    for path in ("a.wav", "./a.wav", "~nobody-of-that-name/a.wav", ""):
         refused(files.resolve, path, [root], code="path_refused", text="is relative")
     refused(files.resolve, "/a\0b", [root], code="path_refused", text="cannot be followed")
 

@@ -27,6 +27,7 @@ from tertium.errors import TertiumError
         ({"device": "gpu"}, "out_of_range", "mps"),
         ({"precision": "fp8"}, "out_of_range", "bf16"),
         ({"allow": ("/no/such/folder",)}, "path_refused", "Create it"),
+        ({"roots": ("/no/such/folder",)}, "path_refused", "Create it"),
         ({"model": " "}, "out_of_range", "pocket"),
         ({"queue": 0}, "out_of_range", None),
         ({"trajectory_disk": -1}, "out_of_range", "MiB"),
@@ -51,6 +52,8 @@ def test_settings_become_what_the_daemon_needs(tmp_path, monkeypatch):
     assert (made.home, made.osc, made.zmq) == (tmp_path / "h", ("127.0.0.1", 0), "tcp://[::1]:0")
     assert (made.model, made.device) == (str(tmp_path / "models/mine"), "cuda:1")
     assert {tmp_path / "more", tmp_path / "h", Path.home()} <= set(made.roots)
+    assert config.settings(home="h").roots is None
+    assert config.settings(home="h", roots=("more",)).roots == (tmp_path / "h", tmp_path / "more")
     monkeypatch.setenv("TERTIUM_HOME", str(tmp_path / "from environment"))
     assert config.settings().home == tmp_path / "from environment"
 

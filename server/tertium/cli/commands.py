@@ -27,7 +27,7 @@ def _serve(arguments: argparse.Namespace, output: Output) -> int:
 
     names = ("home", "osc", "zmq", *ENGINE_OPTIONS, "queue", "write_every", "trajectory_disk", "log_json")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
-    settings = config.settings(**given, allow=tuple(arguments.allow or ()))
+    settings = config.settings(**given, roots=tuple(arguments.roots or ()), allow=tuple(arguments.allow or ()))
     from tertium import daemon  # after the settings: what is wrong with them is said at once
 
     return daemon.run(settings)
@@ -60,7 +60,7 @@ def _checkpoints(arguments: argparse.Namespace, output: Output) -> None:
 def _wanted(arguments: argparse.Namespace, fields: dict) -> Wanted:
     engine = {name: value for name in ENGINE_OPTIONS if (value := getattr(arguments, name, None)) is not None}
     starts = arguments.command != "preview"  # what it asks after is under way, or is not
-    return Wanted(home=arguments.home, engine=engine, allow=making.folders(fields), starts=starts)
+    return Wanted(home=arguments.home, engine=engine, starts=starts)
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Output], int | None]] = {

@@ -145,12 +145,6 @@ def _suffix(text: str, suffixes, field: str) -> str:
     return suffix
 
 
-def folders(fields: dict[str, Any]) -> tuple[Path, ...]:
-    """The folders of the files among the fields, symlinks followed, which a daemon of our own shall read."""
-    paths = [fields[name] for name in (*SOUND_FIELDS, "path") if os.path.isabs(fields.get(name, ""))]
-    return tuple(sorted({Path(os.path.realpath(path)).parent for path in paths}))
-
-
 def make(command: str, fields: dict[str, Any], wanted: Wanted, copies: Copies, output: Output) -> None:
     """Have a job done and say what came of it.
 

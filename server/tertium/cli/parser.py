@@ -176,8 +176,13 @@ def _serve(commands: argparse._SubParsersAction) -> None:
     )
     _engine_options(parser)
     parser.add_argument(
-        "--allow", metavar="DIR", action="append", help="a further folder that clients may name files in; repeatable"
-    )
+        "--roots", metavar="DIR", nargs="+", action="extend",
+        help="the only folders that clients may name files in; default: any file that you may read",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow", metavar="DIR", action="append",
+        help="walls as with --roots, round your own folder, the temporary and the current one, and DIR; repeatable",
+    )  # fmt: skip
     parser.add_argument("--queue", metavar="N", type=int, help="how many jobs may wait; default 256")
     parser.add_argument(
         "--write-every", metavar="SECONDS", type=float,

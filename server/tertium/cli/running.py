@@ -30,13 +30,11 @@ class Wanted:
     Args:
         home: its folder, or None for the usual one.
         engine: options of ``serve``: model, device, precision.
-        allow: folders that its clients may name files in.
         starts: whether one is started at all.
     """
 
     home: str | None = None
     engine: dict[str, str] = field(default_factory=dict)
-    allow: tuple[Path, ...] = ()
     starts: bool = True
 
     @property
@@ -128,8 +126,6 @@ def serve_arguments(wanted: Wanted) -> list[str]:
     arguments = ["serve", "--home", str(wanted.folder), "--osc", "127.0.0.1:0"]
     for name, value in wanted.engine.items():
         arguments += [f"--{name}", value]
-    for folder in wanted.allow:
-        arguments += ["--allow", str(folder)]
     return arguments
 
 

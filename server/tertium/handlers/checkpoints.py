@@ -7,6 +7,7 @@ from typing import Any
 
 from tertium import files
 from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints, must_be_plain
+from tertium.config import default_roots
 from tertium.errors import SoundError, TertiumError
 from tertium.handlers.fusion import file_stem, longest_sound
 from tertium.handlers.queueing import queue
@@ -48,7 +49,7 @@ async def delete(house: House, request: m.DeleteCheckpoint, context: Context) ->
 async def export(house: House, request: m.ExportCheckpoint, context: Context) -> m.CheckpointInfo:
     def write() -> tuple[Checkpoint, Path]:
         found = kept(house).get(request.checkpoint)
-        return found, kept(house).export(found.name, _path(house, request.path))
+        return found, kept(house).export(found.name, _writable(house, request.path, context))
 
     found, path = await asyncio.to_thread(write)
     return info(house, found).model_copy(update={"path": str(path)})
@@ -56,7 +57,7 @@ async def export(house: House, request: m.ExportCheckpoint, context: Context) ->
 
 @handles("import_checkpoint")
 async def import_(house: House, request: m.ImportCheckpoint, context: Context) -> m.CheckpointInfo:
-    return await _told(house, lambda: kept(house).import_file(_path(house, request.path), name=request.name))
+    return await _told(house, lambda: kept(house).import_file(_readable(house, request.path), name=request.name))
 
 
 def learn_fields(house: House, request: m.Learn) -> dict[str, Any]:
@@ -146,5 +147,13 @@ async def _told(house: House, do: Callable[[], Checkpoint]) -> m.CheckpointInfo:
     return info(house, await asyncio.to_thread(do))
 
 
-def _path(house: House, text: str) -> Path:
+def _readable(house: House, text: str) -> Path:
     return files.resolve(text, house.settings.roots)
+
+
+def _writable(house: House, text: str, context: Context) -> Path:
+    """What is asked for over OSC is written within walls even where there are none for reading: UDP does not say which user of the machine asks."""
+    walls = house.settings.roots
+    if context.session.transport != "osc":
+        return files.resolve(text, walls)
+    return files.resolve(text, default_roots(house.settings.home) if walls is None else walls)

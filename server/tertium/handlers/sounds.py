@@ -1,9 +1,8 @@
 """The library, for clients: sounds in, out, and looked up."""
 
 import asyncio
-import os
 
-from tertium import audio
+from tertium import audio, paths
 from tertium.errors import SoundError
 from tertium.excerpts import Excerpt
 from tertium.handlers.registry import Context, House, handles
@@ -68,7 +67,7 @@ def resolve(house: House, text: str, *, field: str, max_seconds: float = audio.M
         SoundError: with ``field``.
     """
     try:
-        if os.path.isabs(text) or "/" in text or "\\" in text:
+        if paths.names_file(text):
             found = house.library.add_path(text, house.settings.roots, max_seconds=max_seconds, field=field)
         else:
             found = house.library.get(text)
