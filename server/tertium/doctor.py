@@ -203,6 +203,8 @@ def _engine(facts: dict) -> Iterator[Finding]:
     yield _device(facts["device"])
     if facts["upstream"]:
         yield Finding("packages", FAULT, f"stable-audio-tools cannot be used: {facts['upstream']}", INSTALL)
+    else:
+        yield from _trial(facts["trial"])
     yield from _hub(facts["hub"])
 
 
@@ -214,6 +216,18 @@ def _device(device: dict) -> Finding:
         text = f"cpu ({device['detail']}): pocket takes a second or two for a sound of 6 s, Stable Audio Open minutes"
         return Finding("device", OK, text)
     return Finding("device", OK, f"{device['kind']}: {device['detail']}")
+
+
+def _trial(trial: dict) -> Iterator[Finding]:
+    """What the embedded model's trial on the device gave."""
+    if "broken" in trial:
+        remedy = "Start with --device cpu, or bring PyTorch and the device's driver up to date."
+        yield Finding("device", FAULT, f"pocket does not compute: {trial['broken']}", remedy)
+        return
+    for note in trial["notes"]:
+        yield Finding("device", NOTE, note, "Bring PyTorch and the device's driver up to date.")
+    if not trial["notes"]:
+        yield Finding("device", OK, f"pocket computes on {trial['device']} in {trial['precision']}")
 
 
 def _hub(hub: dict) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """What ``tertium doctor`` cannot look at in its own process, because it may be broken: PyTorch, stable-audio-tools and the hub. Prints JSON."""
 
 import contextlib
+import functools
 import json
 import sys
 
@@ -30,6 +31,18 @@ def upstream() -> str | None:
     return None
 
 
+def trial() -> dict:
+    """In which precision the embedded model computes on that device, and what limits it; or why it does not."""
+    try:
+        from tertium import self_test, worker_engine
+
+        load = functools.partial(worker_engine.load, "pocket", device="auto")
+        engine, note = self_test.loaded(load, precision="auto")
+    except Exception as error:
+        return {"broken": str(error) or type(error).__name__}
+    return {"device": engine.about["device"], "precision": engine.about["precision"], "notes": [note] if note else []}
+
+
 def hub() -> dict:
     """Which published models are in the hub's cache, and whether there is a token. The token itself is not told."""
     try:
@@ -52,5 +65,5 @@ def hub() -> dict:
 
 if __name__ == "__main__":
     with contextlib.redirect_stdout(sys.stderr):  # for those that print when they are imported
-        facts = {"device": device(), "upstream": upstream(), "hub": hub()}
+        facts = {"device": device(), "upstream": upstream(), "hub": hub(), "trial": trial()}
     print(json.dumps(facts))

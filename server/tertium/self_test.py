@@ -1,7 +1,9 @@
 """Whether a loaded model computes at all, and how fast: tried before anybody is told that it is ready."""
 
+import gc
 import time
 import traceback
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,6 +19,41 @@ _FUSION = {
     "steps": 2, "order": 3, "eta": 1.0, "seed": 0, "null": "unconditional", "hold": 0.2, "anchor": "clean", "prompt": None,
     "guidance": 1.0, "blend": None, "intervention": 0, "seconds": SECONDS,
 }  # fmt: skip
+
+
+def loaded(
+    load: Callable[..., Engine], *, precision: str, on_trouble: Callable[[Exception], None] = lambda error: None
+) -> tuple[Engine, str | None]:
+    """An engine that has been seen to compute, as asked for or else in float32, and in that case a note.
+
+    Args:
+        load: loads a model in a ``precision``.
+        on_trouble: called with what went wrong in half precision.
+
+    Raises:
+        TertiumError: ``model_unavailable``: it does not compute at all; and whatever ``load`` raises.
+    """
+    engine = load(precision=precision)
+    reason, half = _fault(engine), engine.about["precision"]
+    if reason is None:
+        return engine, None
+    if half == "fp32":
+        raise cannot_compute(engine, reason) from reason
+    on_trouble(reason)
+    del engine
+    gc.collect()
+    engine = load(precision="fp32")
+    if (again := _fault(engine)) is not None:
+        raise cannot_compute(engine, again) from again
+    return engine, f"{engine.about['name']} computes in fp32, since in {half} it failed its test ({described(reason)})"
+
+
+def _fault(engine: Engine) -> Exception | None:
+    try:
+        check(engine)
+    except Exception as error:
+        return error.with_traceback(None)  # which would keep the engine's tensors
+    return None
 
 
 def check(engine: Engine) -> None:

@@ -19,6 +19,7 @@ from tertium import __version__
 from tertium.checkpoints import LONGEST_STEM, Checkpoint, Checkpoints
 from tertium.computing import Engine, OnProgress
 from tertium.errors import TertiumError
+from tertium.faults import lost_the_device
 from tertium.learnings import Learnings, State, Unfit
 from tertium.library import Library
 from tertium.making import LONGEST_NAME, Maker
@@ -274,6 +275,8 @@ class Teacher:
             self._paused[job] = work
             raise
         except BaseException as stop:
+            if lost_the_device(stop):  # another process goes on from what is written down
+                raise
             if learner.step:
                 kept = self._keep(job, work)
                 steps = "1 step" if kept.steps == 1 else f"{kept.steps} steps"

@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 import traceback
-import types
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -122,7 +121,8 @@ class Child:
         module = importlib.import_module(options["engine"])
         self._say("models", models=module.known_models())
         try:
-            engine = self._computing_engine(module, options)
+            load = functools.partial(module.load, options["model"], device=options["device"], on_wait=self._say_waiting)
+            engine, self._note = self_test.loaded(load, precision=options["precision"], on_trouble=self._tell_trouble)
             self._put_together(engine, Path(options["home"]), options)
             self._engine = engine
             self._pace = calibrated(engine)
@@ -134,32 +134,8 @@ class Child:
         while True:
             self._do(self._inbox.commands.get())
 
-    def _computing_engine(self, module: types.ModuleType, options: Mapping[str, Any]) -> Engine:
-        """An engine that has been seen to compute: as asked for, else in float32.
-
-        Raises:
-            TertiumError: ``model_unavailable``, and whatever loading raises.
-        """
-        model, device = options["model"], options["device"]
-        load = functools.partial(module.load, model, device=device, on_wait=self._say_waiting)
-        engine = load(precision=options["precision"])
-        try:
-            self_test.check(engine)
-            return engine
-        except Exception as error:
-            half, reason = engine.about["precision"], self_test.described(error)
-            if half == "fp32":
-                raise self_test.cannot_compute(engine, error) from error
-            self._say("trouble", text="".join(traceback.format_exception(error)))
-        del engine
-        gc.collect()
-        engine = load(precision="fp32")
-        try:
-            self_test.check(engine)
-        except Exception as error:
-            raise self_test.cannot_compute(engine, error) from error
-        self._note = f"{engine.about['name']} computes in fp32, since in {half} it failed its test ({reason})"
-        return engine
+    def _tell_trouble(self, error: Exception) -> None:
+        self._say("trouble", text="".join(traceback.format_exception(error)))
 
     def _say_waiting(self, text: str) -> None:
         self._say("waits", **{"for": text})
@@ -228,7 +204,7 @@ class Child:
     def _told(self, error: Exception) -> dict[str, Any]:
         described = told(error)
         if described["code"] == "internal":
-            self._say("trouble", text="".join(traceback.format_exception(error)))
+            self._tell_trouble(error)
         return described
 
     def _say(self, what: str, **facts: Any) -> None:

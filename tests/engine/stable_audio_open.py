@@ -61,6 +61,23 @@ def configuration(*, depth: int = 24) -> dict:
     }
 
 
+def small_configuration(*, depth: int = 16) -> dict:
+    """That of Small: narrower, conditioned on its whole length alone, its attention normalised, distilled, its autoencoder asked for in half precision."""
+    config = configuration()
+    config["sample_size"] = 524288
+    model = config["model"]
+    model["pretransform"] |= {"model_half": True}
+    seconds = {"id": "seconds_total", "type": "number", "config": {"min_val": 0, "max_val": 256}}
+    text = {"id": "prompt", "type": "t5", "config": {"t5_model_name": "t5-base", "max_length": 64}}
+    model["conditioning"]["configs"] = [text, seconds]
+    diffusion = model["diffusion"]
+    diffusion |= {"diffusion_objective": "rf_denoiser", "cross_attention_cond_ids": ["prompt", "seconds_total"]}
+    diffusion |= {"global_cond_ids": ["seconds_total"]}
+    diffusion["config"] |= {"embed_dim": 1024, "depth": depth, "num_heads": 8, "global_cond_dim": 768}
+    diffusion["config"] |= {"project_cond_tokens": True, "attn_kwargs": {"qk_norm": "ln"}}
+    return config
+
+
 def put_text_encoder(cache: Path, name: str = "t5-base") -> None:
     """A T5 of one narrow layer with random weights and a tokenizer of a few words, as the hub's client keeps them."""
     transformers = upstream.load("transformers")

@@ -28,6 +28,7 @@ RECORDINGS = Path(tertium.__file__).parent / "demo_sounds"
 DRUMS, HUM = RECORDINGS / "safari_drums.flac", RECORDINGS / "haunted_hum.flac"
 SECONDS, STEPS = 1.5, 8
 HALF = ("bf16", "fp16")
+CONFIGURATIONS = {"1.0": stable_audio_open.configuration, "small": stable_audio_open.small_configuration}
 
 
 def excerpt(path, model, seconds=SECONDS):
@@ -109,6 +110,12 @@ def test_pocket_sounds_in_half_precision_as_in_float32(pockets, whole, operation
 
 
 @pytest.mark.parametrize("precision", HALF)
+def test_the_noise_level_is_as_exact_in_half_precision(pockets, precision):
+    whole, half = (pockets[name].model.model.model.timestep_features.weight for name in ("fp32", precision))
+    assert half.dtype == torch.float32 and torch.equal(whole, half)
+
+
+@pytest.mark.parametrize("precision", HALF)
 def test_pocket_measures_the_same_window_in_half_precision(pockets, precision):
     settings = WindowSettings(steps=STEPS, hold=0.2, points=4)
     whole, half = (
@@ -118,32 +125,11 @@ def test_pocket_measures_the_same_window_in_half_precision(pockets, precision):
     assert half.equilibrium == pytest.approx(whole.equilibrium, abs=0.5)
 
 
-def small(objective):
-    """Stable Audio Open Small's configuration as far as it differs from 1.0's: what it predicts, its width, its conditioning."""
-    config = stable_audio_open.configuration(depth=1)
-    config["sample_size"] = 524288
-    diffusion = config["model"]["diffusion"]
-    diffusion |= {
-        "diffusion_objective": objective,
-        "cross_attention_cond_ids": ["prompt", "seconds_total"],
-        "global_cond_ids": ["seconds_total"],
-    }
-    diffusion["config"] |= {"embed_dim": 1024, "num_heads": 8, "global_cond_dim": 768, "project_cond_tokens": True}
-    conditioning = config["model"]["conditioning"]
-    conditioning["configs"] = [entry for entry in conditioning["configs"] if entry["id"] != "seconds_start"]
-    for entry in conditioning["configs"]:
-        if entry["id"] == "seconds_total":
-            entry["config"] = {"min_val": 0, "max_val": 256}
-        if entry["id"] == "prompt":
-            entry["config"] = {"t5_model_name": "t5-base", "max_length": 64}
-    return config
-
-
-@pytest.fixture(scope="module", params=["1.0", "small"])
+@pytest.fixture(scope="module", params=CONFIGURATIONS)
 def published(request, tmp_path_factory):
     """A folder with a published configuration at depth 1 and random weights; its text encoder is told of by ``text_encoder``."""
     folder = tmp_path_factory.mktemp("published") / request.param
-    config = stable_audio_open.configuration(depth=1) if request.param == "1.0" else small("rf_denoiser")
+    config = CONFIGURATIONS[request.param](depth=1)
     folder.mkdir()
     (folder / "model_config.json").write_text(json.dumps(config), encoding="utf-8")
     without_text = json.loads(json.dumps(config))

@@ -229,6 +229,7 @@ def test_the_doctor_finds_this_machine_well_enough(capsys, tmp_path):
     by_topic = {topic: [f for f in findings if f["topic"] == topic] for topic in {f["topic"] for f in findings}}
     assert by_topic.keys() == {"python", "packages", "home", "daemon", "ports", "weights", "device"}
     assert by_topic["device"][0]["text"].startswith(("cpu", "cuda", "mps"))
+    assert by_topic["device"][1]["text"].startswith("pocket computes on ")
     assert "torch 2" in by_topic["packages"][0]["text"]
     assert str(tmp_path / "home") in by_topic["home"][0]["text"] and not (tmp_path / "home").exists()
     assert [f["text"] for f in by_topic["daemon"]] == ["none runs in this folder"]

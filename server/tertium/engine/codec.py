@@ -188,7 +188,7 @@ class SpectralCodec(Pretransform):
 
     def _coherence(self, spectra: torch.Tensor, powers: torch.Tensor) -> torch.Tensor:
         """(batch, 12, frames): 0 where the channels are alike, -12 where unrelated, -24 where opposed; silence counts as alike."""
-        across = self.to_bands((spectra[:, 0] * spectra[:, 1].conj()).real)
+        across = self.to_bands((torch.view_as_real(spectra[:, 0]) * torch.view_as_real(spectra[:, 1])).sum(-1))
         three = torch.stack([across, powers[:, 0], powers[:, 1]])
         grouped = three.unflatten(2, (self.groups, -1)).sum(3)
         width = 4 * self.stack + 1

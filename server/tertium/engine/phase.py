@@ -24,7 +24,7 @@ def integrate(magnitudes: torch.Tensor, *, n_fft: int, hop: int, faintest: float
         faintest: above 0; magnitudes below it carry no phase on.
     """
     rows = [_row(row[None].cpu(), n_fft=n_fft, hop=hop, faintest=faintest) for row in magnitudes]
-    phase = torch.stack(rows).to(magnitudes)
+    phase = torch.stack(rows).to(magnitudes.dtype).to(magnitudes.device)  # in this order: not every device has float64
     return torch.polar(torch.ones_like(phase), phase)
 
 

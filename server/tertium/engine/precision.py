@@ -57,22 +57,22 @@ def choose_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
 def place(model: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> None:
     """Put stable-audio-tools' model on a device, its diffusion network in ``dtype``.
 
-    The autoencoder and the conditioners stay in float32: they run once a sound, and rounding is heard there. So do two kinds of
-    constants in the network: the frequencies of positions (rotary and sinusoidal), whose products with hundreds of positions lose
-    whole radians in bfloat16, and those of the noise level, where neighbouring steps would coincide. What comes of them is
-    rounded last: a sinusoidal embedding is added to what the network computes, which would go on in float32 from there.
+    The autoencoder and the conditioners stay in float32: they run once a sound, and rounding is heard there. So do two constants in
+    the network: the frequencies of positions, whose products with hundreds of positions lose whole radians in bfloat16, and
+    those of the noise level, where neighbouring steps would coincide. What is worked out from them is rounded last, so that
+    the network meets one precision throughout; see :func:`keep_precision`.
     """
     transformer = model.model.model
-    frequencies = {name: tensor for name, tensor in transformer.named_buffers() if name.endswith("inv_freq")}
-    timesteps = transformer.timestep_features.weight
+    positions = {name: tensor for name, tensor in transformer.named_buffers() if name.endswith("inv_freq")}
+    # A copy, before the conversion: PyTorch rounds a parameter in place, and the same object would then hold what was left of it.
+    timesteps = transformer.timestep_features.weight.detach().to(torch.float32, copy=True)
     model.to(device)
     model.float()
     model.model.to(dtype)
-    for name, tensor in frequencies.items():
-        transformer.get_submodule(name.rpartition(".")[0]).inv_freq = tensor.to(device, torch.float32)
+    for name, frequencies in positions.items():
+        transformer.get_submodule(name.rpartition(".")[0]).inv_freq = frequencies.to(device, torch.float32)
     if dtype is not torch.float32:
-        for embedding in _added_positions(transformer):
-            embedding.register_forward_hook(_like_its_input)
+        keep_precision(transformer)
         transformer.timestep_features = PreciseTimesteps(timesteps.to(device, torch.float32), dtype)
     for text_encoder in text_encoders(model):
         text_encoder.to(device)
@@ -80,23 +80,31 @@ def place(model: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> N
             text_encoder.float()  # upstream loads it in half precision, which processors emulate
 
 
+def keep_precision(network: torch.nn.Module) -> None:
+    """Have every module of upstream's own in a network yield the precision that it was given.
+
+    Some work in float32 inside (positional embeddings, some norms) and return that; the next layer, in half precision, then refuses
+    it. PyTorch's own layers keep to it by themselves, and under autocast they must be left alone. What is no tensor (the pair of
+    rotary angles and scale) passes as it is.
+    """
+    for module in network.modules():
+        if not type(module).__module__.startswith("torch."):
+            module.register_forward_hook(_rounded_like_input)
+
+
+def _rounded_like_input(module: torch.nn.Module, inputs: tuple, output: object) -> object:
+    given = inputs[0] if inputs else None
+    if not (torch.is_tensor(given) and torch.is_tensor(output)):
+        return output
+    if not (given.is_floating_point() and output.is_floating_point()):
+        return output
+    return output.to(given.dtype)
+
+
 def text_encoders(model: torch.nn.Module) -> list[torch.nn.Module]:
     """Language models of the conditioners. Upstream hides them from their parents, so that they are no part of the weights."""
     conditioners = model.conditioner.conditioners.values() if model.conditioner is not None else ()
     return [conditioner.__dict__["model"] for conditioner in conditioners if "model" in conditioner.__dict__]
-
-
-def _added_positions(transformer: torch.nn.Module) -> list[torch.nn.Module]:
-    """Modules that work out positions which are added to the network's own numbers. Rotary ones only turn queries and keys, and are rounded there."""
-    return [
-        module
-        for module in transformer.modules()
-        if "inv_freq" in dict(module.named_buffers(recurse=False)) and not hasattr(module, "forward_from_seq_len")
-    ]
-
-
-def _like_its_input(module: torch.nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
-    return output.to(inputs[0].dtype)
 
 
 class PreciseTimesteps(torch.nn.Module):

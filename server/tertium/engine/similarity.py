@@ -14,9 +14,10 @@ def correlation(one: torch.Tensor, other: torch.Tensor) -> float:
     """Pearson correlation of all their numbers, -1 … 1; 0 where one of them does not vary.
 
     Args:
-        one, other: of the same shape, such as latents (1, channels, frames).
+        one, other: of the same shape, such as latents (1, channels, frames), on any device.
     """
-    a, b = (tensor.flatten().double() - tensor.double().mean() for tensor in (one, other))
+    flat = (tensor.flatten().cpu().double() for tensor in (one, other))  # in this order: not every device has float64
+    a, b = (numbers - numbers.mean() for numbers in flat)
     scale = float(a.norm() * b.norm())
     return float(a @ b) / scale if scale > 1e-12 else 0.0
 
