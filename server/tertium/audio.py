@@ -2,7 +2,7 @@
 
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,10 +11,12 @@ import soundfile
 import soxr
 
 from tertium import decoders, files
+from tertium.channels import converted
 from tertium.errors import SoundError
 
 FORMATS = {"wav": ("WAV", "FLOAT"), "flac": ("FLAC", "PCM_24")}
-MIN_SECONDS = 0.5
+MIN_SECONDS = 0.02
+SHORTEST = 0.5  # that models take; what is shorter is padded or repeated
 MAX_SECONDS = 600.0
 RATES = (4_000, 768_000)
 MAX_CHANNELS = 64
@@ -31,7 +33,7 @@ OVERSAMPLING = 4
 class Audio:
     """Samples as they were read or made: float32 of shape (channels, frames), full scale ±1, at ``sample_rate`` Hz.
 
-    ``layout`` says which channel is which, in FFmpeg's words (``5.1``, ``quad``), where the file told.
+    ``layout`` says which channel is which, by names joined with ``+`` (:data:`tertium.channels.SHARES`), where the file told.
     """
 
     samples: np.ndarray
@@ -249,37 +251,26 @@ def _bad(message: str, value: object, field: str, remedy: str) -> SoundError:
 def conform(audio: Audio, *, sample_rate: int, channels: int) -> Audio:
     """Bring a sound to a rate (Hz) and a number of channels; what was done is added to its notes.
 
-    Rate: soxr, very high quality. Channels: missing ones repeat those that are there (mono goes to both sides); of surplus ones,
-    every ``channels``-th is averaged into one (of eight to stereo, the odd to the left and the even to the right).
+    Rate: soxr, very high quality. Channels: :func:`tertium.channels.converted`.
     """
     notes = list(audio.notes)
     samples = audio.samples
     if audio.channels != channels:
-        samples = _rechannel(samples, channels)
-        notes.append(_channel_note(audio.channels, channels))
+        samples, note = converted(samples, channels, audio.layout)
+        notes.append(note)
     if audio.sample_rate != sample_rate:
         samples = soxr.resample(samples.T, audio.sample_rate, sample_rate, quality="VHQ").T
         notes.append(f"resampled from {audio.sample_rate} Hz to {sample_rate} Hz")
     return Audio(np.ascontiguousarray(samples, dtype=np.float32), sample_rate, tuple(notes))
 
 
-def _rechannel(samples: np.ndarray, channels: int) -> np.ndarray:
-    present = samples.shape[0]
-    if present < channels:
-        return samples[np.arange(channels) % present]
-    return np.stack([samples[first::channels].mean(axis=0) for first in range(channels)])
-
-
-def _channel_note(present: int, wanted: int) -> str:
-    if present == 1:
-        return f"mono, given to all {wanted} channels" if wanted > 2 else "mono, given to both channels"
-    if present < wanted:
-        return f"{present} channels, repeated to make {wanted}"
-    if wanted == 1:
-        return f"{present} channels, averaged to mono"
-    if wanted == 2:
-        return f"{present} channels, the odd averaged to the left and the even to the right"
-    return f"{present} channels, every {wanted}-th averaged into one"
+def within_full_scale(sound: Audio) -> Audio:
+    """The sound with no sample beyond full scale, lowered as a whole where there is one, which its notes say: codecs distort what is louder."""
+    peak = float(np.abs(sound.samples).max(initial=0.0))
+    if peak <= 1.0:
+        return sound
+    note = f"peaks at {20 * math.log10(peak):+.1f} dBFS, lowered to full scale"
+    return replace(sound, samples=sound.samples / np.float32(peak), notes=(*sound.notes, note))
 
 
 def true_peak_dbtp(samples: np.ndarray) -> float:

@@ -12,12 +12,17 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from tertium import channels
+
 STREAMED = 0x7FFFF000
 """The least of the lengths that writers leave in a header which they cannot go back to: 0x7FFFF000, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFF."""
 UNFINISHED = (0, 36, 0xFFFFFFFF)
 """Lengths of a RIFF whose writer never came back to its header."""
 MOST_CHUNKS = 10_000
 LARGEST_FORMAT = 4096
+EXTENSIBLE = 0xFFFE
+AMBISONIC = bytes.fromhex("2107d3118644c8c1ca000000")
+"""The end of the GUIDs of B-format in a WAV, whose first four bytes say whether it is of whole numbers or floats."""
 RIFF = (b"RIFF", b"RF64", b"BW64", b"RIFX")
 
 
@@ -117,8 +122,22 @@ def _is_name(four: bytes) -> bool:
     return len(four) == 4 and all(32 <= byte < 127 for byte in four)
 
 
+def _layout(form: bytes, order: str) -> str | None:
+    """Which channel is which, by a WAVE_FORMAT_EXTENSIBLE; None for other formats."""
+    if len(form) < 40 or struct.unpack(order + "H", form[:2])[0] != EXTENSIBLE:
+        return None
+    count, mask = struct.unpack(order + "H", form[2:4])[0], struct.unpack(order + "I", form[20:24])[0]
+    if form[28:40] == AMBISONIC:
+        return channels.B_FORMAT if count == 4 else None
+    return channels.of_mask(mask, count)
+
+
 class Wav(io.RawIOBase):
-    """A WAV file of a format and samples alone, for a reader that is given files: a header of our own, then the bytes of ``file``."""
+    """A WAV file of a format and samples alone, for a reader that is given files: a header of our own, then the bytes of ``file``.
+
+    Attributes:
+        layout: see :class:`tertium.audio.Audio`.
+    """
 
     def __init__(self, file: BinaryIO, kept: dict[bytes, bytes], samples: Samples, order: str):
         chunks = b"".join(
@@ -135,6 +154,7 @@ class Wav(io.RawIOBase):
             magic = b"RIFF" if order == "<" else b"RIFX"
             self._header = struct.pack(order + "4sI4s", magic, following, b"WAVE") + chunks
         self._header += struct.pack(order + "4sI", b"data", 0xFFFFFFFF if large else samples.length)
+        self.layout = _layout(kept[b"fmt "], order)
         self._file, self._begin = file, samples.begin - len(self._header)
         self._size, self._at = len(self._header) + samples.length, 0
 

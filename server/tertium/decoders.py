@@ -42,15 +42,14 @@ class Sndfile:
         channels, sample_rate: as stored; the rate in Hz.
         frames: how many there are.
         samples: where they lie, if the header was looked at.
-        layout: of the channels, in FFmpeg's words; None where the file does not say.
+        layout: names of the channels joined by ``+``; None where the file does not say.
         notes: what was assumed.
     """
-
-    layout: str | None = None
 
     def __init__(self, file: BinaryIO):
         rebuilt = containers.wav(file)
         given, self.samples = rebuilt if rebuilt else (file, containers.samples_of(file))
+        self.layout = rebuilt[0].layout if rebuilt else None
         try:
             self._sound = soundfile.SoundFile(given)
         except (soundfile.LibsndfileError, OSError, ValueError, TypeError) as error:
@@ -98,7 +97,7 @@ class Ffmpeg:
             raise Unreadable("its codec is not known here")
         self.format, self.notes = form.upper(), []
         self.channels, self.sample_rate = codec.channels, codec.sample_rate
-        self.layout = codec.layout.name if codec.channels else None
+        self.layout = "+".join(channel.name for channel in codec.layout.channels) if codec.channels else None
         self.promised = self._promised()
         if not (self.channels and self.sample_rate):
             raise Unreadable("it does not say what is in it")

@@ -85,7 +85,7 @@ def to_length(sound: Audio, seconds: float) -> Audio:
     if frames == sound.frames:
         return sound
     note = f"stretched from {sound.seconds:.3f} s to {seconds:.3f} s, its pitch kept"
-    return Audio(_stretched(sound, frames), sound.sample_rate, (*sound.notes, note))
+    return Audio(_stretched(sound, frames), sound.sample_rate, (*sound.notes, note), sound.layout)
 
 
 def warp(sound: Audio, markers: Markers) -> Audio:
@@ -115,7 +115,7 @@ def warp(sound: Audio, markers: Markers) -> Audio:
     for piece, (rise, fall) in zip(pieces, pairwise(fades), strict=True):
         piece.add_to(joined, rise=rise, fall=fall)
     note = f"warped from {sound.seconds:.3f} s to {markers[-1][1]:.3f} s by {len(markers)} markers, its pitch kept"
-    return Audio(joined.astype(np.float32), rate, (*sound.notes, note))
+    return Audio(joined.astype(np.float32), rate, (*sound.notes, note), sound.layout)
 
 
 def _ratios(markers: Markers) -> list[float]:

@@ -31,7 +31,7 @@ LONGEST_STEM = 180
 """Bytes in UTF-8: file systems take 255, and a number, an extension and the mark of an unfinished file come to it."""
 RACES = 3  # how often to look again when another process writes the same sound
 SCHEMA = 1  # of the sidecars
-OF_A_JOB = ("job", "take")  # which older sidecars do not have
+ADDED = ("job", "take", "layout")  # which older sidecars do not have
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Sound:
         created: ISO 8601, UTC.
         sidecar: absolute path of its JSON file; for a result, the recall sidecar.
         peak_dbtp: true peak of a result; None for silence and for sounds that were given.
+        layout: which channel is which, where the file that was given told; see :class:`tertium.audio.Audio`.
         job: id of the job that made a result, and its number among the takes of that job, if there are several.
     """
 
@@ -63,6 +64,7 @@ class Sound:
     peak_dbtp: float | None = None
     job: str | None = None
     take: int | None = None
+    layout: str | None = None
 
 
 def sound_id(samples: np.ndarray, sample_rate: int) -> str:
@@ -180,7 +182,7 @@ class Library:
 
     def read(self, sound: Sound) -> Audio:
         """The samples of a sound of this library."""
-        return audio.load(sound.path, max_seconds=float("inf"), field="sound")
+        return replace(audio.load(sound.path, max_seconds=float("inf"), field="sound"), layout=sound.layout)
 
     def made_by(self, job: str, take: int | None = None) -> Sound | None:
         """The result of a job, or of one of its takes, if it is here and whole: then that job need not be done again."""
@@ -246,7 +248,8 @@ class Library:
     def _keep(self, sound: Audio, *, name: str | None, otherwise: str, origin: dict) -> Sound:
         sid = sound_id(sound.samples, sound.sample_rate)
         path = self.sounds_folder / f"{sid}.wav"
-        about = {"id": sid, "name": name or otherwise, "notes": sound.notes, **_shape(sound.samples, sound.sample_rate)}
+        about = {"id": sid, "name": name or otherwise, "notes": sound.notes, "layout": sound.layout}
+        about |= _shape(sound.samples, sound.sample_rate)
         data = audio.encode(sound.samples, sound.sample_rate, format="wav")
         for _ in range(RACES):
             self.refresh()
@@ -348,8 +351,8 @@ def _read_sidecar(sidecar: Path) -> Sound | None:
     """The sound that a sidecar tells of, or None if it is damaged or its sound is gone."""
     try:
         content = json.loads(sidecar.read_text(encoding="utf-8"))
-        about = {name: content[name] for name in Sound.__dataclass_fields__ if name not in ("sidecar", *OF_A_JOB)}
-        about |= {name: content.get(name) for name in OF_A_JOB}
+        about = {name: content[name] for name in Sound.__dataclass_fields__ if name not in ("sidecar", *ADDED)}
+        about |= {name: content.get(name) for name in ADDED}
         about["notes"] = tuple(about["notes"])
         sound = Sound(**about | {"path": str(sidecar.parent / Path(content["path"]).name), "sidecar": str(sidecar)})
     except (OSError, ValueError, KeyError, TypeError):

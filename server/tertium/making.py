@@ -5,6 +5,7 @@ needed to make them again.
 """
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ class Maker:
         checkpoint, engine = self._learned(fields)
         if checkpoint is not None:
             fields = {**fields, "checkpoint": checkpoint.name}  # it may have been renamed meanwhile
-        conformed = {name: self.conformed(sound) for name, sound in given.items()}
+        conformed = {name: self.conformed(sound, name) for name, sound in given.items()}
         said = [*notes, *_told(conformed), *_told_length(checkpoint, given.get("original"))]
         samples = {name: sound.samples for name, sound in conformed.items()}
 
@@ -219,10 +220,13 @@ class Maker:
         fingerprint = self._engine.about["fingerprint"]
         return fingerprint if checkpoint is None else " ".join([fingerprint, *checkpoint.key])
 
-    def conformed(self, sound: Sound) -> Audio:
-        """The samples of a sound at the engine's rate and with its channels."""
+    def conformed(self, sound: Sound, role: str) -> Audio:
+        """The samples of a sound as the engine takes them: at its rate, with its channels, within full scale, and long enough."""
         about = self._engine.about
-        return audio.conform(self._library.read(sound), sample_rate=about["sample_rate"], channels=about["channels"])
+        conformed = audio.conform(
+            self._library.read(sound), sample_rate=about["sample_rate"], channels=about["channels"]
+        )
+        return _long_enough(audio.within_full_scale(conformed), role)
 
     def _shape(self, fields: Mapping[str, Any], given: Mapping[str, Sound]) -> tuple[int, int]:
         """Rate (Hz) and frames of the result: as long as the original, at the rate that was asked for or the original's."""
@@ -305,6 +309,20 @@ def _as_asked(made: Audio, *, sample_rate: int, frames: int) -> Audio:
     samples = conformed.samples[:, :frames]
     missing = frames - samples.shape[1]
     return Audio(np.pad(samples, ((0, 0), (0, missing))) if missing else samples, sample_rate)
+
+
+def _long_enough(sound: Audio, role: str) -> Audio:
+    """A sound that models take: what is too short is repeated if it is to lead, and else followed by silence, which is cut off again."""
+    least = math.ceil(audio.SHORTEST * sound.sample_rate)
+    if sound.frames >= least:
+        return sound
+    if role == "reference":
+        note = f"lasts {sound.seconds:.3f} s, repeated to {audio.SHORTEST:g} s"
+        samples = np.tile(sound.samples, -(-least // sound.frames))[:, :least]
+    else:
+        note = f"lasts {sound.seconds:.3f} s, computed with silence after it up to {audio.SHORTEST:g} s"
+        samples = np.pad(sound.samples, ((0, 0), (0, least - sound.frames)))
+    return Audio(samples, sound.sample_rate, (*sound.notes, note))
 
 
 def _told(sounds: Mapping[str, Audio]) -> list[str]:

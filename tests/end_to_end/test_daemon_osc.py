@@ -39,7 +39,7 @@ def test_a_fusion_is_accepted_makes_progress_and_is_done_once(client, clips):
     [
         (8000, 1, ("mono, given to both channels", "resampled from 8000 Hz to 44100 Hz")),
         (192000, 2, ("resampled from 192000 Hz",)),
-        (44100, 8, ("8 channels, the odd averaged to the left",)),
+        (44100, 8, ("8 channels, taken for FL FR FC LFE BL BR SL SR and mixed down to stereo",)),
     ],
 )
 def test_unusual_originals_are_converted_and_it_is_said_so(client, clips, tmp_path, rate, channels, told):

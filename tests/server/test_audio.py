@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from tertium import audio, decoders, files
-from tertium.audio import Audio, Span
+from tertium.audio import Span
 from tertium.errors import SoundError
 from tests.server.sounds import tone
 
@@ -130,7 +130,7 @@ def test_the_huge_are_refused_by_their_header(tmp_path, monkeypatch):
         (8_000, 2, ("resampled from 8000 Hz to 44100 Hz",)),
         (192_000, 2, ("resampled from 192000 Hz to 44100 Hz",)),
         (44_100, 1, ("mono, given to both channels",)),
-        (44_100, 8, ("8 channels, the odd averaged to the left and the even to the right",)),
+        (44_100, 10, ("10 channels, the odd averaged to the left and the even to the right",)),
         (22_050, 1, ("mono, given to both channels", "resampled from 22050 Hz to 44100 Hz")),
         (44_100, 2, ()),
     ],
@@ -142,17 +142,10 @@ def test_conversion_is_said(tmp_path, sample_rate, channels, notes):
     sound = audio.conform(audio.read(path), sample_rate=44_100, channels=2)
     assert (sound.channels, sound.sample_rate, sound.notes) == (2, 44_100, notes)
     assert sound.frames == pytest.approx(44_100, abs=2)
-    left = {1: 1, 2: 1, 8: np.mean([1, 0.9**2, 0.9**4, 0.9**6])}[channels]
+    left = {1: 1, 2: 1, 10: np.mean([1, 0.9**2, 0.9**4, 0.9**6, 0.9**8])}[channels]
     expected = left * tone(seconds=1, channels=1)
     inner = slice(4410, 39_690)
     assert np.abs(sound.samples[0, inner] - expected[0, inner]).max() < 2e-3
-
-
-def test_channels_by_policy():
-    four = Audio(np.arange(4, dtype=np.float32)[:, None].repeat(9, 1), 44_100)
-    assert audio.conform(four, sample_rate=44_100, channels=2).samples[:, 0].tolist() == [1.0, 2.0]
-    assert audio.conform(four, sample_rate=44_100, channels=1).samples[:, 0].tolist() == [1.5]
-    assert audio.conform(four, sample_rate=44_100, channels=6).samples[:, 0].tolist() == [0, 1, 2, 3, 0, 1]
 
 
 def test_true_peak_is_seen_between_the_samples():
@@ -333,4 +326,4 @@ def test_a_part_beyond_the_end_is_refused(wav, span, field, text, remedy):
 
 
 def test_a_part_that_is_too_short_is_refused_as_a_part(wav):
-    refused(audio.read, wav, span=Span(0.2, 0.4), text="The part of the file")
+    refused(audio.read, wav, span=Span(0.2, 0.21), text="The part of the file")

@@ -177,7 +177,7 @@ def test_an_mp3_that_miscounts_its_frames_is_read_whole(tmp_path, change):
 def test_aac_is_read(tmp_path, container):
     sound = read(tmp_path, encoded("aac", container), "a.m4a")
     assert_is_the_tone(sound, slack=4096, likeness=0.98)
-    assert sound.layout == "stereo"
+    assert sound.layout == "FL+FR"
 
 
 def test_an_ogg_that_is_cut_gives_what_decodes(tmp_path):

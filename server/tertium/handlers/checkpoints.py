@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tertium import files
+from tertium import audio, files
 from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints, must_be_plain
 from tertium.config import default_roots
 from tertium.errors import SoundError, TertiumError
@@ -76,7 +76,8 @@ def learn_fields(house: House, request: m.Learn) -> dict[str, Any]:
             "conflict", f"There is a checkpoint '{name}' already.", field="name", value=name,
             remedy="Choose another name, or delete that one first.",
         )  # fmt: skip
-    seconds = min(reference.seconds, longest) if request.seconds is None else request.seconds
+    whole = min(max(reference.seconds, audio.SHORTEST), longest)
+    seconds = whole if request.seconds is None else request.seconds
     chosen = {field: getattr(request, field) for field in FIELDS}
     return {
         **chosen,

@@ -68,7 +68,7 @@ def generate_fields(house: House, request: m.Generate) -> dict[str, Any]:
 
 def _under(house: House, checkpoint: Checkpoint, request: m.Generate) -> dict[str, Any]:
     """What a generation has from the checkpoint that it is made under; what the request says goes before that."""
-    taught = min(max(checkpoint.seconds, audio.MIN_SECONDS), longest_sound(house))
+    taught = min(max(checkpoint.seconds, audio.SHORTEST), longest_sound(house))
     return {
         "checkpoint": checkpoint.name,
         "checkpoint_created": checkpoint.created,

@@ -1,0 +1,69 @@
+"""From the channels that a sound has to those that a model takes.
+
+To stereo by the layout, with the coefficients of ITU-R BS.775-4 (annex 4): the centre and the surrounds of a side enter at -3 dB, the low
+frequency channel is left out. Nothing is turned down to make room: a sum may go beyond full scale here, where samples are floats.
+"""
+
+import math
+
+import numpy as np
+
+HALF_POWER = math.sqrt(0.5)
+LEFT, RIGHT = (1.0, 0.0), (0.0, 1.0)
+SHARES = {
+    "FL": LEFT, "FR": RIGHT, "FC": (HALF_POWER, HALF_POWER), "LFE": (0.0, 0.0),
+    "BL": (HALF_POWER, 0.0), "BR": (0.0, HALF_POWER), "SL": (HALF_POWER, 0.0), "SR": (0.0, HALF_POWER), "BC": (0.5, 0.5),
+    "FLC": (HALF_POWER, 0.0), "FRC": (0.0, HALF_POWER),
+    "W": (1.0, 1.0), "X": (0.0, 0.0), "Y": (0.5, -0.5), "Z": (0.0, 0.0),
+}  # fmt: skip
+"""What the left and the right get of a channel, by FFmpeg's names, and by those of ambisonic B-format, in which left is positive Y."""
+SPEAKERS = ("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR")
+"""In the order of the bits of a WAV's channel mask."""
+B_FORMAT = "W+X+Y+Z"
+USUAL = {
+    3: "FL+FR+FC", 4: "FL+FR+BL+BR", 5: "FL+FR+FC+BL+BR", 6: "FL+FR+FC+LFE+BL+BR", 7: "FL+FR+FC+LFE+BC+SL+SR",
+    8: "FL+FR+FC+LFE+BL+BR+SL+SR",
+}  # fmt: skip
+"""What a file is taken for that does not say which channel is which."""
+
+
+def of_mask(mask: int, channels: int) -> str | None:
+    """The layout of a WAV's channel mask; None if it does not name as many channels as there are."""
+    named = [name for bit, name in enumerate(SPEAKERS) if mask >> bit & 1]
+    return "+".join(named) if len(named) == channels and mask < 1 << len(SPEAKERS) else None
+
+
+def converted(samples: np.ndarray, channels: int, layout: str | None) -> tuple[np.ndarray, str]:
+    """Samples (channels, frames) with another number of channels, and a note on how.
+
+    Missing ones repeat those that are there (mono goes to both sides). To stereo, and to mono by way of it: by ``layout`` (names joined by
+    ``+``) or by what is usual for so many. Else of surplus ones every ``channels``-th is averaged into one.
+    """
+    present = samples.shape[0]
+    if present < channels:
+        return samples[np.arange(channels) % present], _repeated(present, channels)
+    known = layout if layout and all(name in SHARES for name in layout.split("+")) else None
+    mixed = known or USUAL.get(present)
+    if channels <= 2 < present and mixed is not None:
+        shares = np.array([SHARES[name] for name in mixed.split("+")], dtype=np.float32)
+        stereo = shares.T @ samples
+        said = "mixed down to stereo" if channels == 2 else "mixed down to mono"
+        names = mixed.replace("+", " ")
+        how = f"{present} channels ({names}), {said}" if known else f"{present} channels, taken for {names} and {said}"
+        return stereo if channels == 2 else stereo.mean(axis=0, keepdims=True), how
+    averaged = np.stack([samples[first::channels].mean(axis=0) for first in range(channels)])
+    return averaged, _averaged(present, channels)
+
+
+def _repeated(present: int, wanted: int) -> str:
+    if present == 1:
+        return f"mono, given to all {wanted} channels" if wanted > 2 else "mono, given to both channels"
+    return f"{present} channels, repeated to make {wanted}"
+
+
+def _averaged(present: int, wanted: int) -> str:
+    if wanted == 1:
+        return f"{present} channels, averaged to mono"
+    if wanted == 2:
+        return f"{present} channels, the odd averaged to the left and the even to the right"
+    return f"{present} channels, every {wanted}-th averaged into one"
