@@ -12,6 +12,7 @@ from typing import Any
 from tertium.config import LONGEST_SOCKET_PATH
 from tertium.errors import TertiumError
 from tertium.files import disk_errors
+from tertium.network_drives import NO_LOCKS, unfit
 
 FOLDERS = ("sounds", "results", "checkpoints", "cache")
 
@@ -45,7 +46,12 @@ class Home:
                 "path_refused", f"The folder '{self.folder}' cannot be used: {error.strerror}.", field="home",
                 value=str(self.folder), remedy="Choose another with --home, or correct its permissions.",
             ) from error  # fmt: skip
-        if not _lock_soon(descriptor):
+        try:
+            locked = _lock_soon(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise unfit(self.folder, error.strerror or str(error)) from error
+        if not locked:
             os.close(descriptor)
             other = _read(self.folder) or {}
             who = f" (process {other['pid']})" if "pid" in other else ""
@@ -101,6 +107,8 @@ def is_served(folder: Path) -> bool:
         return False
     try:
         return not _try_lock(descriptor)
+    except OSError:  # where nothing can be locked, no daemon is
+        return False
     finally:
         os.close(descriptor)
 
@@ -140,7 +148,9 @@ if os.name == "nt":
     def _try_lock(descriptor: int) -> bool:
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                raise
             return False
         return True
 else:
@@ -149,6 +159,8 @@ else:
     def _try_lock(descriptor: int) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                raise
             return False
         return True

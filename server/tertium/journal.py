@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tertium import logs
+from tertium import logs, network_drives
 from tertium.errors import TertiumError
 
 T = TypeVar("T")
@@ -168,6 +168,8 @@ def _decode(name: str, value: Any) -> Any:
 
 def _explained(error: sqlite3.OperationalError, path: Path) -> TertiumError:
     text = str(error)
+    if "locking protocol" in text or ("disk I/O" in text and network_drives.kind_of(path.parent)):
+        return network_drives.unfit(path.parent, text)
     if "full" in text or "disk I/O" in text:
         return TertiumError(
             "disk_full", f"The journal '{path}' could not be written: {text}.",
