@@ -5,6 +5,7 @@ import os
 import random
 import struct
 import time
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import soundfile
 from tertium_protocol import osc
 from tertium_protocol.client import Client, RemoteError
 from tests.end_to_end.daemons import PATIENCE, Osc, running
-from tests.server.sounds import tone
+from tests.server.sounds import tone, two_clips
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +204,18 @@ def test_on_a_full_disk_jobs_fail_with_a_remedy_and_leave_nothing(tmp_path, clip
         assert list((tmp_path / "sounds").iterdir()) == []
         client.send("generate", "small", prompt="x", steps=2, seconds=0.5, sample_rate=8000)
         assert client.events("small")[-1].event == "done"
+
+
+def test_walls_hold_and_paths_are_understood_as_people_write_them(tmp_path):
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir(), outside.mkdir()
+    two_clips(inside), two_clips(outside)
+    decomposed = unicodedata.normalize("NFD", "Größe.wav")
+    (inside / "original.wav").rename(inside / decomposed)
+    with running(tmp_path / "home", roots=[str(inside)]) as daemon, Osc(daemon.osc) as client:
+        asked = f"file://{inside}/" + unicodedata.normalize("NFC", "Größe.wav")
+        assert client.ask("add_sound", path=asked)["frames"] == 28_800
+        refused = client.refused("add_sound", path=str(outside / "original.wav"))
+        assert refused["code"] == "path_refused" and "--roots" in refused["remedy"]
+    with running(tmp_path / "home", roots=[]) as daemon, Osc(daemon.osc) as client:
+        assert client.ask("add_sound", path=str(outside / "original.wav"))["frames"] == 28_800
