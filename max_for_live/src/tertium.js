@@ -41,6 +41,7 @@ const COMMANDS = {
     job: ["job"],
     jobs: ["limit", "offset", "state"],
     cancel: ["job"],
+    allow: ["path"],
     shutdown: [],
 };
 const EVENTS = ["reply", "item", "part", "accepted", "progress", "take", "done", "failed", "cancelled", "error"];

@@ -34,6 +34,7 @@ class Command:
         transports: what carries it.
         items: the field of the reply that is a list, whose elements OSC sends one by one.
         buffers: how many audio buffers a request may carry, 0 or 1.
+        guarded: whether it wants the daemon's token over OSC too, since UDP does not tell which user of the machine speaks.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Command:
     transports: tuple[Transport, ...] = BOTH
     items: str | None = None
     buffers: int = 0
+    guarded: bool = False
 
     @property
     def address(self) -> str:
@@ -82,9 +84,27 @@ _TABLE = (
         "checkpoints", "Lists the learned references.", taught.Checkpoints, said.CheckpointsReply, items="checkpoints"
     ),
     Command("import_checkpoint", "Takes in an exported checkpoint.", taught.ImportCheckpoint, said.CheckpointInfo),
-    Command("export_checkpoint", "Writes a checkpoint as one file.", taught.ExportCheckpoint, said.CheckpointInfo),
-    Command("rename_checkpoint", "Gives a checkpoint another name.", taught.RenameCheckpoint, said.CheckpointInfo),
-    Command("delete_checkpoint", "Deletes a checkpoint for good.", taught.DeleteCheckpoint, said.CheckpointInfo),
+    Command(
+        "export_checkpoint",
+        "Writes a checkpoint as one file.",
+        taught.ExportCheckpoint,
+        said.CheckpointInfo,
+        guarded=True,
+    ),
+    Command(
+        "rename_checkpoint",
+        "Gives a checkpoint another name.",
+        taught.RenameCheckpoint,
+        said.CheckpointInfo,
+        guarded=True,
+    ),
+    Command(
+        "delete_checkpoint",
+        "Deletes a checkpoint for good.",
+        taught.DeleteCheckpoint,
+        said.CheckpointInfo,
+        guarded=True,
+    ),
     Command(
         "learn",
         "Learns a reference under a prompt, and keeps it as a checkpoint; whatever else is asked for goes first.",
@@ -127,10 +147,18 @@ _TABLE = (
     Command("jobs", "Lists the jobs.", asked.Jobs, said.JobsReply, items="jobs"),
     Command("cancel", "Cancels a job; a running one stops within one step.", asked.Cancel, said.CancelReply),
     Command(
+        "allow",
+        "Lets clients name the files of one more folder, at once and after the next start.",
+        asked.Allow,
+        said.AllowReply,
+        guarded=True,
+    ),
+    Command(
         "shutdown",
         "Stops the daemon; queued jobs wait for its next start. Local clients only.",
         asked.Shutdown,
         said.ShutdownReply,
+        guarded=True,
     ),
 )
 

@@ -80,6 +80,8 @@ def _command(row: commands.Command) -> str:
     making = set(Making.model_fields) if issubclass(row.request, Making) else set()
     own = [name for name in row.request.model_fields if name not in making]
     lines = [f"### `{row.name}`", f"{row.summary} OSC: `{row.address}`." if "osc" in row.transports else row.summary]
+    if row.guarded:
+        lines.append("Over OSC it wants the argument `token`, with the token of `daemon.json`.")
     lines.append(_parameters(row.request, own) if own else "No fields.")
     if making:
         lines.append(

@@ -31,6 +31,7 @@ from tertium_protocol.learning_requests import (
     RenameCheckpoint,
 )
 from tertium_protocol.replies import (
+    AllowReply,
     CancelReply,
     CheckpointInfo,
     CheckpointsReply,
@@ -57,6 +58,7 @@ from tertium_protocol.requests import (
     NULLS,
     PROTOCOL_VERSION,
     AddSound,
+    Allow,
     Cancel,
     Commands,
     Fuse,
@@ -94,6 +96,8 @@ __all__ = [
     "TERMINAL_EVENTS",
     "Accepted",
     "AddSound",
+    "Allow",
+    "AllowReply",
     "Answer",
     "Cancel",
     "CancelReply",

@@ -153,5 +153,10 @@ class CancelReply(Payload):
     state: Annotated[str, about("its state now; a running job stops within one step and then says cancelled")]
 
 
+class AllowReply(Payload):
+    path: Annotated[str, about("the folder, symlinks followed")]
+    walls: Annotated[int, about("1 where only some folders may be read, 0 where any file may be anyway")]
+
+
 class ShutdownReply(Payload):
     pid: Annotated[int, about("process id of the daemon that is stopping")]

@@ -23,10 +23,8 @@ FORMATS = ("wav", "flac")
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 DEFAULT_BLEND = 0.5
 DEFAULT_SECONDS = 6.0
-LONGEST_MARKERS = 16000
-"""Characters, of JSON."""
-LONGEST_FILE = 86400.0
-"""Seconds: of a longer file, no part can be named."""
+LONGEST_MARKERS = 16000  # characters, of JSON
+LONGEST_FILE = 86400.0  # seconds: of a longer file, no part can be named
 DEFAULT_HOLD = 0.2
 """Of a sound that leads: nothing learned holds it. What was learned, or a prompt, needs no hold."""
 
@@ -170,6 +168,10 @@ class Job(Request):
 
 class Cancel(Request):
     job: Annotated[str, Text("the job's id, as accepted gave it", longest=64)]
+
+
+class Allow(Request):
+    path: Annotated[str, Text("folder whose files clients may name from now on, its whole path", longest=LONGEST_PATH)]
 
 
 class Shutdown(Request):

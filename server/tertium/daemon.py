@@ -26,6 +26,7 @@ from tertium.reader_process import Readers
 from tertium.session import OscSession, Sessions, instead, zeromq_session
 from tertium.transports.osc import OscTransport
 from tertium.transports.zeromq import ZeroMqTransport
+from tertium.walls import Walls
 from tertium.worker import Worker
 from tertium_protocol import frames
 from tertium_protocol.errors import ProtocolError
@@ -115,7 +116,10 @@ class Daemon:
         worker = Worker(self._worker_options(), jobs)
         readers = Readers()
         library = Library(settings.home, read=readers.read)
-        self._house = House(settings, home, library, jobs, worker, Sessions(), self.stop, started=time.monotonic())
+        self._house = House(
+            settings, home, library, jobs, worker, Sessions(), self.stop,
+            started=time.monotonic(), walls=Walls(settings.home, settings.roots),
+        )  # fmt: skip
         dispatcher = self._dispatcher = Dispatcher(self._house, token=self._token)
         stack.push_async_callback(worker.put_down)
         await self._open_transports(stack)

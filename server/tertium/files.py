@@ -78,7 +78,7 @@ def resolve(path: str | os.PathLike, roots: Iterable[str | os.PathLike] | None, 
         listed = ", ".join(str(root) for root in allowed)
         raise SoundError(
             "path_refused", f"The path '{text}' lies outside the folders that may be read.", field=field, value=text,
-            remedy=f"Move the file into one of them ({listed}), or start the daemon with its folder among its --roots, or without --roots.",
+            remedy=f"Move the file into one of them ({listed}), allow its folder (tertium allow DIR), or start the daemon without --roots.",
         )  # fmt: skip
     return real
 

@@ -29,6 +29,7 @@ class Home:
         self.journal = folder / "journal.sqlite"
         self.checkpoints = folder / "checkpoints"
         self._lock: int | None = None
+        self._sockets: Path | None = None  # a folder elsewhere, where this one's path is too long
 
     def open(self) -> None:
         """Create what is missing and become the folder's only daemon.
@@ -66,6 +67,9 @@ class Home:
         if self._lock is None:
             return
         (self.folder / "daemon.json").unlink(missing_ok=True)
+        if self._sockets is not None:
+            with contextlib.suppress(OSError):  # a socket that is still there keeps it
+                self._sockets.rmdir()
         os.close(self._lock)
         self._lock = None
 
@@ -90,6 +94,7 @@ class Home:
             user = os.getuid() if hasattr(os, "getuid") else 0
             path = Path(tempfile.gettempdir()) / f"tertium-{user}-{digest}" / f"{name}.ipc"
             _private(path.parent)
+            self._sockets = path.parent
         return f"ipc://{path}"
 
 

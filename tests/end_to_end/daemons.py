@@ -131,7 +131,7 @@ class Osc:
                 return answer
 
     def ask(self, command, **fields):
-        """The fields of the reply to an immediate command."""
+        """The fields of the reply to an immediate command. What only the daemon's owner may ask wants its ``token``."""
         id = f"ask-{self.port}-{next(self.ids)}"
         self.send(command, id, **fields)
         while True:

@@ -219,3 +219,19 @@ def test_walls_hold_and_paths_are_understood_as_people_write_them(tmp_path):
         assert refused["code"] == "path_refused" and "--roots" in refused["remedy"]
     with running(tmp_path / "home", roots=[]) as daemon, Osc(daemon.osc) as client:
         assert client.ask("add_sound", path=str(outside / "original.wav"))["frames"] == 28_800
+
+
+def test_a_folder_that_is_allowed_may_be_read_at_once_and_after_the_next_start(tmp_path):
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir(), outside.mkdir()
+    path = two_clips(outside)[0]
+    with running(tmp_path / "home", roots=[str(inside)]) as daemon, Osc(daemon.osc) as client:
+        token = daemon.facts["token"]
+        assert client.refused("allow", path=str(outside))["message"] == "allow over OSC needs the daemon's token."
+        refused = client.refused("allow", path=path, token=token)
+        assert (refused["code"], refused["message"]) == ("path_refused", f"There is no folder '{path}'.")
+        assert client.refused("add_sound", path=path)["code"] == "path_refused"
+        assert client.ask("allow", path=str(outside), token=token) == {"path": str(outside), "walls": 1}
+        assert client.ask("add_sound", path=path)["frames"] == 28_800
+    with running(tmp_path / "home", roots=[str(inside)]) as daemon, Osc(daemon.osc) as client:
+        assert client.ask("add_sound", path=path)["frames"] == 28_800

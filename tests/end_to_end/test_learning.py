@@ -148,19 +148,25 @@ def test_a_learning_that_is_cancelled_while_it_is_paused_is_kept_too(pocket, cli
 
 def test_checkpoints_are_listed_renamed_exported_imported_and_deleted_over_osc(learned, pocket, tmp_path):
     path = str(tmp_path / "tone.safetensors")
+    token = {"token": pocket.facts["token"]}
     with Osc(pocket.osc) as osc:
-        assert osc.ask("export_checkpoint", checkpoint="tone", path=path)["path"] == path
+        unproven = osc.refused("delete_checkpoint", checkpoint="tone")
+        assert (unproven["code"], unproven["field"]) == ("not_allowed", "token")
+        assert unproven["message"] == "delete_checkpoint over OSC needs the daemon's token."
+        assert "daemon.json holds" in unproven["remedy"]
+        assert osc.refused("rename_checkpoint", checkpoint="tone", name="x", token="wrong")["code"] == "not_allowed"
+        assert osc.ask("export_checkpoint", checkpoint="tone", path=path, **token)["path"] == path
         imported = osc.ask("import_checkpoint", path=path, name="copy")
         assert (imported["name"], imported["prompt"], imported["usable"]) == ("copy", "a test tone", 1)
-        assert osc.ask("rename_checkpoint", checkpoint="copy", name="moved")["name"] == "moved"
-        refused = osc.refused("rename_checkpoint", checkpoint="moved", name="tone")
+        assert osc.ask("rename_checkpoint", checkpoint="copy", name="moved", **token)["name"] == "moved"
+        refused = osc.refused("rename_checkpoint", checkpoint="moved", name="tone", **token)
         assert (refused["code"], refused["message"]) == ("conflict", "There is a checkpoint 'tone' already.")
         osc.send("checkpoints", "all")
         names = {one.fields["name"] for one in osc.events("all", last=("reply", "error")) if one.event == "item"}
         assert {"tone", "moved"} <= names and "copy" not in names
-        assert osc.ask("delete_checkpoint", checkpoint="moved")["name"] == "moved"
-        assert osc.refused("delete_checkpoint", checkpoint="moved")["code"] == "unknown_checkpoint"
-        outside = osc.refused("export_checkpoint", checkpoint="tone", path="/etc/tone.safetensors")
+        assert osc.ask("delete_checkpoint", checkpoint="moved", **token)["name"] == "moved"
+        assert osc.refused("delete_checkpoint", checkpoint="moved", **token)["code"] == "unknown_checkpoint"
+        outside = osc.refused("export_checkpoint", checkpoint="tone", path="/etc/tone.safetensors", **token)
         assert outside["code"] == "path_refused"
 
 

@@ -43,7 +43,7 @@ def run(tmp_path_factory):
         ]
         lines.append(f'~tell.("{name} message", t.{word}Msg({", ".join(given)}));')
     lines += [
-        "~tell.(\\queued, TertiumTable.queued);", "~tell.(\\items, TertiumTable.items);", "~tell.(\\lists, TertiumFields.lists.asArray);",
+        "~tell.(\\queued, TertiumTable.queued);", "~tell.(\\guarded, TertiumTable.guarded);", "~tell.(\\items, TertiumTable.items);", "~tell.(\\lists, TertiumFields.lists.asArray);",
         "~tell.(\\events, TertiumAnswers.events);", "~tell.(\\own, TertiumError.ownCodes);", "~tell.(\\protocol, Tertium.protocol);",
         "~tell.(\\methods, Tertium.methods.collect(_.name).select { |name| name.asString.endsWith(\"Msg\") });", "0.exit;",
     ]  # fmt: skip
@@ -84,6 +84,7 @@ def test_there_is_no_method_for_what_is_no_command(run):
 
 
 def test_what_takes_time_what_is_a_list_and_what_is_said(run):
+    assert run.value("guarded") == [name for name, row in COMMANDS.items() if row.guarded]
     assert run.value("queued") == [name for name, row in COMMANDS.items() if row.kind == "queued"]
     assert run.value("items") == {name: row.items for name, row in COMMANDS.items() if row.items}
     assert set(run.value("events")) == {*events.EVENT_NAMES, "item", "part"}

@@ -322,7 +322,7 @@ def test_whatever_is_answered_at_once(play, clips, daemon):
     assert {model["name"] for model in run.value("models")} >= {"fake", "gated"}
     assert len(run.value("jobs")["jobs"]) <= 3 <= run.value("jobs")["total"]
     assert run.value("job") == "fuse"
-    assert len(run.value("commands")) == 26 and "sound_audio" in run.value("commands")
+    assert len(run.value("commands")) == 27 and "sound_audio" in run.value("commands")
     assert run.value("parameters")[:2] == ["reference", "prompt"]
 
 

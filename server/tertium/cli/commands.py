@@ -68,6 +68,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Output], int | None]] = {
     **dict.fromkeys(parser.MAKING, _make),
     "morph": _morph,
     "checkpoints": _checkpoints,
+    "allow": _tell(telling.allow),
     "status": _tell(telling.status),
     "jobs": _tell(telling.jobs),
     "models": _tell(telling.models),

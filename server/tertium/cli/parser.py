@@ -11,7 +11,7 @@ from tertium_protocol.commands import COMMANDS, describe
 
 POSITIONAL = {
     **dict.fromkeys(("fuse", "morph", "window"), ("original", "reference")), "learn": ("reference",), "preview": ("job",), "vary": ("original",),
-    "invert": ("original",), "generate": ("prompt",), "jobs": (), "status": (), "models": (),
+    "invert": ("original",), "generate": ("prompt",), "jobs": (), "status": (), "models": (), "allow": ("path",),
 }  # fmt: skip
 OPTIONAL_POSITIONAL = {("generate", "prompt")} | {(command, "reference") for command in ("fuse", "morph", "window")}
 MAKING = ("fuse", "morph", "window", "learn", "preview", "invert", "generate", "vary")

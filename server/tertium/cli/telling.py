@@ -1,5 +1,6 @@
-"""``status``, ``jobs`` and ``models``: what a daemon says of itself, for people and for machines."""
+"""``status``, ``jobs``, ``models`` and ``allow``: what a daemon says of itself and is told, for people and for machines."""
 
+import os
 from typing import Any
 
 from tertium.cli.output import Output
@@ -74,3 +75,16 @@ def _model_lines(model: ModelInfo) -> list[str]:
         f", {model.sample_rate} Hz, up to {model.max_seconds:g} s" if model.sample_rate and model.max_seconds else ""
     )
     return [f"{model.name}: {state}{takes}"] + ([f"  {model.message}"] if model.message else [])
+
+
+def allow(fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
+    """Let clients name the files of one more folder. Raises RemoteError."""
+    whole = os.path.abspath(os.path.expanduser(fields["path"]))
+    with running(wanted) as client:
+        reply = client.ask("allow", path=whole)
+    note = (
+        ""
+        if reply.walls
+        else " This daemon reads any file that you may read, so nothing changes until it is started with --roots."
+    )
+    output.result(reply.wire(), [f"Files in {reply.path} may be named.{note}"])

@@ -149,12 +149,12 @@ async def _told(house: House, do: Callable[[], Checkpoint]) -> m.CheckpointInfo:
 
 
 def _readable(house: House, text: str) -> Path:
-    return files.resolve(text, house.settings.roots)
+    return files.resolve(text, house.walls.roots)
 
 
 def _writable(house: House, text: str, context: Context) -> Path:
     """What is asked for over OSC is written within walls even where there are none for reading: UDP does not say which user of the machine asks."""
-    walls = house.settings.roots
+    walls = house.walls.roots
     if context.session.transport != "osc":
         return files.resolve(text, walls)
     return files.resolve(text, default_roots(house.settings.home) if walls is None else walls)

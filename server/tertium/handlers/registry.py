@@ -12,6 +12,7 @@ from tertium.home import Home
 from tertium.jobs import Jobs
 from tertium.library import Library, Sound
 from tertium.session import Session, Sessions
+from tertium.walls import Walls
 from tertium.worker import Worker
 from tertium_protocol.buffers import AudioBuffer
 from tertium_protocol.commands import COMMANDS
@@ -26,6 +27,7 @@ class House:
     """The parts of a running daemon, put together by :mod:`tertium.daemon`.
 
     Args:
+        walls: the folders whose files clients may name.
         endpoints: what the daemon listens on, as ``hello`` tells it: osc, zmq, events.
         stop: begins the daemon's end.
         started: when it was started, by the monotonic clock.
@@ -40,6 +42,7 @@ class House:
     sessions: Sessions
     stop: Callable[[str], None]
     started: float
+    walls: Walls
     endpoints: dict[str, str] = field(default_factory=dict)
     adding: Flights[Sound] = field(default_factory=Flights)
 

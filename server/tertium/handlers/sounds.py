@@ -18,7 +18,7 @@ async def add_sound(house: House, request: m.AddSound, context: Context) -> m.So
     taken = {"name": request.name, "excerpt": excerpt}
 
     if request.path is not None:
-        roots = house.settings.roots
+        roots = house.walls.roots
         found = await house.adding.join(request, lambda: house.library.add_path(request.path, roots, **taken))
         return sound_info(found)
 
@@ -29,6 +29,12 @@ async def add_sound(house: House, request: m.AddSound, context: Context) -> m.So
         )
 
     return sound_info(await asyncio.to_thread(add))
+
+
+@handles("allow")
+async def allow(house: House, request: m.Allow, context: Context) -> m.AllowReply:
+    folder = await asyncio.to_thread(house.walls.allow, request.path)
+    return m.AllowReply(path=str(folder), walls=0 if house.walls.roots is None else 1)
 
 
 @handles("sound")
@@ -68,7 +74,7 @@ def resolve(house: House, text: str, *, field: str, max_seconds: float = audio.M
     """
     try:
         if paths.names_file(text):
-            found = house.library.add_path(text, house.settings.roots, max_seconds=max_seconds, field=field)
+            found = house.library.add_path(text, house.walls.roots, max_seconds=max_seconds, field=field)
         else:
             found = house.library.get(text)
     except SoundError as error:

@@ -66,6 +66,15 @@ Tertium {
 		^TertiumError(\no_answer, "No Tertium daemon answers at %:%; start one with: tertium serve.".format(addr.hostname, addr.port), nil, nil, remedy)
 	}
 
+	// what shows that we may ask for a command that could harm: the token in daemon.json, read anew, since each start has its own
+	prProof { |command|
+		var token;
+		if(TertiumTable.guarded.includes(command).not) { ^[] };
+		this.find;
+		token = facts !? { facts[\token] };
+		^if(token.isString) { [\token, token] } { [] }
+	}
+
 	// send a message as it is, to where the daemon is now
 	sendMsg { |... message|
 		this.find;

@@ -192,6 +192,14 @@
 		^this.message(\cancel, [job: job])
 	}
 
+	allow { |path, action, onError, timeout|
+		^this.request(\allow, [path: path], action, nil, onError, timeout)
+	}
+
+	allowMsg { |path|
+		^this.message(\allow, [path: path])
+	}
+
 	shutdown { |action, onError, timeout|
 		^this.request(\shutdown, [], action, nil, onError, timeout)
 	}

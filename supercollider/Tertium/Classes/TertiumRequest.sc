@@ -79,7 +79,7 @@ TertiumRequest {
 		if(client.refusal.notNil and: { command != \hello }) { ^this.fail(client.refusal) };
 		tries = tries + 1;
 		nextTry = Main.elapsedTime + tries.clip(1, 4);
-		client.sendMsg("/tertium/" ++ command, id, *sent)
+		client.sendMsg("/tertium/" ++ command, id, *(sent ++ client.prProof(command)))
 	}
 
 	// ---- time
@@ -100,7 +100,7 @@ TertiumRequest {
 	ask { |now|
 		asked = asked + 1;
 		nextTry = now + again;
-		if(asked.even) { ^client.sendMsg("/tertium/" ++ command, id, *sent) };
+		if(asked.even) { ^client.sendMsg("/tertium/" ++ command, id, *(sent ++ client.prProof(command))) };
 		askId = askId ?? { TertiumAnswers.newId };
 		TertiumAnswers.add(askId, this);
 		client.sendMsg("/tertium/job", askId, \job, job)
