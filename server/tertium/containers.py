@@ -1,9 +1,9 @@
-"""What the headers of RIFF and AIFF files say, read chunk by chunk, against what the file holds.
+"""What the headers of RIFF, AIFF and CAF files say, read chunk by chunk, against what the file holds.
 
 libsndfile clamps a chunk that is longer than its file without a word, so a truncated recording would pass for a short one; other headers
 it refuses, or never comes back from. So the chunks of a WAV are found here, and libsndfile gets the two that it needs, in a header of
 our own (:class:`Wav`).
-Sources: Multimedia Programming Interface and Data Specifications 1.0 (RIFF), EBU Tech 3306 (RF64), AIFF 1.3.
+Sources: Multimedia Programming Interface and Data Specifications 1.0 (RIFF), EBU Tech 3306 (RF64), AIFF 1.3, Apple Core Audio Format 1.0.
 """
 
 import io
@@ -16,8 +16,8 @@ from tertium import channels
 
 STREAMED = 0x7FFFF000
 """The least of the lengths that writers leave in a header which they cannot go back to: 0x7FFFF000, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFF."""
-UNFINISHED = (0, 36, 0xFFFFFFFF)
-"""Lengths of a RIFF whose writer never came back to its header."""
+UNFINISHED = (0, 0xFFFFFFFF)
+"""Lengths of a RIFF whose writer never came back to its header, besides that of the header alone."""
 MOST_CHUNKS = 10_000
 LARGEST_FORMAT = 4096
 EXTENSIBLE = 0xFFFE
@@ -44,15 +44,39 @@ class Samples:
 
 
 def samples_of(file: BinaryIO) -> Samples | None:
-    """Where the samples of an AIFF lie, or None if ``file`` is none or has none. The position of ``file`` is put back to its beginning."""
-    head = _head(file)
+    """Where the samples of an AIFF or a CAF lie, or None if ``file`` is neither or has none. The position of ``file`` is put back to its beginning."""
+    head, size = _head(file), os.fstat(file.fileno()).st_size
+    if head[:4] == b"caff":
+        return _samples_of_caf(file, size)
     if head[:4] != b"FORM" or head[8:] not in (b"AIFF", b"AIFC"):
         return None
-    size = os.fstat(file.fileno()).st_size
     try:
         for name, begin, length in _chunks(file, size, ">"):
             if name == b"SSND":
                 return Samples(begin, min(length, size - begin), max(0, begin + length - size), False)
+        return None
+    finally:
+        file.seek(0)
+
+
+def _samples_of_caf(file: BinaryIO, size: int) -> Samples | None:
+    at = 8
+    try:
+        for _ in range(MOST_CHUNKS):
+            file.seek(at)
+            head = file.read(12)
+            if len(head) < 12:
+                return None
+            name, length = struct.unpack(">4sq", head)
+            at += 12
+            if name == b"data":
+                there = size - at
+                if length < 0:  # not known when the header was written: up to the end of the file
+                    return Samples(at, there, 0, True)
+                return Samples(at, min(length, there), max(0, length - there), False)
+            if not 0 <= length <= size - at:
+                return None
+            at += length
         return None
     finally:
         file.seek(0)
@@ -86,9 +110,10 @@ def wav(file: BinaryIO) -> "tuple[Wav, Samples] | None":
 
 def _samples(begin: int, length: int, size: int, whole: int, true_length: int | None) -> Samples:
     there = size - begin
+    unfinished = whole in UNFINISHED or whole <= begin - 8  # as long as its header: nothing is counted that follows
     if length == 0xFFFFFFFF and true_length is not None:
         return Samples(begin, min(true_length, there), max(0, true_length - there), False)
-    if (length >= STREAMED and length > there) or (length == 0 and whole in UNFINISHED and there > 0):
+    if (length >= STREAMED and length > there) or (length == 0 and unfinished and there > 0):
         return Samples(begin, there, 0, True)
     return Samples(begin, min(length, there), max(0, length - there), False)
 
