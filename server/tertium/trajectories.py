@@ -41,7 +41,8 @@ class TrajectoryFiles:
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 wanted = (file.metadata() or {})[CHECKSUM]
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                # Copies: mapped from the file they would begin where the file has them, and kernels would split their sums otherwise.
+                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             if wanted != _checksum(tensors):
                 raise ValueError("its checksum is another")
         except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:

@@ -140,7 +140,8 @@ def test_listening_to_what_would_be_kept_does_not_disturb_the_learning(tiny_mode
         heard = operations.generate(model, GenerateSettings(prompt="drum loop", seconds=1.0, steps=2))
     applied = adapters.apply(tiny_model, learner.weights())
     again = operations.generate(applied, GenerateSettings(prompt="drum loop", seconds=1.0, steps=2))
-    torch.testing.assert_close(heard, again)
+    # A weight that can learn and one that is frozen may be multiplied by different kernels: equal but for rounding.
+    torch.testing.assert_close(heard, again, rtol=1e-4, atol=1e-4)
     learner.run()
     assert learner.losses == undisturbed.losses
 

@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tertium.trajectories import TrajectoryFiles
 
@@ -22,6 +23,9 @@ def test_what_was_saved_is_found_by_the_next_process_to_the_last_bit(tmp_path):
     files(tmp_path).save("key", ONE)
     found = files(tmp_path).load("key")
     assert found.keys() == ONE.keys() and all(torch.equal(found[name], ONE[name]) for name in ONE)
+    (path,) = on_disk(tmp_path)
+    assert any(tensor.data_ptr() % 64 for tensor in load_file(path).values()), "mapped, they lie as in the file"
+    assert not any(tensor.data_ptr() % 64 for tensor in found.values()), "kernels split their sums by where they begin"
     assert files(tmp_path).load("another") is None
     assert files(tmp_path, context="another version").load("key") is None
 

@@ -7,6 +7,8 @@ import torch
 from tertium.engine.model_errors import DeviceUnavailable
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+ALIGNMENT = 64
+"""Bytes at whose multiples PyTorch's own allocator on the CPU begins every tensor."""
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -78,6 +80,20 @@ def place(model: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> N
         text_encoder.to(device)
         if device.type == "cpu":
             text_encoder.float()  # upstream loads it in half precision, which processors emulate
+        align(text_encoder)
+    align(model)
+
+
+@torch.no_grad()
+def align(module: torch.nn.Module) -> None:
+    """Move every weight on the CPU that does not begin at a multiple of :data:`ALIGNMENT` bytes to memory that does.
+
+    Weights that are mapped from a file begin wherever the file has them, and where they begin decides how kernels split their sums: the
+    same weights behind a header of another length would give other samples.
+    """
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.device.type == "cpu" and tensor.data_ptr() % ALIGNMENT:
+            tensor.data = tensor.data.clone()
 
 
 def keep_precision(network: torch.nn.Module) -> None:
