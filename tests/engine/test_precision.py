@@ -117,12 +117,14 @@ def test_the_noise_level_is_as_exact_in_half_precision(pockets, precision):
 
 @pytest.mark.parametrize("precision", HALF)
 def test_pocket_measures_the_same_window_in_half_precision(pockets, precision):
-    settings = WindowSettings(steps=STEPS, hold=0.2, points=4)
+    # At every intervention there is: with fewer, a tie between two halves of the window, which rounding decides, chooses other points.
+    settings = WindowSettings(steps=STEPS, hold=0.2, points=STEPS)
     whole, half = (
         window.measure(model, excerpt(DRUMS, model), excerpt(HUM, model), settings)
         for model in (pockets["fp32"], pockets[precision])
     )
     for one, other in zip(whole.points, half.points, strict=True):
+        assert other.intervention == one.intervention
         assert (other.original, other.reference) == pytest.approx((one.original, one.reference), abs=0.05)
     assert half.equilibrium == pytest.approx(whole.equilibrium, abs=2)  # where two flat curves cross
 
