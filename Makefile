@@ -2,13 +2,15 @@
 PYTHON ?= python3
 VENV := .venv/bin
 export PYTHONPATH := server:protocol
+# A file of tests is a process's own; more than four at a time would fill the memory with models.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 export PYTHON
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast lint format bench report wheel device lock docs pocket clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## Make .venv with everything that the other targets need
 	@tools/setup
@@ -17,10 +19,10 @@ demo: setup  ## Fuse two recordings over OSC and over ZeroMQ, into demo/
 	@$(VENV)/python -m tertium.demo --out demo
 
 test: setup  ## Pass all tests; says which were skipped, and why
-	@$(VENV)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(VENV)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-fast: setup  ## Pass the tests that need no daemon, no training and no other language (a minute)
-	@$(VENV)/python -m pytest -n auto --dist loadfile -m "not slow" $(ARGS)
+	@$(VENV)/python -m pytest $(SIDE_BY_SIDE) -m "not slow" $(ARGS)
 
 lint: setup  ## Check style and the walls between the rooms
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && $(VENV)/lint-imports

@@ -17,7 +17,7 @@ from tertium.engine.schedule import Schedule
 HERE = Path(__file__).parent
 SLOW = (
     "end_to_end", "supercollider", "max_for_live", "evidence", "pocket/test_decoder.py", "engine/test_learning.py", "engine/test_adapters.py",
-    "engine/test_precision.py", "engine/test_devices.py", "server/test_worker.py", "server/test_readers.py", "server/test_teaching.py", "protocol/test_client.py",
+    "engine/test_precision.py", "engine/test_devices.py", "engine/test_repeatable.py", "server/test_worker.py", "server/test_readers.py", "server/test_teaching.py", "protocol/test_client.py",
 )  # fmt: skip
 """What ``make test-fast`` leaves out: daemons and other processes, training, other languages, large models."""
 

@@ -72,3 +72,17 @@ def test_the_lock_pins_everything_with_hashes_and_names_no_server():
     entries = re.split(r"\n(?=\S)", text.strip())
     assert len(entries) > 50
     assert all("==" in entry and "--hash=sha256:" in entry for entry in entries)
+
+
+def test_threads_wait_without_spinning_in_the_tests_too():
+    """PyTorch's threads, as their runtime says when it is loaded: a variable that is set too late would say nothing here."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-s", "-q", "-p", "no:cacheprovider", "--collect-only", "tests/engine/test_schedule.py"],
+        cwd=ROOT, env=environment | {"OMP_DISPLAY_ENV": "VERBOSE"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+    said = [line.split("=")[-1].strip() for line in run.stderr.splitlines() if "GOMP_SPINCOUNT" in line]
+    if not said:
+        pytest.skip("this build of PyTorch has another runtime for its threads")
+    assert set(said) == {"'0'"}
