@@ -87,12 +87,15 @@ class Home:
             os.replace(part, self.folder / "daemon.json")
 
     def socket(self, name: str) -> str:
-        """``ipc://`` endpoint of a socket in the home; in a folder of this user under the temporary one where the home's path is too long for it."""
+        """``ipc://`` endpoint of a socket in the home; in a folder of this user under a temporary one where the home's path is too long for it."""
         path = self.folder / f"{name}.ipc"
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
             digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
             user = os.getuid() if hasattr(os, "getuid") else 0
-            path = Path(tempfile.gettempdir()) / f"tertium-{user}-{digest}" / f"{name}.ipc"
+            below = f"tertium-{user}-{digest}/{name}.ipc"
+            # The user's own temporary folder can be as long as the home; the system's is short.
+            places = [Path(folder) / below for folder in (tempfile.gettempdir(), "/tmp") if os.path.isdir(folder)]
+            path = next((one for one in places if len(os.fsencode(one)) <= LONGEST_SOCKET_PATH), places[0])
             _private(path.parent)
             self._sockets = path.parent
         return f"ipc://{path}"
