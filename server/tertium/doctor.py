@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tertium import __version__
+from tertium import __version__, network_drives
 from tertium.child import environment
 from tertium.cli.writing import flush, say
 
@@ -135,6 +135,9 @@ def _folder(folder: Path) -> Finding:
         )
     free = shutil.disk_usage(existing).free / 1e9
     text = f"{folder}, {free:.1f} GB free"
+    if kind := network_drives.kind_of(existing):
+        text = f"{text}, on a network drive ({kind}), where the daemon's journal may not work"
+        return Finding("home", NOTE, text, "Choose a folder on a disk of this machine with --home or TERTIUM_HOME.")
     if free < LEAST_FREE_GIGABYTES:
         return Finding("home", NOTE, text, "Make room there, or choose another folder with --home or TERTIUM_HOME.")
     return Finding("home", OK, text)
@@ -245,5 +248,9 @@ def _hub(hub: dict) -> Iterator[Finding]:
                 f"Fetch it with: tertium serve --model {name}",
             )
         else:
-            remedy = "Accept its licence on the model hub, log in with `hf auth login` or set HF_TOKEN; or go on with pocket."
+            remedy = f"Accept its licence on the model hub, log in with `{hub['commands']['login']}` or set HF_TOKEN; or go on with pocket."
             yield Finding("weights", NOTE, f"{name}: not downloaded, and there is no token", remedy)
+    if any(hub["models"].values()) and not hub["encoder"]["there"]:
+        text = f"{hub['encoder']['name']}, their text encoder: not whole on this machine, and nothing loads without it"
+        remedy = f"Fetch it, while there is a network, with `{hub['commands']['encoder']}`."
+        yield Finding("weights", NOTE, text, remedy)

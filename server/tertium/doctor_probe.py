@@ -44,21 +44,22 @@ def trial() -> dict:
 
 
 def hub() -> dict:
-    """Which published models are in the hub's cache, and whether there is a token. The token itself is not told."""
+    """Which published models are in the hub's cache, and their text encoder; whether there is a token, which itself is not told; what to type."""
     try:
         import huggingface_hub
         from huggingface_hub import constants
 
-        from tertium.engine.hub import REPOSITORIES
+        from tertium import worker_engine
+        from tertium.engine.hub import REPOSITORIES, TEXT_ENCODER, command, has_encoder
 
-        models = {
-            name: all(
-                isinstance(huggingface_hub.try_to_load_from_cache(repository, filename), str)
-                for filename in ("model_config.json", "model.safetensors")
-            )
-            for name, repository in REPOSITORIES.items()
+        models = {known["name"]: known["available"] for known in worker_engine.known_models()}
+        return {
+            "cache": constants.HF_HUB_CACHE,
+            "models": {name: models[name] for name in REPOSITORIES},
+            "encoder": {"name": TEXT_ENCODER, "there": has_encoder(TEXT_ENCODER)},
+            "token": huggingface_hub.get_token() is not None,
+            "commands": {"login": command("auth login"), "encoder": command(f"download {TEXT_ENCODER}")},
         }
-        return {"cache": constants.HF_HUB_CACHE, "models": models, "token": huggingface_hub.get_token() is not None}
     except Exception as error:
         return {"broken": str(error) or type(error).__name__}
 

@@ -168,8 +168,13 @@ def _decode(name: str, value: Any) -> Any:
 
 def _explained(error: sqlite3.OperationalError, path: Path) -> TertiumError:
     text = str(error)
-    if "locking protocol" in text or ("disk I/O" in text and network_drives.kind_of(path.parent)):
+    if network_drives.explains(error, path.parent):
         return network_drives.unfit(path.parent, text)
+    if "database is locked" in text:
+        return TertiumError(
+            "path_refused", f"The journal '{path}' is held by another program, or its disk cannot lock files.", field="home", value=str(path.parent),
+            remedy="Close the program that has it open, or choose another home with --home.",
+        )  # fmt: skip
     if "full" in text or "disk I/O" in text:
         return TertiumError(
             "disk_full", f"The journal '{path}' could not be written: {text}.",

@@ -186,16 +186,27 @@ def test_no_text_encoder(tmp_path, hub_cache):
     assert "/hf download t5-base`" in error.remedy
 
 
-def test_stable_audio_3_is_told_by_its_name(tmp_path):
-    for change in ({"type": "taae_v2"}, {"local_add_cond_ids": ["inpaint_mask"]}):
-        config = tiny.model_config()
-        folder = write_model(tmp_path / "model", config)
-        config["model_type"] = "diffusion_cond_inpaint"
-        config["model"]["pretransform"]["config"]["encoder"] |= change
-        (folder / "model_config.json").write_text(json.dumps(config), encoding="utf-8")
-        error = refused(model_errors.BadConfig, folder)
-        assert error.message.startswith("Stable Audio 3 is not supported yet")
-        assert error.remedy == "Use Stable Audio Open 1.0 or Small, a model fine-tuned from them, or pocket."
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model["pretransform"]["config"]["encoder"].update(type="taae_v2"),
+        lambda model: model["diffusion"].update(local_add_cond_ids=["inpaint_mask", "inpaint_masked_input"]),
+    ],
+)
+def test_stable_audio_3_is_told_by_its_name(change, folder):
+    config = tiny.model_config()
+    config["model_type"] = "diffusion_cond_inpaint"
+    change(config["model"])
+    (folder / "model_config.json").write_text(json.dumps(config), encoding="utf-8")
+    error = refused(model_errors.BadConfig, folder)
+    assert error.message.startswith("Stable Audio 3 is not supported yet")
+    assert error.remedy == "Use Stable Audio Open 1.0 or Small, a model fine-tuned from them, or pocket."
+
+
+def test_a_model_with_nothing_added_is_not_taken_for_stable_audio_3(folder):
+    config = tiny.model_config()
+    config["model"]["diffusion"]["local_add_cond_ids"] = []
+    building.check_config(config, folder / "model_config.json")
 
 
 def test_the_embedded_model_is_gone(tmp_path):

@@ -275,11 +275,20 @@ def test_pocket_weights_that_are_missing_or_cut_are_told(tmp_path):
 
 
 def test_what_the_hub_holds_is_told():
+    commands = {"login": "'/my venv/bin/hf' auth login", "encoder": "/venv/bin/hf download words"}
+    encoder = {"name": "words", "there": True}
     hub = {"cache": "/cache", "models": {"one": True, "two": False}, "token": False}
+    hub |= {"commands": commands, "encoder": encoder}
     one, two = doctor._hub(hub)
     assert (one.state, one.text) == ("ok", "one: in /cache")
     assert two.state == "note" and "no token" in two.text and "HF_TOKEN" in two.remedy
+    assert "`'/my venv/bin/hf' auth login`" in two.remedy
     assert "you are logged in" in list(doctor._hub(hub | {"token": True}))[1].text
+    *_, lacking = doctor._hub(hub | {"encoder": encoder | {"there": False}})
+    assert lacking.state == "note" and lacking.text.startswith("words, their text encoder: not whole")
+    assert "`/venv/bin/hf download words`" in lacking.remedy
+    unused = hub | {"models": {"one": False}, "encoder": encoder | {"there": False}}
+    assert [finding.text for finding in doctor._hub(unused)] == ["one: not downloaded, and there is no token"]
 
 
 def test_a_full_home_is_noted(tmp_path, monkeypatch):

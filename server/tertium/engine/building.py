@@ -18,6 +18,9 @@ SPECTRAL_CODEC = "tertium_spectral_codec"
 _BUILD_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What upstream raises, from deep inside, at a configuration that makes no sense."""
 
+_NOT_WHOLE = (OSError, ImportError, AttributeError, TypeError, ValueError)
+"""How transformers says that it can neither find nor fetch a model: in its own words where nothing of it is there, else by what then breaks."""
+
 
 def build(config: dict, files: weights.ModelFiles) -> torch.nn.Module:
     """stable-audio-tools' conditioned diffusion model with its weights, on the CPU, frozen, in the precision of the file.
@@ -78,9 +81,14 @@ def check_config(config: dict, path: Path) -> None:
 
 
 def _is_third_generation(config: dict) -> bool:
-    """Whether this is a configuration of Stable Audio 3, by what only it has: its autoencoder, and what it is conditioned by."""
-    text = json.dumps(config)
-    return '"taae_v2"' in text or '"local_add_cond_ids"' in text
+    """Whether this is a configuration of Stable Audio 3, by what only it has: its autoencoder, and what it is conditioned by.
+
+    Newer versions of stable-audio-tools write ``local_add_cond_ids`` for every model, empty.
+    """
+    model = config.get("model")
+    diffusion = model.get("diffusion") if isinstance(model, dict) else None
+    added = isinstance(diffusion, dict) and bool(diffusion.get("local_add_cond_ids"))
+    return added or '"taae_v2"' in json.dumps(model)
 
 
 def _assemble(config: dict, files: weights.ModelFiles) -> torch.nn.Module:
@@ -122,12 +130,17 @@ def _conditioner(config: dict, files: weights.ModelFiles) -> torch.nn.Module:
     try:
         with hub.offline():
             return make(copy.deepcopy(config))
-    except OSError as error:  # how transformers says that it can neither find nor fetch a model
+    except (ModuleNotFoundError, upstream.MissingPackage):
+        raise
+    except _NOT_WHOLE as error:
+        if not texts or (not isinstance(error, OSError) and hub.has_encoder(name)):
+            raise
         missing = error
     try:
         if hub.is_reachable():
             hub.fetching(f"the text encoder {name}")
-            return make(config)
+            with hub.patiently():
+                return make(config)
     except OSError as error:
         missing = error
     raise ModelNotDownloaded(
