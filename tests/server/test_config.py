@@ -90,6 +90,16 @@ def test_a_socket_folder_that_somebody_else_could_use_is_refused(tmp_path, monke
         far.socket("requests")
 
 
+def test_sockets_find_a_place_where_the_users_own_temporary_folder_is_too_long_too(tmp_path, monkeypatch):
+    long = tmp_path / ("y" * 100)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(long))
+    far = home.Home(tmp_path / ("x" * 120))
+    folder = Path(far.socket("requests").removeprefix("ipc://")).parent
+    assert folder.parent == Path("/tmp") and len(str(folder / "requests.ipc")) <= 100
+    folder.rmdir()
+
+
 @pytest.fixture
 def logged():
     stream = io.StringIO()
