@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from tertium_protocol.fields import INT32, LONGEST_PATH, LONGEST_PROMPT, Choice, Integer, Number, Text
-from tertium_protocol.requests import FORMATS, SOUND_REFERENCE, Request
+from tertium_protocol.refusals import SOUND_REFERENCE
+from tertium_protocol.requests import FORMATS, Request
 
 METHODS = ("lora", "full")
 

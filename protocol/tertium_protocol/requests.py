@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from tertium_protocol import markers
 from tertium_protocol.fields import INT32, LONGEST_PATH, LONGEST_PROMPT, Choice, Integer, Number, Text
+from tertium_protocol.refusals import SOUND_REFERENCE, must_be_led, refuse, within_steps
 
 PROTOCOL_VERSION = "1.4"
 """Major.minor. A minor step only adds; messages of another major version are refused."""
 
 NULLS = ("unconditional", "empty")
 ANCHORS = ("clean", "predicted", "forward", "stochastic")
+LOOPS = ("auto", "on", "off")
 FORMATS = ("wav", "flac")
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 DEFAULT_BLEND = 0.5
@@ -27,17 +28,6 @@ LONGEST_MARKERS = 16000  # characters, of JSON
 LONGEST_FILE = 86400.0  # seconds: of a longer file, no part can be named
 DEFAULT_HOLD = 0.2
 """Of a sound that leads: nothing learned holds it. What was learned, or a prompt, needs no hold."""
-
-SOUND_REFERENCE = (
-    "given as the id of a sound (64 hex digits, or its first 8 or more), or the absolute path of an audio file"
-)
-
-
-def refuse(code: str, field: str, problem: str, remedy: str, value: Any = None) -> PydanticCustomError:
-    """An error that concerns several fields together, filed under one of them."""
-    return PydanticCustomError(
-        code, "{problem}", {"field": field, "problem": problem, "remedy": remedy, "value": value}
-    )
 
 
 class Request(BaseModel):
@@ -212,6 +202,13 @@ class Making(Request):
     ] = None
 
 
+Loop = Annotated[
+    str,
+    Choice(
+        "whether the result closes on itself when it is repeated: on, off, or auto, where the original's own ends meet",
+        LOOPS,
+    ),
+]
 GUIDANCE = "classifier-free guidance scale; 1 is none and twice as fast"
 
 
@@ -267,6 +264,7 @@ class Vary(Making):
     prompt: Annotated[str | None, Text("what to move towards", longest=LONGEST_PROMPT, absent="none")] = None
     strength: Annotated[float, Number("how far from the original: 0 not at all, 1 from pure noise", 0, 1)] = 0.5
     guidance: Annotated[float | None, Number(GUIDANCE, 0, 30, absent="the model's own")] = None
+    loop: Loop = "auto"
 
 
 class Invert(Making):
@@ -282,7 +280,7 @@ class Invert(Making):
     @model_validator(mode="after")
     def _within_steps(self) -> Invert:
         if self.reconstruct_from is not None:
-            within_steps("reconstruct_from", self.reconstruct_from, self)
+            within_steps("reconstruct_from", self.reconstruct_from, self.steps)
         return self
 
 
@@ -330,6 +328,7 @@ class Fuse(Making):
     hold: Hold = None
     anchor: Anchor = "clean"
     guidance: Annotated[float, Number(GUIDANCE, 0, 30)] = 1.0
+    loop: Loop = "auto"
 
     @model_validator(mode="before")
     @classmethod
@@ -348,7 +347,7 @@ class Fuse(Making):
             raise refuse("conflict", "intervention", problem, "With a deadline send blend instead.", self.intervention)
         must_be_led(self.reference, self.prompt)
         if self.intervention is not None:
-            within_steps("intervention", self.intervention, self)
+            within_steps("intervention", self.intervention, self.steps)
         return self
 
 
@@ -362,6 +361,7 @@ class Morph(Making):
     hold: Hold = None
     anchor: Anchor = "clean"
     guidance: Annotated[float, Number(GUIDANCE, 0, 30)] = 1.0
+    loop: Loop = "auto"
 
     @model_validator(mode="after")
     def _is_led(self) -> Morph:
@@ -384,17 +384,3 @@ class Window(Making):
     def _is_led(self) -> Window:
         must_be_led(self.reference, self.prompt)
         return self
-
-
-def must_be_led(reference: str | None, prompt: str | None) -> None:
-    """Refuse a fusion without a reference and without a prompt."""
-    if reference is None and prompt is None:
-        problem = "is missing, and so is prompt: a fusion needs one of them."
-        raise refuse("missing_field", "reference", problem, f"Send reference, {SOUND_REFERENCE}; or send prompt.")
-
-
-def within_steps(field: str, value: int, request: Making) -> None:
-    """Refuse a step beyond the schedule's last."""
-    if value > request.steps:
-        problem = f"must lie between 0 and steps, which is {request.steps}; got {value}."
-        raise refuse("out_of_range", field, problem, "Lower it, or raise steps.", value)

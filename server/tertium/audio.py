@@ -27,6 +27,7 @@ SILENCE = 1e-5  # a peak of -100 dBFS
 END_SLACK = 0.01  # seconds by which a part may end beyond its file: hosts count in beats and round
 LOUDEST = 1e6  # a peak of +120 dBFS; the squares and sums of what is louder overflow
 OVERSAMPLING = 4
+TOLD = 0.05  # dB beyond full scale from which on it is worth a word: resampling alone may go a hair beyond
 
 
 @dataclass(frozen=True)
@@ -269,8 +270,9 @@ def within_full_scale(sound: Audio) -> Audio:
     peak = float(np.abs(sound.samples).max(initial=0.0))
     if peak <= 1.0:
         return sound
-    note = f"peaks at {20 * math.log10(peak):+.1f} dBFS, lowered to full scale"
-    return replace(sound, samples=sound.samples / np.float32(peak), notes=(*sound.notes, note))
+    over = 20 * math.log10(peak)
+    said = (f"peaks at {over:+.1f} dBFS, lowered to full scale",) if over >= TOLD else ()
+    return replace(sound, samples=sound.samples / np.float32(peak), notes=(*sound.notes, *said))
 
 
 def true_peak_dbtp(samples: np.ndarray) -> float:

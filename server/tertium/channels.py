@@ -1,7 +1,8 @@
 """From the channels that a sound has to those that a model takes.
 
 To stereo by the layout, with the coefficients of ITU-R BS.775-4 (annex 4): the centre and the surrounds of a side enter at -3 dB, the low
-frequency channel is left out. Nothing is turned down to make room: a sum may go beyond full scale here, where samples are floats.
+frequency channel is left out. Of ambisonics, what comes from everywhere goes to both sides, and half of what comes from the left or the right is
+added to that side and taken from the other. Nothing is turned down to make room: a sum may go beyond full scale here, where samples are floats.
 """
 
 import math
@@ -14,12 +15,17 @@ SHARES = {
     "FL": LEFT, "FR": RIGHT, "FC": (HALF_POWER, HALF_POWER), "LFE": (0.0, 0.0),
     "BL": (HALF_POWER, 0.0), "BR": (0.0, HALF_POWER), "SL": (HALF_POWER, 0.0), "SR": (0.0, HALF_POWER), "BC": (0.5, 0.5),
     "FLC": (HALF_POWER, 0.0), "FRC": (0.0, HALF_POWER),
-    "W": (1.0, 1.0), "X": (0.0, 0.0), "Y": (0.5, -0.5), "Z": (0.0, 0.0),
+    "W": (1.0, 1.0), "Y": (0.5, -0.5), **dict.fromkeys("XZRSTUVKLMNOPQ", (0.0, 0.0)),
+    "AMBI0": (1.0, 1.0), "AMBI1": (0.5, -0.5), **{f"AMBI{number}": (0.0, 0.0) for number in range(2, 64)},
 }  # fmt: skip
 """What the left and the right get of a channel, by FFmpeg's names, and by those of ambisonic B-format, in which left is positive Y."""
 SPEAKERS = ("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR")
 """In the order of the bits of a WAV's channel mask."""
-B_FORMAT = "W+X+Y+Z"
+B_FORMATS = {
+    len(names): "+".join(names)
+    for names in ("WXY", "WXYZ", "WXYUV", "WXYZUV", "WXYUVPQ", "WXYZUVPQ", "WXYZRSTUV", "WXYZRSTUVPQ", "WXYZRSTUVKLMNOPQ")
+}  # fmt: skip
+"""The channels of a WAV in B-format, by how many there are: of first to third order, some without height."""
 USUAL = {
     3: "FL+FR+FC", 4: "FL+FR+BL+BR", 5: "FL+FR+FC+BL+BR", 6: "FL+FR+FC+LFE+BL+BR", 7: "FL+FR+FC+LFE+BC+SL+SR",
     8: "FL+FR+FC+LFE+BL+BR+SL+SR",

@@ -153,7 +153,7 @@ def _layout(form: bytes, order: str) -> str | None:
         return None
     count, mask = struct.unpack(order + "H", form[2:4])[0], struct.unpack(order + "I", form[20:24])[0]
     if form[28:40] == AMBISONIC:
-        return channels.B_FORMAT if count == 4 else None
+        return channels.B_FORMATS.get(count)
     return channels.of_mask(mask, count)
 
 

@@ -70,7 +70,7 @@ def to_length(sound: Audio, seconds: float) -> Audio:
     By Signalsmith Stretch (Luff, MIT), whose onsets stay where they belong. A sound that is as long already, to the frame, is left alone.
 
     Args:
-        seconds: 0.5 … 600, and at most :data:`MOST` times longer or shorter than the sound is.
+        seconds: 0.02 … 600, and at most :data:`MOST` times longer or shorter than the sound is.
 
     Raises:
         SoundError: ``out_of_range``, naming ``seconds``.

@@ -5,7 +5,6 @@ needed to make them again.
 """
 
 import itertools
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,20 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from tertium import audio, recall
+from tertium import fitting, loops, pace, recall
 from tertium.audio import Audio
 from tertium.checkpoints import Checkpoint, Checkpoints
 from tertium.computing import Engine, Made, OnProgress
 from tertium.errors import TertiumError
 from tertium.library import Library, Sound, latents_path
+from tertium.loops import Decision
 from tertium.windows import Windows
 
 OnTake = Callable[[dict[str, Any]], None]
 LONGEST_NAME = 90  # of a take, before its number
 READ, WRITE = 0.02, 0.95  # fractions at which the computing begins and ends
 SOUND_FIELDS = ("original", "reference")
-SAME_LENGTH = 0.01
-"""Seconds by which a reference may be shorter or longer than the original before it is worth a word."""
 
 
 class Maker:
@@ -77,15 +75,23 @@ class Maker:
         checkpoint, engine = self._learned(fields)
         if checkpoint is not None:
             fields = {**fields, "checkpoint": checkpoint.name}  # it may have been renamed meanwhile
-        conformed = {name: self.conformed(sound, name) for name, sound in given.items()}
-        said = [*notes, *_told(conformed), *_told_length(checkpoint, given.get("original"))]
-        samples = {name: sound.samples for name, sound in conformed.items()}
+        read = {name: self._library.read(sound) for name, sound in given.items()}
+        looped = None if "loop" not in fields else loops.decide(fields["loop"], read["original"], self._engine.about)
+        loop = looped and looped.loop
+        fitted = {
+            name: fitting.fitted(sound, name, self._engine.about, loop if name == "original" else None)
+            for name, sound in read.items()
+        }
+        said = [*notes, *fitting.told(fitted, given, checkpoint), *([looped.note] if looped and looped.note else [])]
+        samples = {name: sound.samples for name, sound in fitted.items()}
 
         def computing(stage: str, fraction: float, **facts: Any) -> None:
             on_progress(stage, READ + fraction * (WRITE - READ), **facts)
 
         known, more = self._calibrated(command, fields, checkpoint)
-        task = _Task(command, {**fields, **known}, given, [*said, *more], began, engine, checkpoint, job)
+        task = _Task(
+            command, {**fields, **known, **self._around(looped)}, given, [*said, *more], began, engine, checkpoint, job, looped=looped
+        )  # fmt: skip
         found = self._found(task)
         if found is not None:
             return found, {}
@@ -96,7 +102,7 @@ class Maker:
         result = self._stored(task, made, name=fields["name"])
         if command == "window":
             result["window"] = self._kept(task, made.facts["window"])
-        return result, made.facts
+        return result, {**made.facts, "seconds_made": pace.seconds_made(task.fields)}
 
     def preview(
         self,
@@ -168,6 +174,14 @@ class Maker:
             "notes": [*results[middle]["notes"], *_alike(takes)],
         }, facts[middle]
 
+    def _around(self, looped: Decision | None) -> dict[str, Any]:
+        """What the decision on a loop adds to the fields."""
+        if looped is None:
+            return {}
+        if looped.loop is None:
+            return {"loop": "off"}
+        return {"loop": "on", "around": looped.loop.at(self._engine.about["sample_rate"])}
+
     def _kept(self, task: "_Task", window: Mapping[str, Any]) -> dict[str, Any]:
         if "measured" in task.fields:
             return dict(window)
@@ -191,7 +205,10 @@ class Maker:
         if before is not None:
             return self._told_again(task, before)
         rate, frames = self._shape(task.fields, task.given)
-        result = _as_asked(Audio(made.samples, self._engine.about["sample_rate"]), sample_rate=rate, frames=frames)
+        result = fitting.as_asked(
+            Audio(made.samples, self._engine.about["sample_rate"]),
+            sample_rate=rate, frames=frames, loop=task.looped and task.looped.loop,
+        )  # fmt: skip
         notes = [*task.notes, *made.notes, *result.notes]
         sound = self._library.store_result(
             result.samples, rate, name=name, format=task.fields["format"], latents=_encoded(made.latents), job=task.job, take=take,
@@ -220,13 +237,9 @@ class Maker:
         fingerprint = self._engine.about["fingerprint"]
         return fingerprint if checkpoint is None else " ".join([fingerprint, *checkpoint.key])
 
-    def conformed(self, sound: Sound, role: str) -> Audio:
-        """The samples of a sound as the engine takes them: at its rate, with its channels, within full scale, and long enough."""
-        about = self._engine.about
-        conformed = audio.conform(
-            self._library.read(sound), sample_rate=about["sample_rate"], channels=about["channels"]
-        )
-        return _long_enough(audio.within_full_scale(conformed), role)
+    def fitted(self, sound: Sound, role: str) -> Audio:
+        """The samples of a sound as the engine takes them; see :func:`tertium.fitting.fitted`."""
+        return fitting.fitted(self._library.read(sound), role, self._engine.about)
 
     def _shape(self, fields: Mapping[str, Any], given: Mapping[str, Sound]) -> tuple[int, int]:
         """Rate (Hz) and frames of the result: as long as the original, at the rate that was asked for or the original's."""
@@ -249,7 +262,11 @@ class Maker:
             "fields": request,
             "sounds": {role: {name: getattr(sound, name) for name in shown} for role, sound in given.items()},
             "model": {name: fact for name, fact in self._engine.about.items() if name != "completion_shares"},
-            "decided": {**made.facts, **{name: fields[name] for name in ("ratios",) if name in fields}},
+            "decided": {
+                **made.facts,
+                **{name: fields[name] for name in ("ratios",) if name in fields},
+                **({"loop": task.looped.facts} if task.looped else {}),
+            },
             "notes": notes,
             "versions": recall.versions(),
         }
@@ -293,6 +310,7 @@ class _Task:
     checkpoint: Checkpoint | None
     job: str | None
     about: Mapping[str, Any] = field(default_factory=dict)
+    looped: Decision | None = None
 
 
 def _alike(takes: list[dict[str, Any]]) -> list[str]:
@@ -301,49 +319,6 @@ def _alike(takes: list[dict[str, Any]]) -> list[str]:
         f"{a['index']} and {b['index']}" for a, b in itertools.pairwise(takes) if a["intervention"] == b["intervention"]
     ]
     return [f"takes {', '.join(same)} enter at the same step: more steps would tell them apart"] if same else []
-
-
-def _as_asked(made: Audio, *, sample_rate: int, frames: int) -> Audio:
-    """Samples at a rate and of exactly so many frames; resampling alone may be a frame off."""
-    conformed = audio.conform(made, sample_rate=sample_rate, channels=made.channels)
-    samples = conformed.samples[:, :frames]
-    missing = frames - samples.shape[1]
-    return Audio(np.pad(samples, ((0, 0), (0, missing))) if missing else samples, sample_rate)
-
-
-def _long_enough(sound: Audio, role: str) -> Audio:
-    """A sound that models take: what is too short is repeated if it is to lead, and else followed by silence, which is cut off again."""
-    least = math.ceil(audio.SHORTEST * sound.sample_rate)
-    if sound.frames >= least:
-        return sound
-    if role == "reference":
-        note = f"lasts {sound.seconds:.3f} s, repeated to {audio.SHORTEST:g} s"
-        samples = np.tile(sound.samples, -(-least // sound.frames))[:, :least]
-    else:
-        note = f"lasts {sound.seconds:.3f} s, computed with silence after it up to {audio.SHORTEST:g} s"
-        samples = np.pad(sound.samples, ((0, 0), (0, least - sound.frames)))
-    return Audio(samples, sound.sample_rate, (*sound.notes, note))
-
-
-def _told(sounds: Mapping[str, Audio]) -> list[str]:
-    said = [f"{role}: {note}" for role, sound in sounds.items() for note in sound.notes]
-    if len(sounds) < len(SOUND_FIELDS):
-        return said
-    original, reference = (sounds[role] for role in SOUND_FIELDS)
-    longer = (reference.frames - original.frames) / original.sample_rate
-    if abs(longer) <= SAME_LENGTH:
-        return said
-    done = "longer than the original, cut" if longer > 0 else "shorter than the original, repeated from its start"
-    return [*said, f"reference: {done}"]
-
-
-def _told_length(checkpoint: Checkpoint | None, original: Sound | None) -> list[str]:
-    """A word on what was learned at another length than the original's."""
-    if checkpoint is None or original is None or abs(checkpoint.seconds - original.seconds) <= SAME_LENGTH:
-        return []
-    longer = checkpoint.seconds > original.seconds
-    done = "longer than the original, cut" if longer else "shorter than the original, repeated from its start"
-    return [f"reference: learned at {checkpoint.seconds:.2f} s, {done}"]
 
 
 def _encoded(latents: Mapping[str, np.ndarray]) -> bytes | None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tertium.loops import CONTEXT
+
 SHORTEST = 1.0  # seconds of sound: shorter ones cost about as much
 FEWEST_STEPS = 4  # below this a result is no music, whatever the deadline
 LEARNING, CERTAINTY = 0.5, 0.01
@@ -70,7 +72,7 @@ def forwards_per_step(fields: Mapping[str, Any], about: Mapping[str, Any]) -> fl
 
 def estimate(pace: Pace, fields: Mapping[str, Any], about: Mapping[str, Any]) -> float:
     """Time for a job with these resolved fields (``seconds``, ``steps``, and what decides the calls of a step), at most."""
-    return sounds_made(fields) * pace.estimate(fields["seconds"], fields["steps"] * forwards_per_step(fields, about))
+    return sounds_made(fields) * pace.estimate(seconds_made(fields), fields["steps"] * forwards_per_step(fields, about))
 
 
 def sounds_made(fields: Mapping[str, Any]) -> int:
@@ -78,8 +80,14 @@ def sounds_made(fields: Mapping[str, Any]) -> int:
     return fields["count"] if "count" in fields else fields["points"] + 2 if "points" in fields else 1
 
 
+def seconds_made(fields: Mapping[str, Any]) -> float:
+    """How long each of the sounds is that a job computes, in seconds, at most: a loop has some of itself around it."""
+    around = 2 * CONTEXT if fields.get("loop", "off") != "off" else 0.0
+    return fields["seconds"] + around
+
+
 def steps_within(pace: Pace, fields: Mapping[str, Any], about: Mapping[str, Any], seconds: float) -> int:
     """How many steps can be promised in so many seconds of time, at most those asked for; 0 if not even the fewest fit."""
-    calls = (seconds / sounds_made(fields) / MARGIN / max(fields["seconds"], SHORTEST) - pace.fixed) / pace.forward
+    calls = (seconds / sounds_made(fields) / MARGIN / max(seconds_made(fields), SHORTEST) - pace.fixed) / pace.forward
     steps = min(math.floor(max(calls, 0.0) / forwards_per_step(fields, about)), fields["steps"])
     return steps if steps >= min(FEWEST_STEPS, fields["steps"]) else 0

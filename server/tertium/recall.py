@@ -26,7 +26,9 @@ def as_request(
     """
     if command == "preview":  # it can be asked for as long as the learning goes on
         return command, {name: fields[name] for name in ("job", "steps", "seed", "format", "name")}
-    internal = {"ratios", "measured", "checkpoint", "checkpoint_created", "count"} | ({"seconds"} if given else set())
+    internal = {"ratios", "measured", "checkpoint", "checkpoint_created", "count", "around"} | (
+        {"seconds"} if given else set()
+    )
     request = {name: value for name, value in fields.items() if value is not None and name not in internal}
     if fields.get("checkpoint"):
         request["reference"] = fields["checkpoint"]

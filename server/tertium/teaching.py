@@ -217,7 +217,7 @@ class Teacher:
         if job in self._paused:
             return self._paused.pop(job)
         on_progress("reading", 0.0)
-        reference = self._maker.conformed(self._library.get(fields["reference"]), "reference")
+        reference = self._maker.fitted(self._library.get(fields["reference"]), "reference")
         on_progress("encode", 0.0)
         work = Work(self._engine.learner(reference.samples, fields), fields)
         try:

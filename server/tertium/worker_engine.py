@@ -20,6 +20,7 @@ from tertium.engine import window as windows
 from tertium.engine.adapters import Residents, Weights
 from tertium.engine.conditioning import NULLS
 from tertium.engine.fusion import blend_to_intervention
+from tertium.engine.loops import Loop
 from tertium.engine.models import NAMES, LoadedModel, load_model
 from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, MorphSettings, VarySettings
 from tertium.engine.settings import WindowSettings
@@ -260,7 +261,8 @@ _COMMANDS: dict[str, _Perform] = {
 
 def _sampling(fields: Mapping[str, Any]) -> dict[str, Any]:
     null = fields.get("null") or NULLS[0]  # a job that an older version accepted has none
-    return {**{name: fields[name] for name in SAMPLING}, "null": null}
+    loop = Loop(*fields["around"]) if fields.get("around") else None
+    return {**{name: fields[name] for name in SAMPLING}, "null": null, "loop": loop}
 
 
 def _schedule(model: LoadedModel, steps: int) -> dict[str, Any]:

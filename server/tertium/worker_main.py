@@ -178,7 +178,7 @@ class Child:
             self._engine.relieve()
         else:
             if self._pace and "forwards" in facts:
-                self._pace = self._pace.corrected(fields["seconds"], facts["forwards"], result["elapsed"])
+                self._pace = self._pace.corrected(facts["seconds_made"], facts["forwards"], result["elapsed"])
             self._say("done", job=job, result=result, pace=asdict(self._pace) if self._pace else None)
         self._inbox.cancelled.discard(job)
         self._inbox.paused.discard(job)

@@ -22,14 +22,14 @@ def write(path, samples, rate=48_000):
 def test_a_kick_is_fused_and_comes_back_as_long_as_it_was(client, tmp_path):
     kick = write(tmp_path / "kick.wav", tone(60, seconds=0.3, sample_rate=48_000))
     long = write(tmp_path / "long.wav", tone(seconds=1.0, sample_rate=48_000))
-    client.send("fuse", "kick first", original=kick, reference=long, steps=4)
+    client.send("fuse", "kick first", original=kick, reference=long, steps=4, loop="off")
     done = client.events("kick first")[-1].fields
     assert done["frames"] == 14_400
     assert "original: lasts 0.300 s, computed with silence after it up to 0.5 s" in done["notes"]
     client.send("fuse", "kick leads", original=long, reference=kick, steps=4)
     done = client.events("kick leads")[-1].fields
     assert done["frames"] == 48_000
-    assert "reference: lasts 0.300 s, repeated to 0.5 s" in done["notes"]
+    assert "reference: lasts 0.300 s, repeated to 0.600 s" in done["notes"]
     client.send("learn", "kick learned", reference=kick, prompt="x", steps=2)
     assert client.events("kick learned")[-1].event == "done"
 

@@ -78,6 +78,20 @@ def test_what_comes_from_everywhere_goes_to_both_sides(tmp_path, guid):
     assert sound.notes == ("4 channels (W X Y Z), mixed down to stereo",)
 
 
+@pytest.mark.parametrize("count", [3, 4, 9, 16])
+def test_b_format_of_any_order_begins_with_what_comes_from_everywhere(tmp_path, count):
+    guid = bytes.fromhex("030000002107d3118644c8c1ca000000")
+    sound = downmixed(tmp_path, extensible(one_channel(count, 0), mask=0, guid=guid))
+    assert levels(sound) == pytest.approx([1, 1], abs=1e-3)
+    side = downmixed(tmp_path, extensible(one_channel(count, 2), mask=0, guid=guid), "side.wav")
+    assert levels(side) == pytest.approx([0.5, -0.5], abs=1e-3)
+
+
+def test_ambisonics_in_the_words_of_ffmpeg():
+    first = Audio(one_channel(4, 0), RATE, layout="AMBI0+AMBI1+AMBI2+AMBI3")
+    assert levels(audio.conform(first, sample_rate=RATE, channels=2)) == pytest.approx([1, 1], abs=1e-3)
+
+
 def test_what_tells_nothing_is_taken_for_what_is_usual(tmp_path):
     soundfile.write(tmp_path / "six.flac", one_channel(6, 2).T, RATE, subtype="PCM_24")
     sound = downmixed(tmp_path, (tmp_path / "six.flac").read_bytes(), "a.flac")
@@ -104,3 +118,19 @@ def test_what_is_beyond_full_scale_is_lowered_and_said():
     assert loud.notes == ("peaks at +12.0 dBFS, lowered to full scale",)
     calm = Audio(tone(peak=1.0), RATE)
     assert audio.within_full_scale(calm) is calm
+
+
+def test_a_hair_beyond_full_scale_is_lowered_without_a_word():
+    sound = audio.within_full_scale(Audio(tone(peak=1.004), RATE))
+    assert np.abs(sound.samples).max() == pytest.approx(1.0)
+    assert sound.notes == ()
+
+
+def test_a_downmix_beyond_full_scale_is_not_clipped():
+    """All of 5.1 alike and at full scale: the sum is 2.4 times as much, and keeps its shape."""
+    wave = tone(peak=1.0, channels=1)
+    mixed = audio.conform(
+        Audio(np.repeat(wave, 6, axis=0), RATE, layout="FL+FR+FC+LFE+BL+BR"), sample_rate=RATE, channels=2
+    )
+    assert mixed.samples[0] == pytest.approx((1 + 2 * HALF) * wave[0], abs=1e-5)
+    assert audio.within_full_scale(mixed).notes[-1] == "peaks at +7.7 dBFS, lowered to full scale"

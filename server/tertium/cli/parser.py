@@ -8,6 +8,7 @@ from tertium import __version__
 from tertium.config import DEFAULT_OSC, DEVICES, PRECISIONS
 from tertium.errors import TertiumError
 from tertium_protocol.commands import COMMANDS, describe
+from tertium_protocol.messages import LOOPS
 
 POSITIONAL = {
     **dict.fromkeys(("fuse", "morph", "window"), ("original", "reference")), "learn": ("reference",), "preview": ("job",), "vary": ("original",),
@@ -88,10 +89,22 @@ def _parameter(parser: Parser, command: str, parameter) -> None:
         optional = {"nargs": "?"} if (command, parameter.name) in OPTIONAL_POSITIONAL else {}
         parser.add_argument(parameter.name, metavar=parameter.name.upper(), help=help, **optional)
         return
+    if parameter.choices == LOOPS:
+        _switch(parser, parameter.name, help)
+        return
     kinds = {"integer": "N", "number": "X", "text": "TEXT", "choice": "WORD"}
     parser.add_argument(
         f"--{parameter.name.replace('_', '-')}", dest=parameter.name, metavar=kinds[parameter.type], help=help,
         type=_number if parameter.type in ("integer", "number") else str,
+    )  # fmt: skip
+
+
+def _switch(parser: Parser, name: str, help: str) -> None:
+    """``--name`` and ``--no-name``, for what is decided by itself unless one of them is given."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(f"--{name}", dest=name, action="store_const", const="on", help=help)
+    either.add_argument(
+        f"--no-{name}", dest=name, action="store_const", const="off", help=f"the opposite of --{name}"
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import torch
 from tertium.engine import solver
 from tertium.engine.fusion import InstantReference, fuse_latents, lead_of
 from tertium.engine.inversion import Inversion
+from tertium.engine.loops import LoopedLead, LoopedNoise
 from tertium.engine.models import LoadedModel
 from tertium.engine.morph import Intervention, morph_latents
 from tertium.engine.noise import StepNoise
@@ -21,6 +22,7 @@ from tertium.engine.preparation import (
     looped,
     noise_of,
     null_of,
+    plain_noise,
     seconds_of,
 )
 from tertium.engine.schedule import Schedule
@@ -45,7 +47,7 @@ class Pair:
     null: solver.Predict
     z_r: torch.Tensor | None
     inversion: Inversion
-    noise: StepNoise
+    noise: StepNoise | LoopedNoise
     lead: Lead
     memory: Memory | None
 
@@ -118,8 +120,9 @@ def prepare(
             value=None,
             remedy="Give one of the two.",
         )
-    schedule, seconds = model.schedule(settings.steps), seconds_of(model, original)
-    taught = seconds if model.taught_seconds is None else model.taught_seconds
+    schedule, seconds, loop = model.schedule(settings.steps), seconds_of(model, original), settings.loop
+    own = original.shape[1] if loop is None else loop.samples
+    taught = own / model.sample_rate if model.taught_seconds is None else model.taught_seconds
     on_encode(0.0)
     if reference is None:
         predict = denoiser_of(
@@ -127,14 +130,16 @@ def prepare(
         )
     else:
         check_sound(model, reference, "reference", longest=False)
-        predict = InstantReference(_encoded(model, looped(reference, original.shape[1]), memory))
+        under = looped(reference, own) if loop is None else loop.around(reference, original.shape[1])
+        predict = InstantReference(_encoded(model, under, memory))
         on_encode(0.5)
     z_o = _encoded(model, original, memory)
     null = null_of(model, schedule, seconds=seconds, null=settings.null)
     noise = noise_of(model, settings, z_o.shape[-1])
 
     if reference is None:
-        led = _led(model, predict, settings, schedule, seconds=taught, frames=z_o.shape[-1], memory=memory)
+        led = _led(model, predict, settings, schedule, seconds=taught, frames=model.frames(own), memory=memory)
+        led = led if loop is None else LoopedLead(led, loop.places(z_o.shape[-1], model.downsampling))
     else:
         led = lead_of(
             predict, initial=noise.initial(), schedule=schedule, noise=noise, order=settings.order, eta=settings.eta
@@ -159,11 +164,11 @@ def _led(
 
     Args:
         seconds: how long that is, as the model is told.
-        frames: of the original's latents.
+        frames: of the original's latents; of a loop's, those of the loop alone.
     """
     samples = round(seconds * model.sample_rate)
     own = frames if model.taught_seconds is None else model.frames(samples)
-    noise = noise_of(model, settings, own)
+    noise = plain_noise(model, settings, own)
 
     def lead() -> Lead:
         return lead_of(

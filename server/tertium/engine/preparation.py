@@ -7,6 +7,7 @@ from tertium.engine import solver
 from tertium.engine.conditioning import Null
 from tertium.engine.denoiser import Denoiser
 from tertium.engine.inversion import Inversion
+from tertium.engine.loops import LoopedNoise
 from tertium.engine.models import MIN_SECONDS, LoadedModel
 from tertium.engine.noise import StepNoise
 from tertium.engine.schedule import Schedule
@@ -56,8 +57,16 @@ def seconds_of(model: LoadedModel, audio: torch.Tensor) -> float:
     return audio.shape[1] / model.sample_rate
 
 
-def noise_of(model: LoadedModel, settings: Sampling, frames: int, *, stream: int = 0) -> StepNoise:
-    """The noise of a sampling of so many latent frames."""
+def noise_of(model: LoadedModel, settings: Sampling, frames: int, *, stream: int = 0) -> StepNoise | LoopedNoise:
+    """The noise of a sampling of so many latent frames; of a loop, that of the loop alone, repeated with it."""
+    if settings.loop is None:
+        return plain_noise(model, settings, frames, stream=stream)
+    own = plain_noise(model, settings, model.frames(settings.loop.samples), stream=stream)
+    return LoopedNoise(own, settings.loop.places(frames, model.downsampling))
+
+
+def plain_noise(model: LoadedModel, settings: Sampling, frames: int, *, stream: int = 0) -> StepNoise:
+    """Noise of so many latent frames, all of it drawn."""
     return StepNoise(settings.seed, (1, model.latent_channels, frames), device=model.device, stream=stream)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tertium.engine.conditioning import NULLS, Null
 from tertium.engine.fusion import WINDOW, blend_to_intervention
 from tertium.engine.inversion import ANCHORS, Anchor
+from tertium.engine.loops import Loop
 from tertium.engine.schedule import Schedule
 from tertium.errors import TertiumError
 
@@ -36,6 +37,7 @@ class Sampling:
         eta: 0 (ODE) … 1 (SDE).
         seed: 0 … 2^31 - 1. The same seed gives the same samples on the same machine.
         null: what stands for no prompt; see :data:`tertium.engine.conditioning.Null`.
+        loop: where in the original a loop lies, which is repeated before and after it; None if it is none.
 
     Raises:
         SettingError: a field out of its range.
@@ -46,6 +48,7 @@ class Sampling:
     eta: float = 1.0
     seed: int = 0
     null: Null = "unconditional"
+    loop: Loop | None = None
 
     def __post_init__(self):
         _whole("steps", self.steps, 1, MAX_STEPS)

@@ -1,6 +1,7 @@
 """The learned references: learning one, and what can be done with those in the daemon's folder."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,9 @@ def learn_fields(house: House, request: m.Learn) -> dict[str, Any]:
             "conflict", f"There is a checkpoint '{name}' already.", field="name", value=name,
             remedy="Choose another name, or delete that one first.",
         )  # fmt: skip
-    whole = min(max(reference.seconds, audio.SHORTEST), longest)
-    seconds = whole if request.seconds is None else request.seconds
+    # What is too short is repeated as a whole, so that it comes as regularly as it would by itself.
+    whole = reference.seconds * math.ceil(max(1.0, audio.SHORTEST / reference.seconds))
+    seconds = min(whole, longest) if request.seconds is None else request.seconds
     chosen = {field: getattr(request, field) for field in FIELDS}
     return {
         **chosen,

@@ -4,7 +4,7 @@ import os
 import re
 from typing import Any
 
-from tertium import audio
+from tertium import audio, loops
 from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints
 from tertium.errors import TertiumError
 from tertium.handlers.queueing import queue
@@ -80,10 +80,11 @@ def _under(house: House, checkpoint: Checkpoint, request: m.Generate) -> dict[st
 
 def vary_fields(house: House, request: m.Vary) -> dict[str, Any]:
     """Resolved fields of a variation."""
-    original = _original(house, request.original)
+    original = _original(house, request)
     return {
         **_output(request, f"{original.name} varied"),
         **_of(original),
+        "loop": request.loop,
         "prompt": request.prompt,
         "strength": request.strength,
         "guidance": request.guidance,
@@ -92,7 +93,7 @@ def vary_fields(house: House, request: m.Vary) -> dict[str, Any]:
 
 def invert_fields(house: House, request: m.Invert) -> dict[str, Any]:
     """Resolved fields of an inversion."""
-    original = _original(house, request.original)
+    original = _original(house, request)
     return {
         **_output(request, f"{original.name} inverted"),
         **_of(original),
@@ -107,12 +108,14 @@ def fuse_fields(house: House, request: m.Fuse) -> dict[str, Any]:
     return _pair_fields(house, request, "{original} + {reference}") | {
         "blend": request.blend,
         "intervention": request.intervention,
+        "loop": request.loop,
     }
 
 
 def morph_fields(house: House, request: m.Morph) -> dict[str, Any]:
     """Resolved fields of a morph."""
-    return _pair_fields(house, request, "{original} + {reference}, take") | {"count": request.count}
+    asked = {"count": request.count, "loop": request.loop}
+    return _pair_fields(house, request, "{original} + {reference}, take") | asked
 
 
 def window_fields(house: House, request: m.Window) -> dict[str, Any]:
@@ -121,7 +124,7 @@ def window_fields(house: House, request: m.Window) -> dict[str, Any]:
 
 
 def _pair_fields(house: House, request: m.Fuse | m.Morph | m.Window, title: str) -> dict[str, Any]:
-    original = _original(house, request.original)
+    original = _original(house, request)
     leading = None if request.reference is None else _reference(house, request.reference)
     reference = leading if isinstance(leading, Sound) else None
     checkpoint = leading if isinstance(leading, Checkpoint) else None
@@ -169,8 +172,11 @@ def _output(request: m.Making, title: str) -> dict[str, Any]:
     return {**chosen, "seed": request.seed, "name": request.name or file_stem(title)}
 
 
-def _original(house: House, text: str) -> Sound:
-    return resolve(house, text, field="original", max_seconds=longest_sound(house))
+def _original(house: House, request: m.Vary | m.Invert | m.Fuse | m.Morph | m.Window) -> Sound:
+    original = resolve(house, request.original, field="original", max_seconds=longest_sound(house))
+    if getattr(request, "loop", None) == "on" and house.worker.model.get("max_seconds"):  # else the worker looks
+        loops.must_fit(original.seconds, house.worker.model)
+    return original
 
 
 def _of(original: Sound) -> dict[str, Any]:

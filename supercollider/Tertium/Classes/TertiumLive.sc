@@ -154,7 +154,7 @@ TertiumLive {
 	}
 
 	prRequest { |path, due, action, onError|
-		var pairs = [original: path, reference: reference, blend: blend, slot: slot];
+		var pairs = [original: path, reference: reference, blend: blend, loop: \off, slot: slot];  // the player leads over by itself
 		deadline = (due - clock.elapsedBeats) / clock.tempo - margin;
 		if(deadline <= 0) { onError.(TertiumError(\deadline, "The bar is too near: the take was written too late.", \deadline, deadline, "See how busy the machine is.")); ^nil };
 		fields.keysValuesDo { |name, value| pairs = pairs ++ [name, value] };
