@@ -875,13 +875,16 @@ const jobs = {
     },
 };
 
+/** What the daemon says of an original that is a loop: in Live that is what one expects, and no remark. */
+const CLOSES = "original: its ends meet: made to loop";
+
 /** What is done with a result. */
 function finished(job, fields) {
     const about = job.about;
     const made = {
         sound: fields.sound, path: fields.path, seconds: number(fields.seconds, 0), name: about.name,
         beats: beatsOf(about, number(fields.seconds, 0)), warpMode: about.warpMode, color: about.color || 0, row: number(about.row, -1),
-        notes: listOf(fields.notes).map((note) => line(note, 120)),
+        notes: listOf(fields.notes).map((note) => line(note, 120)).filter((note) => note !== CLOSES),
     };
     if (job.command === "learn") {
         checkpoints.learned(fields, made);

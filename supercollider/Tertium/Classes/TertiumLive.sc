@@ -154,10 +154,11 @@ TertiumLive {
 	}
 
 	prRequest { |path, due, action, onError|
-		var pairs = [original: path, reference: reference, blend: blend, loop: \off, slot: slot];  // the player leads over by itself
+		var pairs = [original: path, reference: reference, blend: blend, slot: slot];
 		deadline = (due - clock.elapsedBeats) / clock.tempo - margin;
 		if(deadline <= 0) { onError.(TertiumError(\deadline, "The bar is too near: the take was written too late.", \deadline, deadline, "See how busy the machine is.")); ^nil };
 		fields.keysValuesDo { |name, value| pairs = pairs ++ [name, value] };
+		if(fields[\loop].isNil) { pairs = pairs ++ [loop: \off] };  // a take has more than its loop, and the player leads over by itself
 		^tertium.request(\fuse, pairs ++ [deadline: deadline.max(0.05)], action, nil, onError, timeout: max(2 * deadline, 2))
 	}
 
