@@ -7,82 +7,30 @@ metadata; reading one runs nothing that is in it.
 import contextlib
 import itertools
 import json
-import math
 import os
-import re
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import safetensors
 
-from tertium import __version__, files, weight_files
-from tertium.errors import TertiumError
+from tertium import files, weight_files
+from tertium.checkpoint_format import (
+    ABOUT,
+    METADATA,
+    WEIGHTS,
+    Checkpoint,
+    CheckpointError,
+    is_plain,
+    judged,
+    must_be_plain,
+    read,
+    to_json,
+)
 
-ABOUT, WEIGHTS, METADATA = "checkpoint.json", "weights.safetensors", "tertium_checkpoint"
-METHODS = ("lora", "full")
-SCHEMA = 1
-LONGEST_NAME = 100
-LONGEST_STEM = 180
-"""Bytes of a new name in UTF-8: file systems take 255, and what marks an unfinished one comes to it."""
-LONGEST_TEXT = 4096
-GREATEST = 2**31 - 1
-
-
-class CheckpointError(TertiumError):
-    """A checkpoint is unknown, damaged, of another model, or cannot have the name that it was to get."""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A learned reference.
-
-    Args:
-        name: of its folder.
-        prompt: what the reference answers to.
-        reference: SHA-256 of the reference's samples, the id of its sound.
-        model: name of the base model.
-        fingerprint: SHA-256 of the base model's weights.
-        method: lora or full.
-        rank: of a LoRA; 0 for full weights.
-        steps: taken.
-        seconds: length of what was learned at a time.
-        settings: everything that it was learned with.
-        losses: of each step.
-        created: ISO 8601, UTC.
-        job: that learned it here; None where that is not known.
-        folder: where it lies.
-    """
-
-    name: str
-    prompt: str
-    reference: str
-    model: str
-    fingerprint: str
-    method: str
-    rank: int
-    steps: int
-    seconds: float
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    losses: tuple[float, ...] = ()
-    created: str = ""
-    job: str | None = None
-    folder: Path = Path()
-
-    @property
-    def bytes(self) -> int:
-        """Of its weights on disk; 0 if they are gone."""
-        with contextlib.suppress(OSError):
-            return (self.folder / WEIGHTS).stat().st_size
-        return 0
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What tells it from every other that was ever there, whatever each was called: its birth, its base and its reference."""
-        return self.created, self.fingerprint + self.reference
+COPIED_AT_A_TIME = 1 << 20  # bytes
 
 
 class Checkpoints:
@@ -97,7 +45,7 @@ class Checkpoints:
 
     def list(self) -> list[Checkpoint]:
         """All of them, by name. What cannot be read is passed over."""
-        return [found for about in sorted(self.folder.glob(f"*/{ABOUT}")) if (found := _read(about)) is not None]
+        return [found for about in sorted(self.folder.glob(f"*/{ABOUT}")) if (found := read(about)) is not None]
 
     def get(self, name: str) -> Checkpoint:
         """The one of a name.
@@ -105,7 +53,7 @@ class Checkpoints:
         Raises:
             CheckpointError: unknown_checkpoint.
         """
-        found = _read(self.folder / name / ABOUT) if _is_plain(name) else None
+        found = read(self.folder / name / ABOUT) if is_plain(name) else None
         if found is None:
             raise CheckpointError(
                 "unknown_checkpoint", f"There is no checkpoint '{name[:80]}'.", field="checkpoint", value=name,
@@ -151,9 +99,7 @@ class Checkpoints:
             TertiumError: disk_full or path_refused.
         """
         must_be_plain(checkpoint.name)
-        checkpoint = replace(checkpoint, created=datetime.now(UTC).isoformat(timespec="microseconds"))
-        names = itertools.chain([checkpoint.name], (f"{checkpoint.name}-{number}" for number in itertools.count(2)))
-        return self._place(checkpoint, weights, names)
+        return self._place(replace(checkpoint, created=_now()), weights, _numbered(checkpoint.name))
 
     def weights(self, checkpoint: Checkpoint, *, fingerprint: str) -> Path:
         """The safetensors file of what a checkpoint learned, for the model with this fingerprint.
@@ -216,7 +162,7 @@ class Checkpoints:
         try:
             weight_files.metadata(found.folder / WEIGHTS)
             data = weight_files.with_metadata(
-                (found.folder / WEIGHTS).read_bytes(), {METADATA: json.dumps(_told(found))}
+                (found.folder / WEIGHTS).read_bytes(), {METADATA: json.dumps(to_json(found))}
             )
         except (OSError, safetensors.SafetensorError) as error:
             raise _damaged(name, error) from error
@@ -228,56 +174,62 @@ class Checkpoints:
             ) from error
         return path
 
-    def import_file(self, path: Path, *, name: str | None = None) -> Checkpoint:
+    def import_file(self, source: files.OpenFile, *, name: str | None = None) -> Checkpoint:
         """Take in an exported checkpoint, under its own name or another; a taken name gets a number.
 
+        What is judged is our own copy, so that nobody changes it afterwards.
+
         Raises:
-            CheckpointError: bad_message if the file is no exported checkpoint, or has weights that are no numbers; out_of_range for a name that cannot be a folder's.
+            CheckpointError: bad_message if the file is not an exported checkpoint, or has weights that are not finite; out_of_range for a name that cannot be a folder's.
             TertiumError: disk_full or path_refused.
         """
-        try:
-            checkpoint = _made(json.loads(weight_files.metadata(path)[METADATA]), Path())
-            _must_hold(path, checkpoint)
-            damaged = weight_files.not_finite(path)
-            data = path.read_bytes()
-        except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-            raise CheckpointError(
-                "bad_message", f"'{path.name}' is no checkpoint that was exported by Tertium.", field="path", value=str(path),
-                remedy="Export one with: tertium checkpoints export NAME FILE.",
-            ) from error  # fmt: skip
-        if damaged is not None:
-            raise CheckpointError(
-                "bad_message", f"The weights in '{path.name}' are not all numbers: {damaged[:80]} is damaged.", field="path", value=str(path),
-                remedy="Export it again from where it was learned, or learn the reference anew.",
-            )  # fmt: skip
-        return self.save(replace(checkpoint, name=name or checkpoint.name, job=None), data)
+        with self._part("import") as part:
+            copy = part / WEIGHTS
+            with files.disk_errors(copy), open(copy, "xb") as file:
+                shutil.copyfileobj(source.file, file, COPIED_AT_A_TIME)
+                file.flush()
+                os.fsync(file.fileno())
+            checkpoint = judged(copy, source.path)
+            named = replace(checkpoint, name=name or checkpoint.name, job=None)
+            must_be_plain(named.name)
+            return self._publish(part, replace(named, created=_now()), _numbered(named.name))
 
     def clean(self) -> None:
         """Remove what crashed writers and interrupted removals left."""
         for part in self.folder.glob(f".*{files.PART}"):
             shutil.rmtree(part, ignore_errors=True)
 
-    def _place(self, checkpoint: Checkpoint, data: bytes, names: Iterable[str]) -> Checkpoint:
-        part = self._hidden(checkpoint.name)
+    @contextlib.contextmanager
+    def _part(self, name: str) -> Iterator[Path]:
+        """A folder beside the checkpoints to fill and publish; what has not been published is removed."""
+        part = self._hidden(name)
         with files.disk_errors(part):
             part.mkdir(parents=True)
         try:
-            files.write_whole(part / WEIGHTS, data)
-            for name in names:
-                if not self.is_free(name):
-                    continue
-                (part / ABOUT).unlink(missing_ok=True)
-                files.write_whole(part / ABOUT, json.dumps(_told(replace(checkpoint, name=name)), indent=2).encode())
-                try:
-                    os.rename(part, self.folder / name)
-                except OSError:
-                    if self.is_free(name):
-                        raise
-                    continue  # taken in the same moment
-                return self.get(name)
-            raise AssertionError("there is always another name")
+            yield part
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+    def _place(self, checkpoint: Checkpoint, data: bytes, names: Iterable[str]) -> Checkpoint:
+        with self._part(checkpoint.name) as part:
+            files.write_whole(part / WEIGHTS, data)
+            return self._publish(part, checkpoint, names)
+
+    def _publish(self, part: Path, checkpoint: Checkpoint, names: Iterable[str]) -> Checkpoint:
+        """Give a folder of weights the first of these names that is free."""
+        for name in names:
+            if not self.is_free(name):
+                continue
+            (part / ABOUT).unlink(missing_ok=True)
+            files.write_whole(part / ABOUT, json.dumps(to_json(replace(checkpoint, name=name)), indent=2).encode())
+            try:
+                os.rename(part, self.folder / name)
+            except OSError:
+                if self.is_free(name):
+                    raise
+                continue  # taken in the same moment
+            return self.get(name)
+        raise AssertionError("there is always another name")
 
     def _hidden(self, name: str) -> Path:
         return self.folder / f".{name}.{os.getpid()}.{os.urandom(4).hex()}{files.PART}"
@@ -290,74 +242,12 @@ class Checkpoints:
             )  # fmt: skip
 
 
-def _told(checkpoint: Checkpoint) -> dict[str, Any]:
-    about = asdict(checkpoint)
-    del about["folder"]
-    return {"tertium": __version__, "schema": SCHEMA, **about}
+def _numbered(name: str) -> Iterator[str]:
+    return itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
 
 
-def _read(about: Path) -> Checkpoint | None:
-    """What a folder says that it is, or None; its name is that of the folder."""
-    try:
-        return replace(_made(json.loads(about.read_text(encoding="utf-8")), about.parent), name=about.parent.name)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _made(said: Mapping[str, Any], folder: Path) -> Checkpoint:
-    """A checkpoint of what its JSON says.
-
-    Raises:
-        KeyError, TypeError, ValueError: the JSON is of something else.
-    """
-    kinds = {"name": str, "prompt": str, "reference": str, "model": str, "fingerprint": str, "method": str, "rank": int,
-             "steps": int, "seconds": (int, float), "settings": dict, "created": str}  # fmt: skip
-    values = {name: said[name] for name in kinds}
-    job = said.get("job")
-    losses = tuple(map(float, said.get("losses", ())))
-    wrong = [name for name, kind in kinds.items() if not isinstance(values[name], kind)]
-    if wrong or said.get("schema") != SCHEMA or not isinstance(job, str | None):
-        raise ValueError(f"not a checkpoint of schema {SCHEMA}: {', '.join(wrong)}")
-    texts = [value for value in (*values.values(), job) if isinstance(value, str)]
-    sound = (
-        values["method"] in METHODS
-        and (values["rank"] > 0) == (values["method"] == "lora")
-        and 0 < values["steps"] <= GREATEST and 0 <= values["rank"] <= GREATEST
-        and values["seconds"] > 0 and all(map(math.isfinite, (values["seconds"], *losses)))
-        and values["prompt"].strip() and max(map(len, texts)) <= LONGEST_TEXT
-    )  # fmt: skip
-    if not sound:
-        raise ValueError("a checkpoint that cannot be, or could not be told of")
-    return Checkpoint(**values, losses=losses, job=job, folder=folder)
-
-
-def _must_hold(path: Path, checkpoint: Checkpoint) -> None:
-    """See whether a file holds the kind of weights that its JSON speaks of.
-
-    Raises:
-        ValueError, OSError, SafetensorError: it does not.
-    """
-    shapes = weight_files.shapes(path)
-    ranks = {
-        shape[0 if name.endswith(".lora_A") else -1]
-        for name, shape in shapes.items()
-        if name.endswith((".lora_A", ".lora_B"))
-    }
-    if not shapes or ranks != ({checkpoint.rank} if checkpoint.method == "lora" else set()):
-        raise ValueError(f"the weights are not those of {checkpoint.method} of rank {checkpoint.rank}")
-
-
-def _is_plain(name: str) -> bool:
-    return 0 < len(name) <= LONGEST_NAME and name[0] not in ". " and not re.search(r'[/\\:*?"<>|\x00-\x1f]', name)
-
-
-def must_be_plain(name: str) -> None:
-    """Refuse what cannot be the name of a checkpoint. Raises CheckpointError: out_of_range."""
-    if not _is_plain(name) or len(name.encode("utf-8", "replace")) > LONGEST_STEM:
-        raise CheckpointError(
-            "out_of_range", f"{name!r} cannot be the name of a checkpoint.", field="name", value=name,
-            remedy="Choose a shorter name, or a plainer one, without a folder.",
-        )  # fmt: skip
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def _damaged(name: str, error: Exception) -> CheckpointError:

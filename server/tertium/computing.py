@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tertium.checkpoints import Checkpoint
+from tertium.checkpoint_format import Checkpoint
 
 OnProgress = Callable[..., None]
 """(stage, fraction of the job done, 0 … 1), and by keyword what else is known: ``loss``, ``seconds_left``. What it raises stops the work."""

@@ -175,8 +175,8 @@ def _must_be_regular(mode: int, text: str, field: str) -> None:
     }  # fmt: skip
     if not stat.S_ISREG(mode):
         raise SoundError(
-            "path_refused", f"'{text}' is {kinds.get(stat.S_IFMT(mode), 'no regular file')}, not a sound file.",
-            field=field, value=text, remedy="Give the path of a WAV, FLAC or AIFF file.",
+            "path_refused", f"'{text}' is {kinds.get(stat.S_IFMT(mode), 'something else')}, not a file.",
+            field=field, value=text, remedy="Give the path of a regular file.",
         )  # fmt: skip
 
 

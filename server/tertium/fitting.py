@@ -8,7 +8,7 @@ import numpy as np
 
 from tertium import audio
 from tertium.audio import Audio
-from tertium.checkpoints import Checkpoint
+from tertium.checkpoint_format import Checkpoint
 from tertium.library import Sound
 from tertium.loops import Loop
 

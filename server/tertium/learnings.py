@@ -16,7 +16,7 @@ import safetensors
 from safetensors.numpy import save, save_file
 
 from tertium import __version__, files
-from tertium.checkpoints import Checkpoint
+from tertium.checkpoint_format import Checkpoint
 
 METADATA, SCHEMA = "tertium_learning", 1
 PREFIX, SUFFIX = "learning-", ".safetensors"

@@ -14,7 +14,8 @@ import numpy as np
 
 from tertium import fitting, loops, pace, recall
 from tertium.audio import Audio
-from tertium.checkpoints import Checkpoint, Checkpoints
+from tertium.checkpoint_format import Checkpoint
+from tertium.checkpoints import Checkpoints
 from tertium.computing import Engine, Made, OnProgress
 from tertium.errors import TertiumError
 from tertium.library import Library, Sound, latents_path

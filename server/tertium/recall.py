@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tertium import __version__
-from tertium.checkpoints import Checkpoint
+from tertium.checkpoint_format import Checkpoint
 from tertium.library import Sound
 
 PACKAGES = ("torch", "numpy", "stable-audio-tools", "k-diffusion", "soxr", "scipy")

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import safetensors
 
 from tertium import __version__
-from tertium.checkpoints import LONGEST_STEM, Checkpoint, Checkpoints
+from tertium.checkpoint_format import LONGEST_STEM, Checkpoint
+from tertium.checkpoints import Checkpoints
 from tertium.computing import Engine, OnProgress
 from tertium.errors import TertiumError
 from tertium.faults import lost_the_device

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from tertium import __version__, worker_learning
-from tertium.checkpoints import Checkpoint, CheckpointError
+from tertium.checkpoint_format import Checkpoint, CheckpointError
 from tertium.computing import Made, OnProgress
 from tertium.engine import hub, operations, upstream
 from tertium.engine import window as windows

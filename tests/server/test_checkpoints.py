@@ -11,7 +11,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
 from tertium import files
-from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints
+from tertium.checkpoint_format import Checkpoint, CheckpointError
+from tertium.checkpoints import Checkpoints
 from tertium.weight_files import not_finite, with_metadata
 
 FINGERPRINT = "ab" * 32
@@ -36,6 +37,12 @@ def kept(tmp_path, tensors):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     checkpoints.save(a_checkpoint(), save(tensors))
     return checkpoints
+
+
+def taken(checkpoints, path, **more):
+    """What an import of the file makes of it."""
+    with files.open_allowed(path, None) as source:
+        return checkpoints.import_file(source, **more)
 
 
 def names(checkpoints):
@@ -125,11 +132,11 @@ def test_an_exported_checkpoint_comes_back_under_any_name(kept, tmp_path, tensor
     path = kept.export("drone", tmp_path / "drone.safetensors")
     assert load_file(path)["layer.lora_A"].tolist() == tensors["layer.lora_A"].tolist()
     other = Checkpoints(tmp_path / "elsewhere")
-    back, again = other.import_file(path), other.import_file(path, name="mine")
+    back, again = taken(other, path), taken(other, path, name="mine")
     assert (back.name, again.name) == ("drone", "mine")
     assert (back.prompt, back.fingerprint, back.losses) == ("a haunted hum", FINGERPRINT, (1.0, 0.5))
     np.testing.assert_equal(load_file(other.weights(again, fingerprint=FINGERPRINT)), tensors)
-    assert other.import_file(path).name == "drone-2"
+    assert taken(other, path).name == "drone-2"
 
 
 def test_exporting_overwrites_nothing_and_names_its_kind(kept, tmp_path):
@@ -146,10 +153,26 @@ def test_what_is_no_exported_checkpoint_is_refused(kept, tmp_path, tensors):
     plain.write_bytes(save(tensors))
     whole = kept.export("hum", tmp_path / "whole.safetensors").read_bytes()
     cut.write_bytes(whole[:-5])
-    for path in (plain, cut, tmp_path / "absent.safetensors"):
+    for path in (plain, cut):
         with pytest.raises(CheckpointError, match=f"'{path.name}' is no checkpoint that was exported by Tertium."):
-            kept.import_file(path)
+            taken(kept, path)
     assert names(kept) == ["hum"]
+
+
+def test_what_is_judged_is_what_is_kept_even_if_the_name_leads_elsewhere_by_then(kept, tmp_path, tensors):
+    path = kept.export("hum", tmp_path / "hum.safetensors")
+    with files.open_allowed(path, [tmp_path]) as source:
+        path.unlink()
+        path.write_bytes(b"something else")
+        back = kept.import_file(source)
+    np.testing.assert_equal(load_file(kept.weights(back, fingerprint=FINGERPRINT)), tensors)
+
+
+def test_metadata_nested_beyond_every_limit_are_refused_like_any_other(kept, tmp_path, tensors):
+    path = tmp_path / "deep.safetensors"
+    path.write_bytes(save(tensors, {"tertium_checkpoint": "[" * 100_000}))
+    with pytest.raises(CheckpointError, match="is no checkpoint that was exported by Tertium"):
+        taken(kept, path)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +188,7 @@ def test_a_file_that_lies_of_itself_is_refused(kept, tmp_path, lie):
     about = json.loads(safe_open(path, framework="numpy").metadata()["tertium_checkpoint"]) | lie
     path.write_bytes(with_metadata(path.read_bytes(), {"tertium_checkpoint": json.dumps(about)}))
     with pytest.raises(CheckpointError, match="is no checkpoint that was exported by Tertium"):
-        kept.import_file(path)
+        taken(kept, path)
     assert names(kept) == ["hum"]
 
 
@@ -174,13 +197,13 @@ def test_a_file_that_lies_of_itself_is_refused(kept, tmp_path, lie):
 def test_weights_that_are_no_numbers_are_not_imported(kept, tmp_path, kind, value):
     numbers = np.full((4, 3), 60000, kind)  # nearly the largest of the smallest kind
     kept.save(a_checkpoint("whole"), save({"a.lora_A": numbers}))
-    assert kept.import_file(kept.export("whole", tmp_path / "whole.safetensors")).name == "whole-2"
+    assert taken(kept, kept.export("whole", tmp_path / "whole.safetensors")).name == "whole-2"
     numbers[2, 1] = value
     kept.save(a_checkpoint("broken"), save({"a.lora_A": np.ones((4, 3), kind), "b.lora_A": numbers}))
     with pytest.raises(
         CheckpointError, match="in 'broken.safetensors' are not all numbers: b.lora_A is damaged. Export it again"
     ) as caught:
-        kept.import_file(kept.export("broken", tmp_path / "broken.safetensors"))
+        taken(kept, kept.export("broken", tmp_path / "broken.safetensors"))
     assert (caught.value.code, caught.value.field) == ("bad_message", "path")
     assert "broken-2" not in names(kept)
 
@@ -199,7 +222,7 @@ def test_what_a_job_kept_is_found_under_whatever_name_and_an_import_is_of_no_job
     assert kept.learned_by("7", 4) is None and kept.learned_by("8", 3) is None
     path = kept.export("renamed", tmp_path / "it.safetensors")
     kept.delete("renamed")
-    assert kept.import_file(path).job is None and kept.learned_by("7", 3) is None
+    assert taken(kept, path).job is None and kept.learned_by("7", 3) is None
 
 
 def test_a_folder_that_could_not_be_told_of_does_not_keep_the_others_from_it(kept, tensors):

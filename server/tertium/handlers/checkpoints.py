@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tertium import audio, files
-from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints, must_be_plain
+from tertium.checkpoint_format import Checkpoint, CheckpointError, must_be_plain
+from tertium.checkpoints import Checkpoints
 from tertium.config import default_roots
 from tertium.errors import SoundError, TertiumError
 from tertium.handlers.fusion import file_stem, longest_sound
@@ -58,7 +59,22 @@ async def export(house: House, request: m.ExportCheckpoint, context: Context) ->
 
 @handles("import_checkpoint")
 async def import_(house: House, request: m.ImportCheckpoint, context: Context) -> m.CheckpointInfo:
-    return await _told(house, lambda: kept(house).import_file(_readable(house, request.path), name=request.name))
+    def read() -> Checkpoint:
+        with _opened(house, request.path) as source:
+            return kept(house).import_file(source, name=request.name)
+
+    return await _told(house, read)
+
+
+def _opened(house: House, path: str) -> files.OpenFile:
+    try:
+        return files.open_allowed(path, house.walls.roots)
+    except SoundError as error:
+        if error.code != "unknown_sound":
+            raise
+        raise CheckpointError(
+            "unknown_checkpoint", error.message, field=error.field, value=error.value, remedy=error.remedy
+        ) from error
 
 
 def learn_fields(house: House, request: m.Learn) -> dict[str, Any]:
@@ -148,10 +164,6 @@ def info(house: House, checkpoint: Checkpoint) -> m.CheckpointInfo:
 
 async def _told(house: House, do: Callable[[], Checkpoint]) -> m.CheckpointInfo:
     return info(house, await asyncio.to_thread(do))
-
-
-def _readable(house: House, text: str) -> Path:
-    return files.resolve(text, house.walls.roots)
 
 
 def _writable(house: House, text: str, context: Context) -> Path:

@@ -5,7 +5,8 @@ import re
 from typing import Any
 
 from tertium import audio, loops
-from tertium.checkpoints import Checkpoint, CheckpointError, Checkpoints
+from tertium.checkpoint_format import Checkpoint, CheckpointError
+from tertium.checkpoints import Checkpoints
 from tertium.errors import TertiumError
 from tertium.handlers.queueing import queue
 from tertium.handlers.registry import Context, House, handles
