@@ -16,7 +16,7 @@ setup:  ## Make .venv with everything that the other targets need
 	@tools/setup
 
 demo: setup  ## Fuse two recordings over OSC and over ZeroMQ, into demo/
-	@$(VENV)/python -m tertium.demo --out demo
+	@$(VENV)/python -m tertium.cli.demo --out demo
 
 test: setup  ## Pass all tests; says which were skipped, and why
 	@$(VENV)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
@@ -34,7 +34,7 @@ bench: setup  ## Time a fusion against stable-audio-tools' audio-to-audio, as a 
 	@$(VENV)/python -m benchmarks.fuse
 
 report: setup  ## Measure the method's claims, with figures, into report/ (a quarter of an hour on two cores)
-	@$(VENV)/python -m evidence $(ARGS)
+	@$(VENV)/python -m evaluation $(ARGS)
 
 docs: setup  ## Write anew what is made of the command table: PROTOCOL.md, the Quark's methods, the device's words
 	@$(VENV)/python -m tertium_protocol.document
@@ -51,7 +51,7 @@ lock:  ## Resolve the dependencies anew into requirements/locked.txt
 	@tools/lock
 
 pocket: setup  ## Train the pocket model anew (hours; see server/pocket/README.md)
-	@cd server && ../$(VENV)/python -m pocket.train --resume
+	@cd server && ../$(VENV)/python -m pocket.model.train --resume
 
 clean:  ## Remove what was made, but not .venv
 	rm -rf demo dist build .pytest_cache .ruff_cache

@@ -21,11 +21,11 @@ import numpy as np
 import soundfile
 import torch
 
+from tertium.cli.connect import Wanted, running_or_started
+from tertium.cli.demo import ORIGINAL, REFERENCE
 from tertium.cli.output import Output
-from tertium.cli.running import Wanted, running_or_started
-from tertium.demo import ORIGINAL, REFERENCE
-from tertium.engine import upstream
-from tertium.engine.models import load_model
+from tertium.engine.models import stable_audio
+from tertium.engine.models.loaded_model import load_model
 from tertium_protocol.client import Client
 
 GUIDANCE = 6.0
@@ -89,7 +89,7 @@ def fuse(client: Client, original: Path, reference: Path, arguments: argparse.Na
 def audio_to_audio(model, original: Path, arguments: argparse.Namespace, seed: int) -> torch.Tensor:
     """stable-audio-tools' way, down to the samples."""
     samples, rate = soundfile.read(original, dtype="float32", always_2d=True)
-    generate = upstream.load("stable_audio_tools.inference.generation").generate_diffusion_cond
+    generate = stable_audio.load("stable_audio_tools.inference.generation").generate_diffusion_cond
     frames = -(-len(samples) // model.downsampling) * model.downsampling
     conditioning = [{"prompt": "a hum", "seconds_start": 0.0, "seconds_total": arguments.seconds}]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.fuse import clip
-from tertium.demo import ORIGINAL, REFERENCE
+from tertium.cli.demo import ORIGINAL, REFERENCE
 from tests.end_to_end.daemons import running
 from tests.supercollider import jack, sclang
 
@@ -70,7 +70,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict:
     """Medians of the times in seconds, and of the ratio of sound to elapsed."""
     original, reference = (clip(path, arguments.seconds, folder) for path in (ORIGINAL, REFERENCE))
     with (
-        running(folder / "home", engine="tertium.worker_engine", model=arguments.model) as daemon,
+        running(folder / "home", engine="tertium.worker.torch_engine", model=arguments.model) as daemon,
         jack.playing(folder) as server,
     ):
         scene = SCENE.format(

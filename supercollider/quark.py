@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from tertium_protocol.commands import COMMANDS, Command, specs
-from tertium_protocol.refusals import SOUND_REFERENCE
-from tertium_protocol.requests import Making
+from tertium_protocol.messages.refusals import SOUND_REFERENCE
+from tertium_protocol.messages.requests import Making
 
 QUARK = Path(__file__).parent / "Tertium"
 METHODS = QUARK / "Classes/TertiumCommands.sc"

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from tertium.engine.schedule import Schedule
+from tertium.engine.sampling.schedule import Schedule
 
 HERE = Path(__file__).parent
 SLOW = (
-    "end_to_end", "supercollider", "max_for_live", "evidence", "pocket/test_decoder.py", "engine/test_learning.py", "engine/test_adapters.py",
-    "engine/test_precision.py", "engine/test_devices.py", "engine/test_repeatable.py", "server/test_worker.py", "server/test_readers.py", "server/test_teaching.py", "protocol/test_client.py",
+    "end_to_end", "supercollider", "max_for_live", "evaluation", "pocket/test_decoder.py", "engine/test_fine_tune.py", "engine/test_adapters.py",
+    "engine/test_precision.py", "engine/test_devices.py", "engine/test_repeatable.py", "daemon/test_supervisor.py", "daemon/test_reader_pool.py", "worker/test_trainer.py", "protocol/test_client.py",
 )  # fmt: skip
 """What ``make test-fast`` leaves out: daemons and other processes, training, other languages, large models."""
 

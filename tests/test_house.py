@@ -38,7 +38,7 @@ def test_a_file_fits_in_the_head(path):
 
 
 def test_the_pocket_weights_are_small_and_safe():
-    folder = ROOT / "server/tertium/pocket_weights"
+    folder = ROOT / "server/tertium/assets/pocket"
     weights = list(folder.rglob("*.safetensors"))
     assert weights
     assert sum(path.stat().st_size for path in weights) <= 24e6

@@ -11,7 +11,7 @@ DEVICE.parent.mkdir(exist_ok=True)
 DEVICE.write_bytes(device())
 print(f"{DEVICE.name}: {DEVICE.stat().st_size} bytes")
 if arguments.picture:
-    from .picture import draw
+    from .screenshot import draw
 
     for picture in draw():
         print(picture.name)

@@ -1,6 +1,6 @@
 """Live's controls as boxes: buttons, numbers, choices, with the names, the ranges and the info texts of ``interface.json``."""
 
-from .panel import CLEAR, DARK, DISPLAY, FACES, LAYERS, ORIGINAL, TEXT
+from .layout import CLEAR, DARK, DISPLAY, FACES, LAYERS, ORIGINAL, TEXT
 
 FLOAT, INT, ENUM, BLOB, FILE = 0, 1, 2, 3, 4
 AUTOMATED, STORED, HIDDEN = 0, 1, 2

@@ -7,9 +7,9 @@ reaches a box. The tests cut each wire, one at a time, and see to it that somebo
 import json
 from pathlib import Path
 
-from . import audio, behind, face
+from . import player, presentation, wiring
 from .amxd import pack
-from .panel import FOLDED
+from .layout import FOLDED
 from .patcher import Patcher
 
 FOLDER = Path(__file__).parents[1]
@@ -33,26 +33,26 @@ def patcher():
     interface, script = sources()
     made = Patcher()
     controls = Controls(interface["controls"])
-    behind.script(made, script)
-    behind.live(made)
-    behind.daemon(made)
-    face.display(made)
+    wiring.script(made, script)
+    wiring.live(made)
+    wiring.daemon(made)
+    presentation.display(made)
     for name in ("original", "reference"):
-        face.slot(made, controls, name)
-    face.prompt(made, controls)
-    face.buttons(made, controls)
-    face.numbers(made, controls)
-    face.choices(made, controls)
-    face.audition(made, controls)
-    face.checkpoints(made, controls)
-    face.results(made, controls)
-    face.said(made)
-    face.fold(made)
-    behind.marks(made)
-    behind.light(made)
-    behind.memory(made)
-    behind.panel(made)
-    audio.player(made, interface["takes"])
+        presentation.slot(made, controls, name)
+    presentation.prompt(made, controls)
+    presentation.buttons(made, controls)
+    presentation.numbers(made, controls)
+    presentation.choices(made, controls)
+    presentation.audition(made, controls)
+    presentation.checkpoints(made, controls)
+    presentation.results(made, controls)
+    presentation.said(made)
+    presentation.fold(made)
+    wiring.marks(made)
+    wiring.light(made)
+    wiring.memory(made)
+    wiring.panel(made)
+    player.player(made, interface["takes"])
     controls.take("model")  # shown by what the script says alone
     controls.all_taken()
     return made

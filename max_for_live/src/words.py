@@ -10,10 +10,11 @@ import re
 import sys
 from pathlib import Path
 
-from tertium_protocol import fields, osc, osc_answers
+from tertium_protocol.codecs import osc_answers, osc_requests
 from tertium_protocol.commands import COMMANDS
-from tertium_protocol.events import EVENTS
-from tertium_protocol.requests import PROTOCOL_VERSION
+from tertium_protocol.messages import fields
+from tertium_protocol.messages.events import EVENTS
+from tertium_protocol.messages.requests import PROTOCOL_VERSION
 
 SCRIPT = Path(__file__).with_name("tertium.js")
 _MARKED = re.compile(r"(// begin words\n).*?(// end words\n)", re.DOTALL)
@@ -34,7 +35,7 @@ def words() -> str:
         f"const MOST_PARTS = {osc_answers.MOST_PARTS};\n"
         f"const MOST_INCOMPLETE = {osc_answers.MOST_INCOMPLETE};\n"
         f"const LONGEST_PROMPT = {fields.LONGEST_PROMPT};\n"
-        f"const LARGEST_DATAGRAM = {osc.LARGEST_DATAGRAM};\n"
+        f"const LARGEST_DATAGRAM = {osc_requests.LARGEST_DATAGRAM};\n"
     )
 
 

@@ -11,8 +11,8 @@ import { keepMoment } from './simulator/moment.mjs';
 const require = createRequire(import.meta.url);
 const { sharedDaemon, ROOT } = require('./harness.js');
 
-const house = sharedDaemon({ name: 'tertium-pocket', engine: 'tertium.worker_engine', model: 'pocket', allow: [path.join(ROOT, 'server/tertium/demo_sounds')] });
-const sound = (name) => path.join(ROOT, 'server/tertium/demo_sounds', `${name}.flac`);
+const house = sharedDaemon({ name: 'tertium-pocket', engine: 'tertium.worker.torch_engine', model: 'pocket', allow: [path.join(ROOT, 'server/tertium/assets/demo')] });
+const sound = (name) => path.join(ROOT, 'server/tertium/assets/demo', `${name}.flac`);
 
 test('measure, fuse, morph and audition with pocket', { timeout: 600_000 }, async (t) => {
     const stage = new Stage(t, { port: house.daemon.port, speed: 1 });

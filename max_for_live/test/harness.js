@@ -223,7 +223,7 @@ function deviceIn(t, options = {}) {
 class Daemon {
     constructor(home, { step = 0, port = 0, ...options } = {}) {
         this.home = home;
-        const given = { home, osc: `127.0.0.1:${port}`, engine: "tests.server.fake_engine", model: "fake", ...options };
+        const given = { home, osc: `127.0.0.1:${port}`, engine: "tests.worker.fake_engine", model: "fake", ...options };
         fs.mkdirSync(home, { recursive: true });
         this.log = path.join(home, "log");
         const log = fs.openSync(this.log, "a");

@@ -8,11 +8,11 @@ const path = require("node:path");
 const { measure } = require("./fake_live/wav.js");
 const { ROOT, deviceIn, sharedDaemon } = require("./harness.js");
 
-const house = sharedDaemon({ engine: "tertium.worker_engine", model: "pocket" });
+const house = sharedDaemon({ engine: "tertium.worker.torch_engine", model: "pocket" });
 
 /** A recording that is shipped, as WAV, which is all that the fake Live can measure. */
 function recording(name) {
-    const from = path.join(ROOT, "server/tertium/demo_sounds", `${name}.flac`);
+    const from = path.join(ROOT, "server/tertium/assets/demo", `${name}.flac`);
     const to = path.join(house.sounds, `${name}.wav`);
     const program = "import sys, soundfile; soundfile.write(sys.argv[2], *soundfile.read(sys.argv[1]))";
     execFileSync(path.join(ROOT, ".venv/bin/python"), ["-c", program, from, to]);

@@ -5,8 +5,8 @@ Importing this package loads no transport; ``from tertium_protocol.client import
 
 from tertium_protocol.commands import COMMANDS, Command, describe, find_command, parse_request
 from tertium_protocol.errors import ERROR_CODES, ProtocolError
-from tertium_protocol.events import Answer
-from tertium_protocol.requests import PROTOCOL_VERSION
+from tertium_protocol.messages.events import Answer
+from tertium_protocol.messages.requests import PROTOCOL_VERSION
 
 __all__ = [
     "COMMANDS",

@@ -9,12 +9,12 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from tertium_protocol import learning_requests as taught
-from tertium_protocol import replies as said
-from tertium_protocol import requests as asked
 from tertium_protocol.errors import ProtocolError
-from tertium_protocol.events import Done, Payload
-from tertium_protocol.fields import Choice, Integer, Number, Spec, Text, nearest
+from tertium_protocol.messages import replies as said
+from tertium_protocol.messages import requests as asked
+from tertium_protocol.messages import training_requests as taught
+from tertium_protocol.messages.events import Done, Payload
+from tertium_protocol.messages.fields import Choice, Integer, Number, Spec, Text, nearest
 
 Kind = Literal["queued", "immediate"]
 Transport = Literal["osc", "zeromq"]

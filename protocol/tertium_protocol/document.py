@@ -12,10 +12,13 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin
 
-from tertium_protocol import async_job, buffers, commands, fields, frames, osc, osc_answers
+from tertium_protocol import commands
+from tertium_protocol.client import job
+from tertium_protocol.codecs import audio_buffer, osc_answers, osc_requests, zeromq
 from tertium_protocol.errors import ERROR_CODES, LONGEST_VALUE
-from tertium_protocol.events import EVENTS, Payload, Result, TakeInfo, WindowInfo, WindowPoint
-from tertium_protocol.requests import PROTOCOL_VERSION, Making, Request
+from tertium_protocol.messages import fields
+from tertium_protocol.messages.events import EVENTS, Payload, Result, TakeInfo, WindowInfo, WindowPoint
+from tertium_protocol.messages.requests import PROTOCOL_VERSION, Making, Request
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "PROTOCOL.md"
 _MARKED = re.compile(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
@@ -188,24 +191,24 @@ def _errors() -> str:
 
 def _limits() -> str:
     rows = (
-        ("text of a request id", f"{osc.LONGEST_ID} characters"),
+        ("text of a request id", f"{osc_requests.LONGEST_ID} characters"),
         ("path", f"{fields.LONGEST_PATH} characters"),
         ("prompt", f"{fields.LONGEST_PROMPT} characters"),
         ("value repeated in an error", f"{LONGEST_VALUE} characters"),
-        ("OSC request", f"{osc.LARGEST_DATAGRAM} bytes, {osc.MOST_ARGUMENTS} arguments after the id"),
-        ("OSC bundle", f"{osc.MOST_MESSAGES} messages"),
+        ("OSC request", f"{osc_requests.LARGEST_DATAGRAM} bytes, {osc_requests.MOST_ARGUMENTS} arguments after the id"),
+        ("OSC bundle", f"{osc_requests.MOST_MESSAGES} messages"),
         ("OSC answer", f"{osc_answers.LARGEST_ANSWER} bytes a datagram, {osc_answers.MOST_PARTS} parts"),
-        ("ZeroMQ request header", f"{frames.LARGEST_REQUEST_HEADER} bytes, nested {frames.DEEPEST} deep"),
-        ("ZeroMQ answer header", f"{frames.LARGEST_ANSWER_HEADER} bytes"),
-        ("audio buffers of a message", f"{frames.MOST_BUFFERS}; `add_sound` takes 1"),
-        ("audio buffer", f"{buffers.LARGEST_BUFFER} bytes, 1 … 64 channels, 1000 … 768000 Hz"),
-        ("silence after which the Python client asks for a job's state", f"{async_job.ASK_AGAIN:g} s"),
+        ("ZeroMQ request header", f"{zeromq.LARGEST_REQUEST_HEADER} bytes, nested {zeromq.DEEPEST} deep"),
+        ("ZeroMQ answer header", f"{zeromq.LARGEST_ANSWER_HEADER} bytes"),
+        ("audio buffers of a message", f"{zeromq.MOST_BUFFERS}; `add_sound` takes 1"),
+        ("audio buffer", f"{audio_buffer.LARGEST_BUFFER} bytes, 1 … 64 channels, 1000 … 768000 Hz"),
+        ("silence after which the Python client asks for a job's state", f"{job.ASK_AGAIN:g} s"),
     )
     return _table(("what", "at most"), rows)
 
 
 def _formats() -> str:
-    return ", ".join(f"`{name}` ({size} bytes)" for name, size in buffers.SAMPLE_BYTES.items())
+    return ", ".join(f"`{name}` ({size} bytes)" for name, size in audio_buffer.SAMPLE_BYTES.items())
 
 
 PARTS: dict[str, Callable[[], str]] = {

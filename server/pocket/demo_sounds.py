@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy
 import soundfile
 
-from pocket import provenance, recordings
-from pocket.sounds import RATE
+from pocket.material import provenance, recordings
+from pocket.material.synthesis import RATE
 
 CUTS = {"safari_drums": ("loop_safari", 0.0, 6.0, 0.004), "haunted_hum": ("ambi_haunted_hum", 1.0, 6.0, 0.05)}
 """By file name: recording, start and length in seconds (three bars of the drums), and the length of the fade out; the hum fades in as well."""
-TARGET = Path(__file__).parents[1] / "tertium" / "demo_sounds"
+TARGET = Path(__file__).parents[1] / "tertium" / "assets" / "demo"
 
 
 def main() -> None:

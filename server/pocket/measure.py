@@ -15,13 +15,15 @@ from pathlib import Path
 
 import torch
 
-from pocket import demo_sounds, material, measures, recordings, unseen
-from pocket.measures import likeness
-from pocket.sounds import RATE
-from tertium import plots
+from pocket import demo_sounds, metrics
+from pocket.material import piece as material
+from pocket.material import recordings, unseen
+from pocket.material.synthesis import RATE
+from pocket.metrics import likeness
 from tertium.engine import operations
-from tertium.engine.models import LoadedModel, load_model
+from tertium.engine.models.loaded_model import LoadedModel, load_model
 from tertium.engine.settings import FuseSettings, GenerateSettings
+from tertium.plots import spectrogram
 
 PARTS = ("codec", "prompts", "window")
 INTERVENTIONS = (0.60, 0.66, 0.72, 0.78, 0.84, 0.90, 0.94, 0.96, 0.98)
@@ -50,15 +52,15 @@ def round_trip(model: LoadedModel, sound: torch.Tensor) -> tuple[torch.Tensor, d
     encoded = time.process_time()
     back = model.decode(latents, samples=sound.shape[1])[0]
     decoded = time.process_time()
-    convergence, nepers = measures.stft_distance(sound, back)
-    sets_in = bool(measures.onsets(sound))
-    before, after, change = measures.attack_change(sound, back) if sets_in else (math.nan,) * 3
+    convergence, nepers = metrics.stft_distance(sound, back)
+    sets_in = bool(metrics.onsets(sound))
+    before, after, change = metrics.attack_change(sound, back) if sets_in else (math.nan,) * 3
     rate = RATE / 512
     return back, {
-        "log-mel": likeness(sound, back), "SI-SDR dB": measures.si_sdr(sound, back), "convergence": convergence, "log magnitude": nepers,
+        "log-mel": likeness(sound, back), "SI-SDR dB": metrics.si_sdr(sound, back), "convergence": convergence, "log magnitude": nepers,
         "rise in ms": 1e3 * before, "rise out ms": 1e3 * after, "change ms": 1e3 * change,
-        "width in dB": measures.width(sound), "width out dB": measures.width(back),
-        "flutter in dB": measures.flutter(sound, rate=rate), "flutter out dB": measures.flutter(back, rate=rate),
+        "width in dB": metrics.width(sound), "width out dB": metrics.width(back),
+        "flutter in dB": metrics.flutter(sound, rate=rate), "flutter out dB": metrics.flutter(back, rate=rate),
         "encode s/s": (encoded - began) * RATE / sound.shape[1], "decode s/s": (decoded - encoded) * RATE / sound.shape[1],
     }  # fmt: skip
 
@@ -99,11 +101,11 @@ def markdown(corner: str, rows: dict[str, dict[str, float]]) -> str:
 
 def character(sound: torch.Tensor) -> dict[str, float]:
     """What tells a sound from noise."""
-    across, along = measures.liveliness(sound)
+    across, along = metrics.liveliness(sound)
     return {
-        "peak": sound.abs().max().item(), "rms": sound.square().mean().sqrt().item(), "flatness": measures.flatness(sound),
-        "spread over bands dB": across, "spread over time dB": along, "width dB": measures.width(sound),
-        "flutter dB": measures.flutter(sound, rate=RATE / 512),
+        "peak": sound.abs().max().item(), "rms": sound.square().mean().sqrt().item(), "flatness": metrics.flatness(sound),
+        "spread over bands dB": across, "spread over time dB": along, "width dB": metrics.width(sound),
+        "flutter dB": metrics.flutter(sound, rate=RATE / 512),
     }  # fmt: skip
 
 
@@ -168,7 +170,7 @@ def draw(folder: Path, title: str, sounds: Shown) -> None:
     for number in range(0, len(sounds), 4):
         path = folder / f"{title}_{number // 4 + 1}.png"
         path.unlink(missing_ok=True)
-        plots.plot_sounds(path, [(name, sound.numpy(), RATE) for name, sound in sounds[number : number + 4]])
+        spectrogram.plot_sounds(path, [(name, sound.numpy(), RATE) for name, sound in sounds[number : number + 4]])
 
 
 def main() -> None:

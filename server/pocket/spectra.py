@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from pocket import material
-from pocket.sounds import RATE
-from tertium.engine.codec import FAINTEST, SpectralCodec
+from pocket.material import piece as material
+from pocket.material.synthesis import RATE
+from tertium.engine.models.pocket_codec import FAINTEST, SpectralCodec
 
 SHARD = 16
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import torch
 
-from pocket import recordings, spectra
+from pocket import spectra
+from pocket.material import recordings
 from pocket.spectra import Piece
 from pocket.spectrum_decoder import SpectrumDecoder
-from tertium.engine.codec import SpectralCodec
+from tertium.engine.models.pocket_codec import SpectralCodec
 
 FRAMES, ROWS = 129, 8  # three seconds
 FAINT = math.log(1e-4)  # -80 dB beside a full-scale sine: differences below are not heard

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.end_to_end.daemons import Osc, running
-from tests.server.sounds import two_clips
+from tests.sounds import two_clips
 
 
 @pytest.fixture(scope="session")

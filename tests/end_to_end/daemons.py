@@ -11,12 +11,12 @@ import sys
 import time
 from pathlib import Path
 
-from tertium import home as homes
-from tertium_protocol import osc
-from tertium_protocol.osc_answers import Assembler
+from tertium.storage import home as homes
+from tertium_protocol.codecs import osc_requests as osc
+from tertium_protocol.codecs.osc_answers import Assembler
 
 ROOT = Path(__file__).parents[2]
-FAKE = "tests.server.fake_engine"
+FAKE = "tests.worker.fake_engine"
 PATIENCE = 60.0
 
 
@@ -27,7 +27,7 @@ class Daemon:
         step: seconds that the fake engine takes a step.
         program: the module that is run.
         file_limit: bytes that any of its files may have; a disk that fills up looks the same to it.
-        options: those of ``tertium.config.settings``.
+        options: those of ``tertium.daemon.config.settings``.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Daemon:
 
     def worker(self):
         """Process id of the worker."""
-        return until(lambda: next(iter(children(self.process.pid, "worker_main")), None))
+        return until(lambda: next(iter(children(self.process.pid, "tertium.worker.main")), None))
 
     def readers(self):
         """Process ids of those that read files, once there are any."""
-        return until(lambda: children(self.process.pid, "reader_main"))
+        return until(lambda: children(self.process.pid, "tertium.audio.reader"))
 
     def stop(self, how=signal.SIGTERM):
         """End it, and return its exit status."""

@@ -5,8 +5,8 @@ import os
 import signal
 import sys
 
-from tertium import config, daemon
-from tertium.jobs import Jobs
+from tertium.daemon import app, config
+from tertium.daemon.jobs.queue import Jobs
 
 
 async def killed(self, job, result):
@@ -15,4 +15,4 @@ async def killed(self, job, result):
 
 if __name__ == "__main__":
     Jobs.done = killed
-    sys.exit(daemon.run(config.settings(**json.loads(sys.argv[1]))))
+    sys.exit(app.run(config.settings(**json.loads(sys.argv[1]))))

@@ -13,8 +13,10 @@ import pytest
 import soundfile
 from safetensors.numpy import load_file
 
-from tertium import audio, child, home
-from tests.server.sounds import tone
+from tertium import subprocess_env
+from tertium.audio import files as audio
+from tertium.storage import home
+from tests.sounds import tone
 
 START_SECONDS = 120
 QUICK = ("--steps", "6")
@@ -23,7 +25,7 @@ QUICK = ("--steps", "6")
 def tertium(*arguments, **environment) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "tertium", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=child.environment() | environment,
+        env=subprocess_env.environment() | environment,
     )  # fmt: skip
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from tertium_protocol import osc
 from tertium_protocol.client import Client, RemoteError
+from tertium_protocol.codecs import osc_requests
 from tests.end_to_end.daemons import PATIENCE, Osc, running
-from tests.server.sounds import tone, two_clips
+from tests.sounds import tone, two_clips
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +133,10 @@ def test_what_no_message_can_carry_keeps_nobody_waiting(daemon, client, clips):
 def test_ten_thousand_mutated_datagrams_do_not_keep_the_next_from_its_answer(daemon, client):
     rng = random.Random(20261123)
     seeds = [
-        osc.encode_call("fuse", 1, {"original": "/x.wav", "reference": "/y.wav", "blend": 0.5, "steps": 20}),
-        osc.encode_call("status", "id", {}),
-        osc.encode_call("jobs", 1.5, {"limit": 3}),
-        b"#bundle\0" + (1).to_bytes(8, "big") + struct.pack(">i", 20) + osc.encode_call("status", "x", {}),
+        osc_requests.encode_call("fuse", 1, {"original": "/x.wav", "reference": "/y.wav", "blend": 0.5, "steps": 20}),
+        osc_requests.encode_call("status", "id", {}),
+        osc_requests.encode_call("jobs", 1.5, {"limit": 3}),
+        b"#bundle\0" + (1).to_bytes(8, "big") + struct.pack(">i", 20) + osc_requests.encode_call("status", "x", {}),
         b"#bundle\0" + (2**62).to_bytes(8, "big") + struct.pack(">i", -4),
         b"/" + b"*" * 63 + b"\0,s\0\0",
     ]
@@ -151,7 +151,10 @@ def test_ten_thousand_mutated_datagrams_do_not_keep_the_next_from_its_answer(dae
 
 
 def test_a_flood_at_full_speed_keeps_another_client_waiting_for_less_than_a_second(daemon, client):
-    rng, call = random.Random(7), osc.encode_call("fuse", 1, {"original": "/x.wav", "reference": "/y.wav", "steps": 20})
+    rng, call = (
+        random.Random(7),
+        osc_requests.encode_call("fuse", 1, {"original": "/x.wav", "reference": "/y.wav", "steps": 20}),
+    )
     flood = [_mutated(rng, call) for _ in range(10_000)]
     before = len(daemon.log)
     with Osc(daemon.osc) as flooding:
@@ -164,7 +167,7 @@ def test_a_flood_at_full_speed_keeps_another_client_waiting_for_less_than_a_seco
 
 def test_datagrams_that_are_answers_get_none(client):
     for event in ("error", "reply", "done", "item"):
-        client.socket.sendto(osc.encode_message(f"/tertium/{event}", [1, "code", "x"]), client.address)
+        client.socket.sendto(osc_requests.encode_message(f"/tertium/{event}", [1, "code", "x"]), client.address)
     assert client.silent()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tertium.checkpoints import Checkpoints
+from tertium.storage.checkpoints import Checkpoints
 from tertium_protocol.client import Client
 from tests.end_to_end.daemons import Daemon, Osc, lives, running, until
 

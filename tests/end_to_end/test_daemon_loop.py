@@ -17,7 +17,7 @@ QUICK = {"steps": 16, "seed": 1}
 
 @pytest.fixture(scope="module")
 def pocket(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("home"), engine="tertium.worker_engine", model="pocket") as daemon:
+    with running(tmp_path_factory.mktemp("home"), engine="tertium.worker.torch_engine", model="pocket") as daemon:
         yield daemon
 
 

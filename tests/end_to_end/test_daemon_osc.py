@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from tertium_protocol import COMMANDS, osc
+from tertium_protocol import COMMANDS
+from tertium_protocol.codecs import osc_requests
 from tests.end_to_end.daemons import Osc, running
-from tests.server.sounds import tone
+from tests.sounds import tone
 
 
 def test_a_fusion_is_accepted_makes_progress_and_is_done_once(client, clips):
@@ -245,7 +246,7 @@ def test_subscribers_hear_of_every_job_until_they_end_it(daemon, client):
 
 
 def test_a_bundle_of_requests_is_answered(client):
-    calls = [osc.encode_call("status", id, {}) for id in ("a", "b")]
+    calls = [osc_requests.encode_call("status", id, {}) for id in ("a", "b")]
     bundle = b"#bundle\0" + (1).to_bytes(8, "big") + b"".join(len(call).to_bytes(4, "big") + call for call in calls)
     client.socket.sendto(bundle, client.address)
     assert {client.receive().id for _ in calls} == {"a", "b"}

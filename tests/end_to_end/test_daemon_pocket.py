@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 import soundfile
 
-from tertium.engine import conditioning, inversion
+from tertium.engine.fusion import inversion
+from tertium.engine.sampling import conditioning
 from tertium_protocol.client import Client, RemoteError
 from tertium_protocol.messages import ANCHORS, NULLS
 from tests.end_to_end.daemons import Osc, running
 
-SOUNDS = Path(str(resources.files("tertium") / "demo_sounds"))
+SOUNDS = Path(str(resources.files("tertium") / "assets" / "demo"))
 ORIGINAL, REFERENCE = str(SOUNDS / "safari_drums.flac"), str(SOUNDS / "haunted_hum.flac")
 
 
 @pytest.fixture(scope="module")
 def pocket(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("home"), engine="tertium.worker_engine", model="pocket") as daemon:
+    with running(tmp_path_factory.mktemp("home"), engine="tertium.worker.torch_engine", model="pocket") as daemon:
         yield daemon
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 
 from tests.end_to_end.daemons import Daemon, Osc, lives, running, until
-from tests.server.sounds import two_clips
+from tests.sounds import two_clips
 
 
 def test_a_reader_that_hangs_lets_others_be_answered_and_the_daemon_end(tmp_path):

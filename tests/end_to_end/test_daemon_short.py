@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from tests.end_to_end.daemons import Osc, running
-from tests.server.sounds import tone
+from tests.sounds import tone
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tertium import home as homes
+from tertium.storage import home as homes
 from tertium_protocol.client import Client
 from tests.end_to_end.daemons import Daemon, Osc, lives, running, until
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import zmq
 
-from tertium_protocol import PROTOCOL_VERSION, frames
+from tertium_protocol import PROTOCOL_VERSION
 from tertium_protocol.client import Client, JobCancelled, RemoteError
+from tertium_protocol.codecs import zeromq
 from tests.end_to_end.daemons import running
-from tests.server.sounds import tone
+from tests.sounds import tone
 
 
 @pytest.fixture
@@ -85,10 +86,10 @@ def test_events_are_published_with_sequence_numbers_that_have_no_gaps(daemon, py
             job = python.submit("generate", prompt="x", steps=3, seconds=0.5)
             job.wait()
             if subscriber.poll(200):
-                heard.append(frames.decode_event(subscriber.recv_multipart()))
+                heard.append(zeromq.decode_event(subscriber.recv_multipart()))
         job = python.submit("generate", prompt="x", steps=3, seconds=0.5)
         while (heard[-1][0].event, heard[-1][0].fields["job"]) != ("done", job.id):
-            heard.append(frames.decode_event(subscriber.recv_multipart()))
+            heard.append(zeromq.decode_event(subscriber.recv_multipart()))
     numbers = [sequence for _, sequence in heard]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     assert next(answer.event for answer, _ in heard if answer.fields["job"] == job.id) == "accepted"
@@ -98,14 +99,14 @@ def test_a_req_socket_is_served_too(daemon):
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
         socket.linger, socket.rcvtimeo = 0, 20000
         socket.connect(daemon.facts["zmq"])
-        socket.send_multipart(frames.encode_call(frames.Call("status", 1)))
-        answer, _ = frames.decode_answer(socket.recv_multipart())
+        socket.send_multipart(zeromq.encode_call(zeromq.Call("status", 1)))
+        answer, _ = zeromq.decode_answer(socket.recv_multipart())
         assert (answer.id, answer.event) == (1, "reply")
 
 
 def test_frames_that_are_no_request_are_refused_and_the_next_request_is_answered(dealer):
     rng = random.Random(1)
-    good = frames.encode_call(frames.Call("status", "mutated"))[0]
+    good = zeromq.encode_call(zeromq.Call("status", "mutated"))[0]
     parts = [[b""], [b"{"], [b"[]"], [b"\xff\xfe"], [b"{}"] * 20, [b"[" * 60000], [good, b"\0" * 1000], [b"1" * 70000]]
     for _ in range(300):
         broken = bytearray(good)
@@ -114,10 +115,10 @@ def test_frames_that_are_no_request_are_refused_and_the_next_request_is_answered
         parts.append([bytes(broken)])
     for one in parts:
         dealer.send_multipart(one)
-    dealer.send_multipart(frames.encode_call(frames.Call("status", "after")))
+    dealer.send_multipart(zeromq.encode_call(zeromq.Call("status", "after")))
     answers = []
     while not answers or answers[-1].id != "after":
-        answers.append(frames.decode_answer(dealer.recv_multipart())[0])
+        answers.append(zeromq.decode_answer(dealer.recv_multipart())[0])
     assert answers[-1].event == "reply"
     assert "bad_message" in {answer.fields.get("code") for answer in answers[:-1]}
 
@@ -131,8 +132,8 @@ def test_over_tcp_each_request_needs_the_token(tmp_path):
             socket.linger, socket.rcvtimeo = 0, 20000
             socket.connect(daemon.facts["zmq"])
             for token in (None, "guess", "gué"):
-                socket.send_multipart(frames.encode_call(frames.Call("shutdown", 1, token=token)))
-                answer, _ = frames.decode_answer(socket.recv_multipart())
+                socket.send_multipart(zeromq.encode_call(zeromq.Call("shutdown", 1, token=token)))
+                answer, _ = zeromq.decode_answer(socket.recv_multipart())
                 assert (answer.event, answer.fields["code"], answer.fields["field"]) == (
                     "error",
                     "not_allowed",
@@ -142,6 +143,6 @@ def test_over_tcp_each_request_needs_the_token(tmp_path):
 
 def test_headers_of_another_version_are_told_which_is_spoken(dealer):
     dealer.send(json.dumps({"tertium": "2.0", "id": 3, "command": "status"}).encode())
-    answer, _ = frames.decode_answer(dealer.recv_multipart())
+    answer, _ = zeromq.decode_answer(dealer.recv_multipart())
     assert (answer.id, answer.fields["code"]) == (3, "bad_message")
     assert f"speaks {PROTOCOL_VERSION}" in answer.fields["message"]

@@ -7,11 +7,14 @@ import sys
 
 import numpy as np
 
-from tertium import audio, child, demo, plots
+from tertium import subprocess_env
+from tertium.audio import files as audio
+from tertium.cli import demo
+from tertium.plots import spectrogram
 
 
 def decibels(sound: audio.Audio) -> np.ndarray:
-    return np.log10(plots.band_power(sound.samples, sound.sample_rate) + 1e-7)
+    return np.log10(spectrogram.band_power(sound.samples, sound.sample_rate) + 1e-7)
 
 
 def course(one: audio.Audio, other: audio.Audio) -> float:
@@ -27,8 +30,8 @@ def colour(one: audio.Audio, other: audio.Audio) -> float:
 def test_the_demo_makes_what_it_says(tmp_path):
     out = tmp_path / "demo"
     run = subprocess.run(
-        [sys.executable, "-m", "tertium.demo", "--out", out], capture_output=True, text=True, timeout=170, check=False,
-        env=child.environment() | {"TMPDIR": str(tmp_path)},
+        [sys.executable, "-m", "tertium.cli.demo", "--out", out], capture_output=True, text=True, timeout=170, check=False,
+        env=subprocess_env.environment() | {"TMPDIR": str(tmp_path)},
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
     over_osc, over_zeromq = f"osc_blend_{demo.OSC_BLEND}", f"zeromq_blend_{demo.ZEROMQ_BLEND}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tertium.checkpoints import Checkpoints
+from tertium.storage.checkpoints import Checkpoints
 from tertium_protocol.client import Client, JobCancelled, RemoteError
 from tests.end_to_end.daemons import Osc, running
 
@@ -15,7 +15,7 @@ QUICK = {"prompt": "a test tone", "batch": 1, "rank": 2, "seed": 7}
 
 @pytest.fixture(scope="module")
 def pocket(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("home"), engine="tertium.worker_engine", model="pocket") as daemon:
+    with running(tmp_path_factory.mktemp("home"), engine="tertium.worker.torch_engine", model="pocket") as daemon:
         yield daemon
 
 

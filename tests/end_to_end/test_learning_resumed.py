@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tertium.checkpoints import Checkpoints
+from tertium.storage.checkpoints import Checkpoints
 from tertium_protocol.client import Client, RemoteError
 from tests.end_to_end.daemons import Daemon, Osc, running, until
 
 TAUGHT = {"prompt": "a test tone", "batch": 1, "rank": 2, "seed": 7, "steps": 60}
-POCKET = {"engine": "tertium.worker_engine", "model": "pocket", "write_every": 0.0}
+POCKET = {"engine": "tertium.worker.torch_engine", "model": "pocket", "write_every": 0.0}
 
 
 @pytest.fixture(scope="module")

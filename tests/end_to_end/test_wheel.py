@@ -47,7 +47,7 @@ def run(python, *arguments, cwd):
 
 
 def test_the_installed_daemon_fuses(python, tmp_path):
-    where = run(python, "-c", "import tertium.demo as d; print(d.__file__, d.ORIGINAL, d.REFERENCE)", cwd=tmp_path)
+    where = run(python, "-c", "import tertium.cli.demo as d; print(d.__file__, d.ORIGINAL, d.REFERENCE)", cwd=tmp_path)
     module, original, reference = where.split()
     assert str(ROOT) not in module
     out = tmp_path / "third.wav"

@@ -13,13 +13,14 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from tertium import worker_learning
-from tertium.engine import adapters, operations
-from tertium.engine.learning import Learner
-from tertium.engine.models import load_model
+from tertium.engine import operations
+from tertium.engine.models.loaded_model import load_model
 from tertium.engine.settings import FuseSettings, GenerateSettings, LearnSettings
-from tertium.library import sound_id
-from tests.server.sounds import tone
+from tertium.engine.training import adapters
+from tertium.engine.training.fine_tune import Learner
+from tertium.storage.library import sound_id
+from tertium.worker import torch_learner
+from tests.sounds import tone
 
 
 def anywhere(samples: np.ndarray, chance: random.Random) -> torch.Tensor:
@@ -54,7 +55,7 @@ def main(seed: int, folder: Path) -> dict[str, str]:
         path = folder / f"{method}.safetensors"
         if not path.exists():
             path.write_bytes(weights)
-        view = adapters.apply(model, worker_learning.read(str(path), method=method, rank=rank))
+        view = adapters.apply(model, torch_learner.read(str(path), method=method, rank=rank))
         led = operations.fuse(view, original, None, FuseSettings(prompt="tone", steps=5, seed=3, blend=0.5))
         made[f"under {method}"] = sound_id(led.numpy(), model.sample_rate)
     return made

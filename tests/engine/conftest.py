@@ -43,7 +43,7 @@ def tiny_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_model(tiny_folder):
-    from tertium.engine.models import load_model
+    from tertium.engine.models.loaded_model import load_model
 
     return load_model(str(tiny_folder), device="cpu")
 
@@ -51,7 +51,7 @@ def tiny_model(tiny_folder):
 @pytest.fixture(scope="session")
 def prompted_model(tmp_path_factory):
     """A small flow model that reads a prompt by a table of words; its tokenizer lies beside its configuration."""
-    from tertium.engine.models import load_model
+    from tertium.engine.models.loaded_model import load_model
 
     made, folder = tmp_path_factory.mktemp("text"), tmp_path_factory.mktemp("models") / "prompted"
     stable_audio_open.put_text_encoder(made)

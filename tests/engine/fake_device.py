@@ -12,8 +12,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tertium.engine import phase, precision, weights
-from tertium.engine.models import LoadedModel, load_model
+from tertium.engine.models import device as precision
+from tertium.engine.models import phase_retrieval, weights
+from tertium.engine.models.loaded_model import LoadedModel, load_model
 
 DEVICE = torch.device("meta")
 DOUBLE = (torch.float64, torch.complex128)
@@ -59,7 +60,7 @@ def on(monkeypatch, name, dtype):
     make = torch.tensor
     monkeypatch.setattr(torch.nn.Module, "_apply", _replaced)
     monkeypatch.setattr(FakeTensorMode, "__deepcopy__", lambda self, memo: self, raising=False)
-    monkeypatch.setattr(phase, "_row", _phases)
+    monkeypatch.setattr(phase_retrieval, "_row", _phases)
     monkeypatch.setattr(
         torch, "autocast", lambda *args, **kwargs: contextlib.nullcontext()
     )  # it knows real devices only

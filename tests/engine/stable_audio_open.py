@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tokenizers
 
-from tertium.engine import upstream
+from tertium.engine.models import stable_audio
 
 OOBLECK = {"channels": 128, "c_mults": [1, 2, 4, 8, 16], "strides": [2, 4, 4, 8, 8], "use_snake": True}
 SECONDS = {"type": "number", "config": {"min_val": 0, "max_val": 512}}
@@ -80,7 +80,7 @@ def small_configuration(*, depth: int = 16) -> dict:
 
 def put_text_encoder(cache: Path, name: str = "t5-base") -> None:
     """A T5 of one narrow layer with random weights and a tokenizer of a few words, as the hub's client keeps them."""
-    transformers = upstream.load("transformers")
+    transformers = stable_audio.load("transformers")
     repository, commit = cache / f"models--{name}", "0" * 40
     snapshot = repository / "snapshots" / commit
     snapshot.mkdir(parents=True)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from tertium.engine import adapters
-from tertium.engine.learning import Learner
 from tertium.engine.settings import LearnSettings
+from tertium.engine.training import adapters
+from tertium.engine.training.fine_tune import Learner
 
 
 def prediction(model, prompt="drum"):

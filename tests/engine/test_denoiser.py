@@ -1,11 +1,12 @@
 import pytest
 import torch
 
-from tertium.engine import solver, upstream
-from tertium.engine.conditioning import Conditioning
-from tertium.engine.denoiser import Denoiser, scaling
-from tertium.engine.noise import StepNoise
-from tertium.engine.schedule import Schedule, edm, rectified_flow
+from tertium.engine.models import stable_audio
+from tertium.engine.sampling import solver
+from tertium.engine.sampling.conditioning import Conditioning
+from tertium.engine.sampling.denoiser import Denoiser, scaling
+from tertium.engine.sampling.noise import StepNoise
+from tertium.engine.sampling.schedule import Schedule, edm, rectified_flow
 from tests.engine import tiny
 
 FRAMES, SEED = 48, 5
@@ -26,7 +27,7 @@ def conditioning(tensors):
 
 
 def upstream_latents(model, tensors, *, steps, guidance, **sampler):
-    generation = upstream.load("stable_audio_tools.inference.generation")
+    generation = stable_audio.load("stable_audio_tools.inference.generation")
     with torch.random.fork_rng():
         return generation.generate_diffusion_cond(
             model,
@@ -54,7 +55,7 @@ def test_a_v_model_generates_what_stable_audio_tools_generates(guidance, global_
     theirs = upstream_latents(
         model, tensors, steps=steps, guidance=guidance, sampler_type="dpmpp-3m-sde", sigma_min=0.3, sigma_max=500
     )
-    sampling = upstream.load("k_diffusion.sampling")
+    sampling = stable_audio.load("k_diffusion.sampling")
     sigmas = sampling.get_sigmas_polyexponential(steps, 0.3, 500.0, 1.0)
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
@@ -86,7 +87,7 @@ def test_a_flow_generates_what_stable_audio_tools_generates(objective, sampler, 
 
 def test_a_v_model_agrees_with_k_diffusions_scaling():
     sigma = torch.tensor([0.02, 0.3, 4.0, 500.0], dtype=torch.float64)
-    wrapper = upstream.load("k_diffusion.external").VDenoiser(None)
+    wrapper = stable_audio.load("k_diffusion.external").VDenoiser(None)
     for i, value in enumerate(sigma.tolist()):
         ours = scaling("v", 1.0, value)
         skip, out, scale = (float(c) for c in wrapper.get_scalings(sigma[i]))

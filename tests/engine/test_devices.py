@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from tertium.engine import adapters, operations
-from tertium.engine.learning import Learner
+from tertium.engine import operations
 from tertium.engine.settings import (
     FuseSettings,
     GenerateSettings,
@@ -13,6 +12,8 @@ from tertium.engine.settings import (
     MorphSettings,
     VarySettings,
 )
+from tertium.engine.training import adapters
+from tertium.engine.training.fine_tune import Learner
 from tests.engine import fake_device, stable_audio_open
 from tests.engine.test_precision import published  # noqa: F401 - a fixture
 

@@ -3,11 +3,11 @@ import itertools
 import pytest
 import torch
 
-from tertium.engine import solver
-from tertium.engine.fusion import InstantReference, blend_to_intervention, fuse_latents, held
-from tertium.engine.inversion import invert
-from tertium.engine.noise import StepNoise
-from tertium.engine.schedule import edm, rectified_flow
+from tertium.engine.fusion.fuse import InstantReference, blend_to_intervention, fuse_latents, held
+from tertium.engine.fusion.inversion import invert
+from tertium.engine.sampling import solver
+from tertium.engine.sampling.noise import StepNoise
+from tertium.engine.sampling.schedule import edm, rectified_flow
 from tests.conftest import GaussianDenoiser, MemorisedDenoiser, falling_power, similarity
 
 FRAMES = 256

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from tertium.engine.inversion import invert, predicted_noise, reconstruct
-from tertium.engine.noise import StepNoise
-from tertium.engine.schedule import edm, rectified_flow
+from tertium.engine.fusion.inversion import invert, predicted_noise, reconstruct
+from tertium.engine.sampling.noise import StepNoise
+from tertium.engine.sampling.schedule import edm, rectified_flow
 from tests.conftest import GaussianDenoiser, MemorisedDenoiser, falling_power, similarity
 
 

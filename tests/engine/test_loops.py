@@ -7,15 +7,15 @@ import pytest
 import soundfile
 import torch
 
-from tertium import loops
-from tertium.audio import Audio
-from tertium.engine import operations, pairs
-from tertium.engine.loops import Loop
-from tertium.engine.models import load_model
+from tertium.audio import loops
+from tertium.audio.files import Audio
+from tertium.engine import operations, pair
+from tertium.engine.fusion.loops import Loop
+from tertium.engine.fusion.reference_phase import Memory
+from tertium.engine.fusion.similarity import log_mel_correlation
+from tertium.engine.inputs import noise_of
+from tertium.engine.models.loaded_model import load_model
 from tertium.engine.operations import FuseSettings, MorphSettings, VarySettings
-from tertium.engine.preparation import noise_of
-from tertium.engine.similarity import log_mel_correlation
-from tertium.engine.trajectory import Memory
 from tests.end_to_end.test_daemon_pocket import SOUNDS
 
 UNIT = 16  # of the tiny models
@@ -72,9 +72,9 @@ def test_a_prompt_or_what_was_learned_is_laid_under_the_loop_as_without_one(prom
     original, memory = sound(1, samples), Memory(10**8)
     before = tiny_unit(model) * 4
     settings = {"steps": 4, "prompt": "rain", "blend": 0.0, "seed": 3}
-    plain = pairs.prepare(model, original, None, FuseSettings(**settings), memory=memory).fused(None)
+    plain = pair.prepare(model, original, None, FuseSettings(**settings), memory=memory).fused(None)
     kept = len(memory)
-    looped = pairs.prepare(
+    looped = pair.prepare(
         model, around(original, before, before), None,
         FuseSettings(**settings, loop=Loop(before, samples)), memory=memory,
     ).fused(None)  # fmt: skip
@@ -164,7 +164,7 @@ def test_the_ends_of_the_knob_stay_the_two_sounds(pocket, demo):
 
 
 def likeness(one, other):
-    from tertium.engine.similarity import log_mel, mel_power
+    from tertium.engine.fusion.similarity import log_mel, mel_power
 
     return log_mel_correlation(*(log_mel(mel_power(x, 44_100)) for x in (one, other)))
 

@@ -11,8 +11,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from tertium.engine import building, model_errors, precision, upstream, weights
-from tertium.engine.models import load_model
+from tertium.engine.models import build, errors, stable_audio, weights
+from tertium.engine.models import device as precision
+from tertium.engine.models.loaded_model import load_model
 from tests.engine import stable_audio_open, tiny
 from tests.engine.conftest import write_model
 
@@ -44,7 +45,7 @@ class Run:
 
 
 def test_unknown_name(hub_cache):
-    error = refused(model_errors.UnknownModel, "stable-audio")
+    error = refused(errors.UnknownModel, "stable-audio")
     assert (error.code, error.field, error.value) == ("unknown_model", "model", "stable-audio")
     assert "'stable-audio'" in error.message
     assert "pocket, stable-audio-open-1.0, stable-audio-open-small" in error.remedy
@@ -52,13 +53,13 @@ def test_unknown_name(hub_cache):
 
 def test_no_configuration(folder):
     (folder / "model_config.json").unlink()
-    assert "has no model_config.json" in refused(model_errors.BadConfig, folder).message
+    assert "has no model_config.json" in refused(errors.BadConfig, folder).message
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\udcff"])
 def test_configuration_that_is_no_json_object(text, folder):
     (folder / "model_config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert "JSON" in refused(model_errors.BadConfig, folder).message
+    assert "JSON" in refused(errors.BadConfig, folder).message
 
 
 @pytest.mark.parametrize(
@@ -87,14 +88,14 @@ def test_configuration_that_describes_no_usable_model(change, reason, folder):
     config = tiny.model_config()
     change(config)
     (folder / "model_config.json").write_text(json.dumps(config), encoding="utf-8")
-    error = refused(model_errors.BadConfig, folder)
+    error = refused(errors.BadConfig, folder)
     assert reason in error.message
     assert error.value == str(folder / "model_config.json")
 
 
 def test_no_weights(folder):
     (folder / "model.safetensors").unlink()
-    error = refused(model_errors.WeightsMissing, folder)
+    error = refused(errors.WeightsMissing, folder)
     assert "has no weights" in error.message
     assert "model.safetensors" in error.remedy
 
@@ -103,7 +104,7 @@ def test_no_weights(folder):
 def test_weights_cut_short(kept, folder):
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[:kept])
-    error = refused(model_errors.WeightsDamaged, folder)
+    error = refused(errors.WeightsDamaged, folder)
     assert "cannot be read" in error.message
     assert "get it again" in error.remedy
 
@@ -114,14 +115,14 @@ def test_a_checkpoint_cut_short(kept, folder):
     (folder / "model.safetensors").unlink()
     torch.save({"state_dict": tensors}, folder / "model.ckpt")
     (folder / "model.ckpt").write_bytes((folder / "model.ckpt").read_bytes()[:kept])
-    refused(model_errors.WeightsDamaged, folder)
+    refused(errors.WeightsDamaged, folder)
 
 
 @pytest.mark.parametrize("content", [{}, {"a": 1}, [torch.zeros(1)]])
 def test_a_checkpoint_without_tensors(content, folder):
     (folder / "model.safetensors").unlink()
     torch.save(content, folder / "model.ckpt")
-    assert "no table of tensors" in refused(model_errors.WeightsDamaged, folder).message
+    assert "no table of tensors" in refused(errors.WeightsDamaged, folder).message
 
 
 def test_weights_of_another_model(folder):
@@ -131,7 +132,7 @@ def test_weights_of_another_model(folder):
     tensors[name] = torch.zeros(3, 5)
     tensors["surplus"] = tensors.pop("model.model.preprocess_conv.weight")
     safetensors.torch.save_file(tensors, path)
-    error = refused(model_errors.WeightsMismatched, folder)
+    error = refused(errors.WeightsMismatched, folder)
     assert f"{name} is 3 x 5 and should be 64 x 256" in error.message
     assert "missing: model.model.preprocess_conv.weight" in error.message
     assert "not in the model: surplus" in error.message
@@ -142,7 +143,7 @@ def test_weights_of_another_model(folder):
 def test_a_pickle_is_refused_and_not_run(save, folder, tmp_path):
     (folder / "model.safetensors").unlink()
     save({"state_dict": {"x": Run(tmp_path / "ran")}}, folder / "model.ckpt")
-    error = refused(model_errors.WeightsUnsafe, folder)
+    error = refused(errors.WeightsUnsafe, folder)
     assert "can run any code" in error.message
     assert "save_file" in error.remedy
     assert not (tmp_path / "ran").exists()
@@ -150,28 +151,27 @@ def test_a_pickle_is_refused_and_not_run(save, folder, tmp_path):
 
 def test_weights_only_as_a_pickle_by_name(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    assert "only as pytorch_model.bin" in refused(model_errors.WeightsUnsafe, folder).message
+    assert "only as pytorch_model.bin" in refused(errors.WeightsUnsafe, folder).message
 
 
 def test_missing_package(folder, monkeypatch):
     def absent(module="stable_audio_tools"):
-        raise upstream.MissingPackage(f"The package 'einops' is missing, which {module} needs. {upstream.REMEDY}")
+        raise stable_audio.MissingPackage(
+            f"The package 'einops' is missing, which {module} needs. {stable_audio.REMEDY}"
+        )
 
-    monkeypatch.setattr(upstream, "load", absent)
-    error = refused(model_errors.PackageMissing, folder)
+    monkeypatch.setattr(stable_audio, "load", absent)
+    error = refused(errors.PackageMissing, folder)
     assert "'einops' is missing" in error.message
-    assert error.remedy == upstream.REMEDY
+    assert error.remedy == stable_audio.REMEDY
 
 
 def test_missing_package_of_a_conditioner(folder, monkeypatch):
     def absent(config, files):
         raise ModuleNotFoundError("No module named 'laion_clap'", name="laion_clap")
 
-    monkeypatch.setattr(building, "_conditioner", absent)
-    assert (
-        refused(model_errors.PackageMissing, folder).message
-        == "The package 'laion_clap' is missing, which model needs."
-    )
+    monkeypatch.setattr(build, "_conditioner", absent)
+    assert refused(errors.PackageMissing, folder).message == "The package 'laion_clap' is missing, which model needs."
 
 
 def test_no_text_encoder(tmp_path, hub_cache):
@@ -181,7 +181,7 @@ def test_no_text_encoder(tmp_path, hub_cache):
         :1
     ]
     (folder / "model_config.json").write_text(json.dumps(config), encoding="utf-8")
-    error = refused(model_errors.ModelNotDownloaded, folder)
+    error = refused(errors.ModelNotDownloaded, folder)
     assert "text encoder t5-base" in error.message
     assert "/hf download t5-base`" in error.remedy
 
@@ -198,7 +198,7 @@ def test_stable_audio_3_is_told_by_its_name(change, folder):
     config["model_type"] = "diffusion_cond_inpaint"
     change(config["model"])
     (folder / "model_config.json").write_text(json.dumps(config), encoding="utf-8")
-    error = refused(model_errors.BadConfig, folder)
+    error = refused(errors.BadConfig, folder)
     assert error.message.startswith("Stable Audio 3 is not supported yet")
     assert error.remedy == "Use Stable Audio Open 1.0 or Small, a model fine-tuned from them, or pocket."
 
@@ -206,17 +206,17 @@ def test_stable_audio_3_is_told_by_its_name(change, folder):
 def test_a_model_with_nothing_added_is_not_taken_for_stable_audio_3(folder):
     config = tiny.model_config()
     config["model"]["diffusion"]["local_add_cond_ids"] = []
-    building.check_config(config, folder / "model_config.json")
+    build.check_config(config, folder / "model_config.json")
 
 
 def test_the_embedded_model_is_gone(tmp_path):
-    error = refused(model_errors.ModelNotDownloaded, "pocket", pocket_folder=tmp_path / "nowhere")
+    error = refused(errors.ModelNotDownloaded, "pocket", pocket_folder=tmp_path / "nowhere")
     assert "embedded model's folder" in error.message
     assert "Reinstall tertium" in error.remedy
 
 
 def test_not_downloaded_and_offline(hub_cache):
-    error = refused(model_errors.ModelNotDownloaded, "stable-audio-open-1.0")
+    error = refused(errors.ModelNotDownloaded, "stable-audio-open-1.0")
     assert "stabilityai/stable-audio-open-1.0 is not on this machine" in error.message
     assert "HF_HUB_OFFLINE" in error.remedy
 
@@ -269,7 +269,7 @@ def test_what_is_on_this_machine_is_loaded_without_a_question_to_the_hub(hub, hu
     conditioning = stable_audio_open.configuration()["model"]["conditioning"]
     folder = hub_cache / "model"
     files = weights.ModelFiles("model", folder / "model_config.json", folder / "model.safetensors")
-    assert building._conditioner(conditioning, files) is not None
+    assert build._conditioner(conditioning, files) is not None
     assert hub.asked == []
 
 
@@ -277,7 +277,7 @@ def test_a_hub_that_never_answers_is_given_up_after_its_patience_and_said(hub_ca
     """A network that swallows everything: a port that takes connections and says nothing."""
     import huggingface_hub.constants
 
-    from tertium.engine import hub as own
+    from tertium.engine.models import hub as own
 
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -288,7 +288,7 @@ def test_a_hub_that_never_answers_is_given_up_after_its_patience_and_said(hub_ca
         monkeypatch.setattr(own, "PATIENCE", 0.2)
         told = []
         with own.telling(told.append):
-            error = refused(model_errors.ModelNotDownloaded, "stable-audio-open-1.0")
+            error = refused(errors.ModelNotDownloaded, "stable-audio-open-1.0")
     assert "the model hub cannot be reached" in error.message
     assert "/hf download stabilityai/stable-audio-open-1.0`" in error.remedy
     assert told == [f"asking the model hub ({huggingface_hub.constants.ENDPOINT})"]
@@ -297,7 +297,7 @@ def test_a_hub_that_never_answers_is_given_up_after_its_patience_and_said(hub_ca
 @pytest.mark.parametrize("status", [401, 403])
 def test_gated(status, hub):
     hub.answer = (status, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted."})
-    error = refused(model_errors.ModelGated, "stable-audio-open-small")
+    error = refused(errors.ModelGated, "stable-audio-open-small")
     assert "licence has to be accepted" in error.message
     assert "/stabilityai/stable-audio-open-small" in error.remedy
     assert "HF_TOKEN" in error.remedy
@@ -306,7 +306,7 @@ def test_gated(status, hub):
 def test_a_hub_that_does_not_answer_as_one(hub):
     """Such as a network that answers everything with the page where one signs in."""
     hub.answer = (200, {})
-    error = refused(model_errors.ModelNotDownloaded, "stable-audio-open-small")
+    error = refused(errors.ModelNotDownloaded, "stable-audio-open-small")
     assert "cannot be reached" in error.message
 
 
@@ -317,7 +317,7 @@ def test_a_repository_without_weights(hub, hub_cache):
     (snapshot / "snapshots" / ("0" * 40)).mkdir(parents=True)
     (snapshot / "snapshots" / ("0" * 40) / "model_config.json").write_text("{}", encoding="utf-8")
     hub.answer = (404, {"X-Error-Code": "EntryNotFound"})
-    error = refused(model_errors.ModelNotDownloaded, "stable-audio-open-1.0")
+    error = refused(errors.ModelNotDownloaded, "stable-audio-open-1.0")
     assert "has no model.safetensors and no model.ckpt" in error.message
 
 
@@ -331,7 +331,7 @@ def test_a_repository_without_weights(hub, hub_cache):
     ],
 )
 def test_a_device_or_precision_that_is_not_there(options, message, folder):
-    error = refused(model_errors.DeviceUnavailable, folder, **options)
+    error = refused(errors.DeviceUnavailable, folder, **options)
     assert message in error.message
     assert error.field in options
     assert error.value == options[error.field]

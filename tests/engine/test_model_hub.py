@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tertium.engine import building, hub, model_errors, weights
+from tertium.engine.models import build, errors, hub, weights
 from tests.engine import stable_audio_open
 
 ENCODER = stable_audio_open.configuration()["model"]["conditioning"]
@@ -138,7 +138,7 @@ def load_encoder():
     files = weights.ModelFiles("model", Path("/nowhere/model_config.json"), Path("/nowhere/model.safetensors"))
     told = []
     with hub.telling(told.append):
-        return building._conditioner(config, files), told
+        return build._conditioner(config, files), told
 
 
 def test_an_encoder_is_fetched_and_then_never_asked_for_again(a_hub):
@@ -168,7 +168,7 @@ def test_an_encoder_that_was_fetched_in_part_is_told_without_a_network(lost, hub
     stable_audio_open.put_text_encoder(hub_cache)
     for name in lost:
         (hub_cache / "models--t5-base/snapshots" / ("0" * 40) / name).unlink()
-    with pytest.raises(model_errors.ModelNotDownloaded, match="text encoder t5-base") as caught:
+    with pytest.raises(errors.ModelNotDownloaded, match="text encoder t5-base") as caught:
         load_encoder()
     assert "hf download t5-base`" in caught.value.remedy
 
@@ -176,11 +176,11 @@ def test_an_encoder_that_was_fetched_in_part_is_told_without_a_network(lost, hub
 def test_a_hub_that_falls_silent_is_asked_once(a_hub, monkeypatch):
     monkeypatch.setattr(hub, "PATIENCE", 2.0)
     a_hub.is_silent = lambda method, path: path != "/"
-    with pytest.raises(model_errors.ModelNotDownloaded):
+    with pytest.raises(errors.ModelNotDownloaded):
         load_encoder()
     assert a_hub.asked == [("HEAD", "/"), ("HEAD", "/t5-base/resolve/main/tokenizer_config.json")]
     a_hub.asked.clear()
-    with pytest.raises(model_errors.ModelNotDownloaded):
+    with pytest.raises(errors.ModelNotDownloaded):
         hub.fetch("stable-audio-open-1.0", "model_config.json")
     path = "/stabilityai/stable-audio-open-1.0/resolve/main/model_config.json"
     assert a_hub.asked == [("HEAD", "/"), ("HEAD", path)]
@@ -188,7 +188,7 @@ def test_a_hub_that_falls_silent_is_asked_once(a_hub, monkeypatch):
 
 def test_a_hub_that_is_out_of_order_is_asked_once(a_hub):
     a_hub.status = 503
-    with pytest.raises(model_errors.ModelNotDownloaded):
+    with pytest.raises(errors.ModelNotDownloaded):
         hub.fetch("stable-audio-open-1.0", "model_config.json")
     assert len(a_hub.asked) == 2
 
@@ -199,7 +199,7 @@ def test_what_had_come_when_a_transfer_stopped_is_kept(a_hub, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1024)  # which are written at a time
     monkeypatch.setattr(hub, "PATIENCE", 2.0)
     a_hub.cut = WEIGHTS
-    with pytest.raises(model_errors.ModelNotDownloaded):
+    with pytest.raises(errors.ModelNotDownloaded):
         load_encoder()
     assert a_hub.asked.count(("GET", f"/t5-base/resolve/main/{WEIGHTS}")) == 1
     a_hub.cut = None
@@ -240,7 +240,7 @@ def test_a_configuration_that_makes_no_sense_is_told_where_its_encoder_is_whole(
     config["configs"][0]["config"]["nonsense"] = 1
     files = weights.ModelFiles("model", Path("/nowhere/model_config.json"), Path("/nowhere/model.safetensors"))
     with pytest.raises(TypeError, match="nonsense"):
-        building._conditioner(config, files)
+        build._conditioner(config, files)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "/nowhere/at/all"])

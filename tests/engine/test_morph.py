@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from tertium.engine.fusion import InstantReference, fuse_latents
-from tertium.engine.inversion import invert
-from tertium.engine.morph import morph_latents, spread
-from tertium.engine.noise import StepNoise
-from tertium.engine.pairs import prepare
-from tertium.engine.schedule import edm, rectified_flow
+from tertium.engine.fusion.fuse import InstantReference, fuse_latents
+from tertium.engine.fusion.inversion import invert
+from tertium.engine.fusion.morph import morph_latents, spread
+from tertium.engine.pair import prepare
+from tertium.engine.sampling.noise import StepNoise
+from tertium.engine.sampling.schedule import edm, rectified_flow
 from tertium.engine.settings import FuseSettings
 from tests.conftest import MemorisedDenoiser
 from tests.engine.test_operations import sound

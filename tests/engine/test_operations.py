@@ -1,11 +1,12 @@
 import pytest
 import torch
 
-from tertium.engine import operations, solver
-from tertium.engine.noise import StepNoise
+from tertium.engine import operations
+from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, VarySettings
+from tertium.engine.sampling import solver
+from tertium.engine.sampling.noise import StepNoise
 from tertium.engine.settings import SettingError
-from tertium.engine.trajectory import Memory
 from tertium.errors import SoundError
 
 RATE = 8000

@@ -9,9 +9,9 @@ import soundfile
 import torch
 
 import tertium
-from tertium.engine import adapters, operations, window
-from tertium.engine.learning import Learner
-from tertium.engine.models import load_model
+from tertium.engine import operations, window
+from tertium.engine.fusion.similarity import log_mel, log_mel_correlation, mel_power
+from tertium.engine.models.loaded_model import load_model
 from tertium.engine.settings import (
     FuseSettings,
     GenerateSettings,
@@ -21,10 +21,11 @@ from tertium.engine.settings import (
     VarySettings,
     WindowSettings,
 )
-from tertium.engine.similarity import log_mel, log_mel_correlation, mel_power
+from tertium.engine.training import adapters
+from tertium.engine.training.fine_tune import Learner
 from tests.engine import stable_audio_open, tiny
 
-RECORDINGS = Path(tertium.__file__).parent / "demo_sounds"
+RECORDINGS = Path(tertium.__file__).parent / "assets" / "demo"
 DRUMS, HUM = RECORDINGS / "safari_drums.flac", RECORDINGS / "haunted_hum.flac"
 SECONDS, STEPS = 1.5, 8
 HALF = ("bf16", "fp16")

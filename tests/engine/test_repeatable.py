@@ -10,8 +10,9 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
-from tertium.engine import operations, precision
-from tertium.engine.models import load_model
+from tertium.engine import operations
+from tertium.engine.models import device
+from tertium.engine.models.loaded_model import load_model
 from tertium.engine.settings import FuseSettings
 from tests.engine.test_operations import sound
 
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 def misplaced(tensors) -> list[torch.Tensor]:
     """Those that do not begin where PyTorch's allocator would have them begin."""
-    return [tensor for tensor in tensors if tensor.data_ptr() % precision.ALIGNMENT]
+    return [tensor for tensor in tensors if tensor.data_ptr() % device.ALIGNMENT]
 
 
 def test_weights_behind_another_header_give_the_same_samples(tiny_folder, tmp_path):
@@ -32,7 +33,7 @@ def test_weights_behind_another_header_give_the_same_samples(tiny_folder, tmp_pa
         shutil.copytree(tiny_folder, folder)
         file = folder / "model.safetensors"
         safetensors.torch.save_file(tensors, file, {"note": "x" * length})
-        headers.add(int.from_bytes(file.read_bytes()[:8], "little") % precision.ALIGNMENT)
+        headers.add(int.from_bytes(file.read_bytes()[:8], "little") % device.ALIGNMENT)
         model = load_model(str(folder), device="cpu")
         assert not misplaced(model.model.state_dict().values())
         results.append(operations.fuse(model, sound(1), sound(2), FuseSettings(intervention=2, steps=4)))

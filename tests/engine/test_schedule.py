@@ -2,12 +2,12 @@ import math
 
 import pytest
 
-from tertium.engine import upstream
-from tertium.engine.schedule import Schedule, edm, rectified_flow
+from tertium.engine.models import stable_audio
+from tertium.engine.sampling.schedule import Schedule, edm, rectified_flow
 
 
 def test_edm_equals_k_diffusion():
-    expected = upstream.load("k_diffusion.sampling").get_sigmas_polyexponential(100, 0.3, 500.0, rho=1.0)
+    expected = stable_audio.load("k_diffusion.sampling").get_sigmas_polyexponential(100, 0.3, 500.0, rho=1.0)
     schedule = edm(100)
     assert schedule.sigmas == pytest.approx(expected.tolist(), rel=1e-5)
     assert set(schedule.alphas) == {1.0}

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from tertium.engine import similarity
-from tertium.engine.similarity import correlation, log_mel, log_mel_correlation, mel_power, unexplained
+from tertium.engine.fusion import similarity
+from tertium.engine.fusion.similarity import correlation, log_mel, log_mel_correlation, mel_power, unexplained
 
 RATE = 22050
 

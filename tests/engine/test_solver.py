@@ -3,9 +3,10 @@ import math
 import pytest
 import torch
 
-from tertium.engine import solver, upstream
-from tertium.engine.noise import StepNoise
-from tertium.engine.schedule import Schedule, edm, rectified_flow
+from tertium.engine.models import stable_audio
+from tertium.engine.sampling import solver
+from tertium.engine.sampling.noise import StepNoise
+from tertium.engine.sampling.schedule import Schedule, edm, rectified_flow
 from tests.conftest import GaussianDenoiser, falling_power
 
 
@@ -32,7 +33,7 @@ def test_equals_k_diffusion_in_double_precision(sampler, options, order, form, e
     x = latents(1) * schedule.sigmas[0]
     noise = StepNoise(7, x.shape, dtype=torch.float64)
     steps = iter(range(schedule.steps))
-    expected = getattr(upstream.load("k_diffusion.sampling"), sampler)(
+    expected = getattr(stable_audio.load("k_diffusion.sampling"), sampler)(
         by_sigma(denoiser, schedule, x),
         x,
         torch.tensor(schedule.sigmas, dtype=torch.float64),
@@ -50,7 +51,7 @@ def test_order_one_equals_euler_and_k_diffusions_ancestral_euler_noise_free(late
     schedule = edm(20)
     denoiser = GaussianDenoiser(falling_power(64), schedule)
     x = latents(2) * schedule.sigmas[0]
-    expected = upstream.load("k_diffusion.sampling").sample_euler(
+    expected = stable_audio.load("k_diffusion.sampling").sample_euler(
         by_sigma(denoiser, schedule, x), x, torch.tensor(schedule.sigmas, dtype=torch.float64), disable=True
     )
     result = solver.sample(denoiser, x, schedule, noise=None, order=1, eta=0.0)

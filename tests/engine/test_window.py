@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from tertium.engine import operations
-from tertium.engine.fusion import WINDOW, blend_to_intervention
-from tertium.engine.morph import steps_taken
+from tertium.engine.fusion.fuse import WINDOW, blend_to_intervention
+from tertium.engine.fusion.morph import steps_taken
+from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.operations import FuseSettings, MorphSettings
-from tertium.engine.pairs import prepare
-from tertium.engine.schedule import edm, rectified_flow
+from tertium.engine.pair import prepare
+from tertium.engine.sampling.schedule import edm, rectified_flow
 from tertium.engine.settings import SettingError, WindowSettings
-from tertium.engine.trajectory import Memory
 from tertium.engine.window import Point, between, calibration, interventions, measure, positions, window_of
 from tests.engine.test_operations import round_trip, sound
 

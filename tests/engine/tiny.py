@@ -2,7 +2,7 @@
 
 import torch
 
-from tertium.engine import upstream
+from tertium.engine.models import stable_audio
 
 
 def transformer_config(objective: str = "v", **changes) -> dict:
@@ -67,7 +67,7 @@ def build(config: dict, *, seed: int = 0) -> torch.nn.Module:
     """The model of a configuration; what upstream starts at zero is random too, or outputs would not depend on their inputs."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = upstream.load("stable_audio_tools.models.factory").create_model_from_config(config).eval()
+        model = stable_audio.load("stable_audio_tools.models.factory").create_model_from_config(config).eval()
         with torch.no_grad():
             for parameter in model.parameters():
                 if not parameter.any():

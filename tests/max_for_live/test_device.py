@@ -15,9 +15,9 @@ from PIL import ImageFont
 from max_for_live.build import amxd
 from max_for_live.build.controls import HIDDEN
 from max_for_live.build.device import DEVICE, Controls, device, patcher, sources
-from max_for_live.build.panel import FOLDED, HEIGHT, LAYERS, MARGIN, UNFOLDED
+from max_for_live.build.layout import FOLDED, HEIGHT, LAYERS, MARGIN, UNFOLDED
 from max_for_live.build.patcher import Patcher
-from max_for_live.build.picture import PICTURES
+from max_for_live.build.screenshot import PICTURES
 
 NODE = shutil.which("node")
 FOLDER = Path(DEVICE).parents[1]

@@ -9,11 +9,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import tertium
-from pocket import compare_codecs, spectra, train_decoder
+from pocket import spectra, train_decoder
+from pocket.codec import compare
 from pocket.spectrum_decoder import SpectrumDecoder
-from tertium.engine.codec import SpectralCodec
+from tertium.engine.models.pocket_codec import SpectralCodec
 
-WEIGHTS = Path(tertium.__file__).parent / "pocket_weights" / "model.safetensors"
+WEIGHTS = Path(tertium.__file__).parent / "assets" / "pocket" / "model.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_shards_are_read_once(codec, tmp_path):
 def test_every_way_gives_a_sound_of_the_same_length(codec):
     original = sound(0.3)
     latents = codec.encode(original)
-    ways = compare_codecs.ways(codec, SpectrumDecoder().requires_grad_(False))
+    ways = compare.ways(codec, SpectrumDecoder().requires_grad_(False))
     assert len(ways) == 10
     for title, way in ways.items():
         result = way(latents, original)

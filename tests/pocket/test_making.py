@@ -7,12 +7,13 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from pocket import config, effects, export, recordings, sounds, train, unpack
-from pocket.dataset import Item
-from pocket.train_codec import fit
+from pocket.codec.fit import fit
+from pocket.material import effects, recordings, synthesis
+from pocket.material.dataset import Item
+from pocket.model import config, export, import_shipped, train
 
 
-@pytest.mark.parametrize("maker", sounds.MAKERS, ids=lambda maker: maker.__name__)
+@pytest.mark.parametrize("maker", synthesis.MAKERS, ids=lambda maker: maker.__name__)
 def test_a_sound_is_decided_by_its_seed(maker):
     one, words = maker(numpy.random.default_rng(3), 22050)
     again, _ = maker(numpy.random.default_rng(3), 22050)
@@ -112,7 +113,7 @@ def test_any_text_has_a_tokenization(tmp_path):
 
 
 def test_what_is_shipped_can_be_trained_on(tmp_path):
-    run = unpack.unpack(tmp_path)
+    run = import_shipped.unpack(tmp_path)
     run.save(tmp_path / "checkpoint.pt")
     again = train.start(tmp_path, torch.device("cpu"), resume=True)
     assert (again.step, again.seconds) == (run.step, run.seconds) and again.step > 0

@@ -6,9 +6,9 @@ import threading
 
 import zmq
 
-from tertium_protocol import frames
+from tertium_protocol.codecs import zeromq
 from tertium_protocol.errors import ProtocolError
-from tertium_protocol.events import Answer
+from tertium_protocol.messages.events import Answer
 
 HELLO = {"protocol": "1.0", "version": "0", "pid": 1, "home": "/", "model": "none", "state": "ready"}
 
@@ -54,13 +54,13 @@ class Peer:
             identity, *message = self._router.recv_multipart()
             for sent in self._handle(message):
                 answer, buffers = sent if isinstance(sent, tuple) else (sent, ())
-                self._router.send_multipart([identity, *frames.encode_answer(answer, buffers)])
+                self._router.send_multipart([identity, *zeromq.encode_answer(answer, buffers)])
                 if answer.event not in ("reply", "error"):
                     self._sequence += 1
-                    self._publisher.send_multipart(frames.encode_event(answer, self._sequence))
+                    self._publisher.send_multipart(zeromq.encode_event(answer, self._sequence))
 
     def _handle(self, message):
-        call = frames.decode_call(message)
+        call = zeromq.decode_call(message)
         self.calls.append(call)
         if call.token != self._token:
             return [refusal(call, ProtocolError("not_allowed", "The token is wrong.", "token"))]

@@ -8,9 +8,18 @@ import time
 import numpy as np
 import pytest
 
-from tertium_protocol import ProtocolError, async_job
-from tertium_protocol.buffers import AudioBuffer
-from tertium_protocol.client import AsyncClient, Client, JobCancelled, NoAnswer, NoDaemon, RemoteError, find_daemon
+from tertium_protocol import ProtocolError
+from tertium_protocol.client import (
+    AsyncClient,
+    Client,
+    JobCancelled,
+    NoAnswer,
+    NoDaemon,
+    RemoteError,
+    find_daemon,
+)
+from tertium_protocol.client import job as async_job
+from tertium_protocol.codecs.audio_buffer import AudioBuffer
 from tests.protocol.daemon import Peer, event, refusal, reply
 
 RESULT = {

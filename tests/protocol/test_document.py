@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import tertium_protocol
-from tertium_protocol import COMMANDS, ERROR_CODES, PROTOCOL_VERSION, document, frames, osc, parse_request
+from tertium_protocol import COMMANDS, ERROR_CODES, PROTOCOL_VERSION, document, parse_request
+from tertium_protocol.codecs import osc_requests, zeromq
+from tertium_protocol.codecs.osc_answers import decode_answer
 from tertium_protocol.messages import EVENTS, Failed
-from tertium_protocol.osc_answers import decode_answer
 
 ROOM = Path(__file__).parents[2] / "protocol"
 TEXT = (ROOM / "PROTOCOL.md").read_text(encoding="utf-8")
@@ -60,7 +61,7 @@ def test_the_examples_of_osc_requests_are_valid():
     assert len(lines) >= 5
     for line in lines:
         address, id, fields = words(line)
-        (call,) = osc.decode(osc.encode_call(address.removeprefix(osc.PREFIX), id, fields))
+        (call,) = osc_requests.decode(osc_requests.encode_call(address.removeprefix(osc_requests.PREFIX), id, fields))
         parse_request(call.command, call.fields, transport="osc")
 
 
@@ -70,7 +71,7 @@ def test_the_examples_of_osc_answers_are_valid():
     for line in lines:
         address, id, fields = words(line)
         flat = [part for pair in fields.items() for part in pair]
-        answer = decode_answer(osc.encode_message(address, [id, *flat]))
+        answer = decode_answer(osc_requests.encode_message(address, [id, *flat]))
         if answer.event in EVENTS and answer.event != "done":
             EVENTS[answer.event].model_validate(answer.fields)
 
@@ -78,13 +79,13 @@ def test_the_examples_of_osc_answers_are_valid():
 def test_the_examples_of_headers_are_valid():
     for header in blocks("json request"):
         described = json.loads(header).get("buffers", [])
-        call = frames.decode_call([header.encode(), *(b"\0" * (8 * b["frames"]) for b in described)])
+        call = zeromq.decode_call([header.encode(), *(b"\0" * (8 * b["frames"]) for b in described)])
         parse_request(call.command, call.fields, transport="zeromq", buffers=len(call.buffers))
     for header in blocks("json answer"):
-        answer, _ = frames.decode_answer([header.encode()])
+        answer, _ = zeromq.decode_answer([header.encode()])
         EVENTS[answer.event].model_validate(answer.fields)
     for header in blocks("json event"):
-        answer, sequence = frames.decode_event([b"tertium." + json.loads(header)["event"].encode(), header.encode()])
+        answer, sequence = zeromq.decode_event([b"tertium." + json.loads(header)["event"].encode(), header.encode()])
         assert sequence == 12 and answer.event == "cancelled"
     (daemon,) = blocks("json daemon")
     assert {"pid", "osc", "zmq", "events", "token", "model", "version"} == set(json.loads(daemon))
@@ -105,8 +106,8 @@ import importlib, pkgutil, sys
 for name in ("torch", "tertium", "numpy", "soundfile"):
     sys.modules[name] = None
 import tertium_protocol
-for module in pkgutil.iter_modules(tertium_protocol.__path__):
-    importlib.import_module(f"tertium_protocol.{module.name}")
+for module in pkgutil.walk_packages(tertium_protocol.__path__, "tertium_protocol."):
+    importlib.import_module(module.name)
 print("alone")
 """
     run = subprocess.run(
@@ -139,8 +140,8 @@ def test_the_wheel_holds_the_package_alone(tmp_path):
     assert "torch" not in metadata.split("\n\n")[0]
     assert {Path(n).stem for n in names if n.startswith("tertium_protocol/")} >= {
         "commands",
-        "osc",
-        "frames",
-        "client",
+        "osc_requests",
+        "zeromq",
+        "blocking",
         "py",
     }

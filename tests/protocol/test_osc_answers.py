@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from pythonosc.osc_message import OscMessage
 
 from tertium_protocol import Answer, ProtocolError, describe
+from tertium_protocol.codecs.osc_answers import LARGEST_ANSWER, Assembler, decode_answer, encode_answer
+from tertium_protocol.codecs.osc_requests import encode_call
 from tertium_protocol.messages import CommandInfo, Done, ErrorInfo, Failed, JobInfo, JobsReply, Progress, Result
-from tertium_protocol.osc import encode_call
-from tertium_protocol.osc_answers import LARGEST_ANSWER, Assembler, decode_answer, encode_answer
 
 RESULT = {
     "sound": "ab" * 32,

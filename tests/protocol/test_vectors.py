@@ -7,9 +7,10 @@ import pytest
 from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 
-from tertium_protocol import COMMANDS, ERROR_CODES, PROTOCOL_VERSION, Answer, ProtocolError, frames, osc, parse_request
+from tertium_protocol import COMMANDS, ERROR_CODES, PROTOCOL_VERSION, Answer, ProtocolError, parse_request
+from tertium_protocol.codecs import osc_requests, zeromq
+from tertium_protocol.codecs.osc_answers import Assembler, encode_answer
 from tertium_protocol.messages import EVENT_NAMES, EVENTS
-from tertium_protocol.osc_answers import Assembler, encode_answer
 
 VECTORS = Path(__file__).parents[2] / "protocol" / "vectors"
 FILES = sorted(path.stem for path in VECTORS.glob("*.json"))
@@ -34,7 +35,7 @@ def assert_same(got, expected):
 
 @cases("osc_requests")
 def test_osc_requests_are_read_and_valid(case):
-    calls = osc.decode(bytes.fromhex(case["hex"]))
+    calls = osc_requests.decode(bytes.fromhex(case["hex"]))
     assert_same([{"command": c.command, "id": c.id, "fields": c.fields} for c in calls], case["calls"])
     for call in calls:
         parse_request(call.command, call.fields, transport="osc")
@@ -43,7 +44,7 @@ def test_osc_requests_are_read_and_valid(case):
 @pytest.mark.parametrize("case", [c for c in load("osc_requests") if "address" in c], ids=lambda case: case["name"])
 def test_osc_requests_are_written_and_another_library_agrees(case):
     (call,) = case["calls"]
-    assert osc.encode_call(call["command"], call["id"], call["fields"]).hex() == case["hex"]
+    assert osc_requests.encode_call(call["command"], call["id"], call["fields"]).hex() == case["hex"]
     theirs = OscMessage(bytes.fromhex(case["hex"]))
     assert (theirs.address, theirs.params) == (case["address"], [a["value"] for a in case["arguments"]])
     assert [type(value) for value in theirs.params] == [
@@ -69,7 +70,7 @@ def test_osc_answers_are_written_and_read(case):
 @cases("osc_refused")
 def test_bad_datagrams_are_refused_with_their_code(case):
     with pytest.raises(ProtocolError) as caught:
-        osc.decode(bytes.fromhex(case["hex"]))
+        osc_requests.decode(bytes.fromhex(case["hex"]))
     error = caught.value
     assert_same(
         [error.code, error.request_id, error.field, not error.silent],
@@ -79,11 +80,11 @@ def test_bad_datagrams_are_refused_with_their_code(case):
 
 @cases("zeromq_requests")
 def test_zeromq_requests_are_read_and_valid(case):
-    call = frames.decode_call(raw(case))
+    call = zeromq.decode_call(raw(case))
     assert_same({"command": call.command, "id": call.id, "fields": call.fields, "token": call.token}, case["call"])
     assert_same([{**b.description(), "samples": b.to_array().tolist()} for b in call.buffers], case["audio"])
     parse_request(call.command, call.fields, transport="zeromq", buffers=len(call.buffers))
-    assert frames.decode_call(frames.encode_call(call)) == call
+    assert zeromq.decode_call(zeromq.encode_call(call)) == call
 
 
 @cases("zeromq_answers")
@@ -91,18 +92,18 @@ def test_zeromq_answers_are_written_and_read(case):
     answer, message = Answer(**case["answer"]), raw(case)
     if "topic" in case:
         published = [case["topic"].encode(), *message]
-        assert frames.encode_event(answer, case["sequence"]) == published
-        assert frames.decode_event(published) == (answer, case["sequence"])
+        assert zeromq.encode_event(answer, case["sequence"]) == published
+        assert zeromq.decode_event(published) == (answer, case["sequence"])
     else:
-        decoded, buffers = frames.decode_answer(message)
+        decoded, buffers = zeromq.decode_answer(message)
         assert decoded == answer
-        assert frames.encode_answer(answer, buffers) == message
+        assert zeromq.encode_answer(answer, buffers) == message
 
 
 @cases("zeromq_refused")
 def test_bad_frames_are_refused_with_their_code(case):
     with pytest.raises(ProtocolError) as caught:
-        frames.decode_call(raw(case))
+        zeromq.decode_call(raw(case))
     assert_same(
         [caught.value.code, caught.value.request_id, caught.value.field], [case[k] for k in ("code", "id", "field")]
     )

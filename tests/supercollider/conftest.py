@@ -3,7 +3,7 @@
 import pytest
 
 from tests.end_to_end.daemons import running
-from tests.server.sounds import two_clips
+from tests.sounds import two_clips
 from tests.supercollider import sclang
 
 
@@ -21,7 +21,7 @@ def daemon(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def pocket(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("pocket"), engine="tertium.worker_engine", model="pocket") as daemon:
+    with running(tmp_path_factory.mktemp("pocket"), engine="tertium.worker.torch_engine", model="pocket") as daemon:
         yield daemon
 
 

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tertium_protocol import osc
+from tertium_protocol.codecs import osc_requests
 from tests.end_to_end.daemons import Daemon, Osc, running, until
 from tests.supercollider import sclang
 from tests.supercollider.relay import Relay
@@ -252,7 +252,7 @@ def test_a_daemon_of_another_major_version_is_asked_for_nothing(tmp_path, clips,
             while scene.process.poll() is None:
                 with contextlib.suppress(TimeoutError):
                     datagram, sender = stranger.recvfrom(65536)
-                    [(address, id, _)] = osc.decode_messages(datagram)
+                    [(address, id, _)] = osc_requests.decode_messages(datagram)
                     heard.append(address)
                     if refuses == "the client":
                         answer = [
@@ -276,7 +276,7 @@ def test_a_daemon_of_another_major_version_is_asked_for_nothing(tmp_path, clips,
                             "message",
                             "This daemon speaks protocol 2.0.",
                         ]
-                    stranger.sendto(osc.encode_message(answer[0], answer[1:]), sender)
+                    stranger.sendto(osc_requests.encode_message(answer[0], answer[1:]), sender)
             run = scene.end().check()
     assert set(heard) == {"/tertium/hello"}
     assert run.said.count("WARNING: Tertium: ") == 1, "said once"

@@ -6,7 +6,7 @@ from tests.supercollider import jack, sclang
 
 pytestmark = [jack.needs("scsynth", "jackd"), pytest.mark.skipif(sclang.SCLANG is None, reason=sclang.MISSING)]
 EXAMPLES = sclang.QUARK / "examples"
-SOUNDS = sclang.QUARK.parents[1] / "server/tertium/demo_sounds"
+SOUNDS = sclang.QUARK.parents[1] / "server/tertium/assets/demo"
 
 # example: what is set before, what shows that it did what it says
 PATCHES = {

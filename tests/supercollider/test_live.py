@@ -76,7 +76,7 @@ def test_all_is_given_back_to_the_server(long_set):
 
 
 def test_with_the_embedded_model(tmp_path, reference):
-    with running(tmp_path / "daemon", engine="tertium.worker_engine", model="pocket") as daemon:
+    with running(tmp_path / "daemon", engine="tertium.worker.torch_engine", model="pocket") as daemon:
         done = perform(tmp_path, daemon, reference, swaps=4, tempo=2)
     assert done.count("swapped") >= 4, done.said
     bars = done.bars()

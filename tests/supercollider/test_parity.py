@@ -9,11 +9,11 @@ import pytest
 from pydantic import BaseModel
 
 from supercollider import quark
-from tertium_protocol import events, replies
 from tertium_protocol.commands import COMMANDS, specs
 from tertium_protocol.errors import ERROR_CODES
-from tertium_protocol.fields import Choice, Integer, Number
-from tertium_protocol.requests import PROTOCOL_VERSION
+from tertium_protocol.messages import events, replies
+from tertium_protocol.messages.fields import Choice, Integer, Number
+from tertium_protocol.messages.requests import PROTOCOL_VERSION
 from tests.supercollider import sclang
 
 ROOT = Path(__file__).parents[2]

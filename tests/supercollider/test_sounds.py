@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.server.sounds import tone
+from tests.sounds import tone
 from tests.supercollider import jack, sclang
 
 pytestmark = jack.needs("scsynth")
 live = jack.needs("scsynth", "jackd")
 ATTACH = 's = Server.remote(\\live, NetAddr("127.0.0.1", %d)); Server.default = s; while { s.serverRunning.not } { 0.05.wait };'
-POCKET = Path(__file__).parents[2] / "server/tertium/demo_sounds"
+POCKET = Path(__file__).parents[2] / "server/tertium/assets/demo"
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.end_to_end.daemons import running
 from tests.supercollider import sclang
 
-SOUNDS = Path(__file__).parents[2] / "server/tertium/demo_sounds"
+SOUNDS = Path(__file__).parents[2] / "server/tertium/assets/demo"
 PROGRAMS = ("Xvfb", "import")
 SCENE = """
     t = Tertium(home: "{home}");
@@ -81,7 +81,7 @@ def picture(display, path):
 def main(path):
     with tempfile.TemporaryDirectory(prefix="tertium-window-") as folder:
         home = Path(folder) / "home"
-        with running(home, engine="tertium.worker_engine", model="pocket"):
+        with running(home, engine="tertium.worker.torch_engine", model="pocket"):
             look(home, Path(folder) / "sclang", path)
 
 

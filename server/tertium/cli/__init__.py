@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 
-from tertium.cli.writing import Unwritten, complain, flush, given_up
+from tertium.cli.stdio import Unwritten, complain, flush, given_up
 
 INTERRUPTED = 130
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["doctor"]:
-        from tertium.doctor import main as doctor
+        from tertium.cli.doctor import main as doctor
 
         return doctor(arguments[1:])
     try:

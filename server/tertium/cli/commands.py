@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Callable
 
-from tertium.cli import keeping, making, morphing, parser, telling
+from tertium.cli import checkpoints, morph, parser, render, status
+from tertium.cli.connect import Wanted
 from tertium.cli.output import KNOWN, Output
-from tertium.cli.running import Wanted
 
 ENGINE_OPTIONS = ("model", "device", "precision")
 
@@ -23,26 +23,26 @@ def run(arguments: list[str]) -> int:
 
 
 def _serve(arguments: argparse.Namespace, output: Output) -> int:
-    from tertium import config
+    from tertium.daemon import config
 
     names = ("home", "osc", "zmq", *ENGINE_OPTIONS, "queue", "write_every", "trajectory_disk", "log_json")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     settings = config.settings(**given, roots=tuple(arguments.roots or ()), allow=tuple(arguments.allow or ()))
-    from tertium import daemon  # after the settings: what is wrong with them is said at once
+    from tertium.daemon import app  # after the settings: what is wrong with them is said at once
 
-    return daemon.run(settings)
+    return app.run(settings)
 
 
 def _make(arguments: argparse.Namespace, output: Output) -> None:
-    fields = making.checked_fields(arguments.command, parser.request_fields(arguments), arguments.output)
-    copies = making.copies(arguments)
-    making.make(arguments.command, fields, _wanted(arguments, fields), copies, output)
+    fields = render.checked_fields(arguments.command, parser.request_fields(arguments), arguments.output)
+    copies = render.copies(arguments)
+    render.make(arguments.command, fields, _wanted(arguments, fields), copies, output)
 
 
 def _morph(arguments: argparse.Namespace, output: Output) -> None:
-    fields = making.checked_fields("morph", parser.request_fields(arguments), None)
-    folder = morphing.folder(arguments.output, force=arguments.force)
-    morphing.make(fields, _wanted(arguments, fields), folder, arguments.force, output)
+    fields = render.checked_fields("morph", parser.request_fields(arguments), None)
+    folder = morph.folder(arguments.output, force=arguments.force)
+    morph.make(fields, _wanted(arguments, fields), folder, arguments.force, output)
 
 
 def _tell(tell: Callable) -> Callable:
@@ -53,8 +53,8 @@ def _tell(tell: Callable) -> Callable:
 
 
 def _checkpoints(arguments: argparse.Namespace, output: Output) -> None:
-    fields = keeping.checked_fields(arguments.asks, parser.request_fields(arguments))
-    keeping.checkpoints(arguments.asks, fields, _wanted(arguments, fields), output)
+    fields = checkpoints.checked_fields(arguments.asks, parser.request_fields(arguments))
+    checkpoints.checkpoints(arguments.asks, fields, _wanted(arguments, fields), output)
 
 
 def _wanted(arguments: argparse.Namespace, fields: dict) -> Wanted:
@@ -68,8 +68,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Output], int | None]] = {
     **dict.fromkeys(parser.MAKING, _make),
     "morph": _morph,
     "checkpoints": _checkpoints,
-    "allow": _tell(telling.allow),
-    "status": _tell(telling.status),
-    "jobs": _tell(telling.jobs),
-    "models": _tell(telling.models),
+    "allow": _tell(status.allow),
+    "status": _tell(status.status),
+    "jobs": _tell(status.jobs),
+    "models": _tell(status.models),
 }

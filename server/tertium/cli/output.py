@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tertium.cli.writing import complain, say
+from tertium.cli.stdio import complain, say
 from tertium.errors import TertiumError
 from tertium_protocol.client import JobCancelled, NoAnswer, NoDaemon, RemoteError
 from tertium_protocol.errors import ProtocolError

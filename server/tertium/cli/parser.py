@@ -5,7 +5,7 @@ import re
 from typing import NoReturn
 
 from tertium import __version__
-from tertium.config import DEFAULT_OSC, DEVICES, PRECISIONS
+from tertium.daemon.config import DEFAULT_OSC, DEVICES, PRECISIONS
 from tertium.errors import TertiumError
 from tertium_protocol.commands import COMMANDS, describe
 from tertium_protocol.messages import LOOPS

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 import torch
 
-from tertium.engine import pairs, solver
-from tertium.engine.fusion import blend_to_intervention
-from tertium.engine.models import MIN_SECONDS, LoadedModel
-from tertium.engine.morph import spread, steps_taken
-from tertium.engine.noise import StepNoise
-from tertium.engine.preparation import check_sound, inversion_of, latent_of, noise_of, null_of, prompted, seconds_of
+from tertium.engine import pair as pairs
+from tertium.engine.fusion.fuse import blend_to_intervention
+from tertium.engine.fusion.morph import spread, steps_taken
+from tertium.engine.fusion.reference_phase import Memory
+from tertium.engine.inputs import check_sound, inversion_of, latent_of, noise_of, null_of, prompted, seconds_of
+from tertium.engine.models.loaded_model import MIN_SECONDS, LoadedModel
 from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, unheard
-from tertium.engine.schedule import Schedule
+from tertium.engine.sampling import solver
+from tertium.engine.sampling.noise import StepNoise
+from tertium.engine.sampling.schedule import Schedule
 from tertium.engine.settings import (
     FuseSettings,
     GenerateSettings,
@@ -26,7 +28,6 @@ from tertium.engine.settings import (
     SettingError,
     VarySettings,
 )
-from tertium.engine.trajectory import Memory
 
 __all__ = [
     "FuseSettings",

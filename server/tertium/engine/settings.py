@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from tertium.engine.conditioning import NULLS, Null
-from tertium.engine.fusion import WINDOW, blend_to_intervention
-from tertium.engine.inversion import ANCHORS, Anchor
-from tertium.engine.loops import Loop
-from tertium.engine.schedule import Schedule
+from tertium.engine.fusion.fuse import WINDOW, blend_to_intervention
+from tertium.engine.fusion.inversion import ANCHORS, Anchor
+from tertium.engine.fusion.loops import Loop
+from tertium.engine.sampling.conditioning import NULLS, Null
+from tertium.engine.sampling.schedule import Schedule
 from tertium.errors import TertiumError
 
 MAX_STEPS = 500
@@ -36,7 +36,7 @@ class Sampling:
         order: of the solver, 1, 2 or 3.
         eta: 0 (ODE) … 1 (SDE).
         seed: 0 … 2^31 - 1. The same seed gives the same samples on the same machine.
-        null: what stands for no prompt; see :data:`tertium.engine.conditioning.Null`.
+        null: what stands for no prompt; see :data:`tertium.engine.sampling.conditioning.Null`.
         loop: where in the original a loop lies, which is repeated before and after it; None if it is none.
 
     Raises:
@@ -110,7 +110,7 @@ class InvertSettings(Sampling):
     """The latents of a sound at every noise level.
 
     Args:
-        anchor: see :data:`tertium.engine.inversion.Anchor`.
+        anchor: see :data:`tertium.engine.fusion.inversion.Anchor`.
         reconstruct_from: the point, 0 (noisiest) … N (the sound's own round trip), from which the null prompt samples the sound
             back; None for no reconstruction.
     """
@@ -131,7 +131,7 @@ class PairSettings(Sampling):
 
     Args:
         hold: 0 … 1, the reference's weight in the completion.
-        anchor: see :data:`tertium.engine.inversion.Anchor`.
+        anchor: see :data:`tertium.engine.fusion.inversion.Anchor`.
         prompt: leads in place of a reference sound; then ``guidance``, 0 … 30, says how far. Empty is as good as None.
         window: noise-to-signal ratios at evenly spaced blends, as :attr:`tertium.engine.window.Window.ratios` has them.
     """

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 import torch
 
-from tertium.engine import pairs
-from tertium.engine.fusion import WINDOW
-from tertium.engine.models import LoadedModel
-from tertium.engine.morph import Intervention, steps_taken
+from tertium.engine import pair as pairs
+from tertium.engine.fusion.fuse import WINDOW
+from tertium.engine.fusion.morph import Intervention, steps_taken
+from tertium.engine.fusion.reference_phase import Memory
+from tertium.engine.fusion.similarity import correlation, log_mel, log_mel_correlation, mel_power, unexplained
+from tertium.engine.models.loaded_model import LoadedModel
 from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, unheard
-from tertium.engine.schedule import Schedule
+from tertium.engine.sampling.schedule import Schedule
 from tertium.engine.settings import WindowSettings
-from tertium.engine.similarity import correlation, log_mel, log_mel_correlation, mel_power, unexplained
-from tertium.engine.trajectory import Memory
 
 NOISIEST = 100.0  # noise-to-signal ratio at which measuring begins
 BEGIN, END = 0.1, 0.9
@@ -34,7 +34,7 @@ class Point:
         noise_to_signal: sigma / alpha at k; None at the two ends.
         original, reference: log-mel correlation with either sound's round trip.
         latent_original, latent_reference: correlation of latents.
-        unexplained: see :func:`tertium.engine.similarity.unexplained`.
+        unexplained: see :func:`tertium.engine.fusion.similarity.unexplained`.
         position: how far it is from reference (0) to original (1), by log-mel correlation; it never falls along the window.
     """
 

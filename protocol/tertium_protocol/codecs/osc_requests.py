@@ -1,0 +1,263 @@
+"""OSC requests: datagram to call, strict and bounded, and call to datagram.
+
+The decoder takes what PROTOCOL.md describes and nothing else: exact addresses, the types i, f and s, zero padding, UTF-8, and a bundle of one
+level that is to be carried out at once. It does not recurse, allocates no more than the datagram's size, and raises nothing but
+:class:`~tertium_protocol.errors.ProtocolError`. Source: the OSC 1.0 specification (Wright, 2002).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pythonosc.osc_message_builder import OscMessageBuilder
+
+from tertium_protocol.errors import ProtocolError
+from tertium_protocol.messages.events import EVENT_NAMES, RequestId
+from tertium_protocol.messages.fields import INT32, storable
+
+PREFIX = "/tertium/"
+LARGEST_DATAGRAM = 32768
+"""Bytes of a request; answers are far smaller."""
+MOST_ARGUMENTS = 128
+MOST_MESSAGES = 16
+LONGEST_ID = 64
+LARGEST_FLOAT = (2 - 2.0**-23) * 2.0**127
+"""Of float32."""
+ANSWERS = (*EVENT_NAMES, "item", "part")
+"""Addresses that only the daemon sends. It ignores them when they come in, so that two daemons never answer each other for ever."""
+
+_BUNDLE = b"#bundle\0"
+_IMMEDIATELY = b"\0\0\0\0\0\0\0\1"
+_TYPES = "Send whole numbers as i, other numbers as f, text as s."
+_SHAPE = "A request is /tertium/<command> <request id> [name value]…"
+_NAME = re.compile(r"[a-z][a-z_]{0,63}\Z")
+
+Value = int | float | str
+
+
+@dataclass(frozen=True)
+class OscCall:
+    """One request as OSC carries it; its fields are not validated yet.
+
+    Args:
+        command: last part of the address.
+        id: request id, unchanged.
+        fields: name to value, in the order sent.
+    """
+
+    command: str
+    id: RequestId
+    fields: Mapping[str, Value] = field(default_factory=dict)
+
+
+def decode(datagram: bytes) -> tuple[OscCall, ...]:
+    """The calls in a datagram: one, or those of a bundle. A bundle is taken whole or refused whole.
+
+    Raises:
+        ProtocolError: bad_message, bad_type, missing_field or unknown_command; carries the request id when it could be read.
+    """
+    return tuple(_call(address, id, fields) for address, id, fields in decode_messages(datagram))
+
+
+def decode_messages(datagram: bytes) -> list[tuple[str, RequestId, dict[str, Value]]]:
+    """Address, id and fields of each message in a datagram, whichever way it travels.
+
+    Raises:
+        ProtocolError: as :func:`decode`.
+    """
+    if not datagram.startswith(_BUNDLE):
+        return [_message(datagram, 0, len(datagram))]
+    return [_message(datagram, start, end) for start, end in _elements(datagram)]
+
+
+def encode_call(command: str, id: RequestId, fields: Mapping[str, Value | None]) -> bytes:
+    """A request's datagram. Fields that are None are left out; ints go as i, floats as f (float32), strings as s.
+
+    Raises:
+        ProtocolError: bad_type for a value of another kind or beyond int32; bad_message when the datagram would be too large.
+    """
+    arguments: list[Value] = [id]
+    for name, value in fields.items():
+        if value is not None:
+            arguments += [name, value]
+    datagram = encode_message(PREFIX + command, arguments)
+    if len(datagram) > LARGEST_DATAGRAM:
+        raise _too_large(len(datagram), id)
+    return datagram
+
+
+def encode_message(address: str, arguments: list[Value]) -> bytes:
+    """One OSC message of types i, f and s.
+
+    Raises:
+        ProtocolError: bad_type for a value that has none of these types.
+    """
+    builder = OscMessageBuilder(address)
+    for value in arguments:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ProtocolError("bad_type", f"OSC carries no {type(value).__name__} here.", None, value, _TYPES)
+        if isinstance(value, int) and not INT32[0] <= value <= INT32[1]:
+            raise ProtocolError("bad_type", f"{value} does not fit 32 bits.", None, value, "Send it as text.")
+        if isinstance(value, float) and not abs(value) <= LARGEST_FLOAT:
+            raise ProtocolError("bad_type", f"{value} does not fit a float of 32 bits.", None, value, _TYPES)
+        if isinstance(value, str) and not storable(value):
+            raise ProtocolError("bad_type", "OSC carries no NUL and no half surrogate pair.", None, value, _TYPES)
+        builder.add_arg(value, "i" if isinstance(value, int) else "f" if isinstance(value, float) else "s")
+    return builder.build().dgram
+
+
+def check_id(id: Any) -> RequestId:
+    """A request id as it came.
+
+    Raises:
+        ProtocolError: bad_message unless it is a 32-bit int, a finite float, or 1 … 64 characters of text.
+    """
+    if isinstance(id, str):
+        good = 1 <= len(id) <= LONGEST_ID and storable(id)
+    elif isinstance(id, bool) or not isinstance(id, int | float):
+        good = False
+    else:
+        good = math.isfinite(id) if isinstance(id, float) else INT32[0] <= id <= INT32[1]
+    if not good:
+        remedy = f"Send a 32-bit whole number, a finite number, or text of 1 to {LONGEST_ID} characters."
+        raise ProtocolError("bad_message", "The request id cannot be used.", "id", id, remedy)
+    return id
+
+
+def _call(address: str, id: RequestId, fields: dict[str, Value]) -> OscCall:
+    if not address.startswith(PREFIX):
+        problem = f"Addresses here begin with {PREFIX}; got “{address[:60]}”."
+        raise ProtocolError("unknown_command", problem, "command", address, _SHAPE, request_id=id)
+    command = address[len(PREFIX) :]
+    if command in ANSWERS:
+        problem = f"{address} is what the daemon sends, not what it takes."
+        raise ProtocolError(
+            "bad_message",
+            problem,
+            "command",
+            address,
+            "Name a reply_port that is not a daemon's.",
+            request_id=id,
+            silent=True,
+        )
+    if not _NAME.match(command):
+        problem = f"“{address[:60]}” is not an address here: they are exact, without patterns."
+        raise ProtocolError("unknown_command", problem, "command", address, _SHAPE, request_id=id)
+    return OscCall(command, id, fields)
+
+
+def _elements(datagram: bytes) -> list[tuple[int, int]]:
+    """Start and end of each message in a bundle."""
+    if len(datagram) > LARGEST_DATAGRAM:
+        raise _too_large(len(datagram), None)
+    if datagram[8:16] != _IMMEDIATELY:
+        problem = "The bundle is dated or cut short."
+        raise _bad(problem, "Send single messages, or a bundle with the time tag “immediately”.")
+    elements, at = [], 16
+    while at < len(datagram):
+        if len(datagram) - at < 4:
+            raise _bad("The bundle is cut short.", "Send it again, whole.")
+        (size,) = struct.unpack_from(">i", datagram, at)
+        at += 4
+        if size <= 0 or size % 4 or size > len(datagram) - at:
+            raise _bad(f"The bundle has an element of {size} bytes where {len(datagram) - at} are left.", _SHAPE)
+        if datagram.startswith(_BUNDLE, at):
+            raise _bad("A bundle within a bundle is not taken.", "Send single messages, or a bundle of one level.")
+        elements.append((at, at + size))
+        if len(elements) > MOST_MESSAGES:
+            raise _bad(f"The bundle has more than {MOST_MESSAGES} messages.", "Send them apart.")
+        at += size
+    if not elements:
+        raise _bad("The bundle is empty.", _SHAPE)
+    return elements
+
+
+def _message(data: bytes, start: int, end: int) -> tuple[str, RequestId, dict[str, Value]]:
+    if start == end or data[start : start + 1] != b"/":
+        raise _bad("The datagram is neither an OSC message nor a bundle.", _SHAPE)
+    if (end - start) % 4:
+        raise _bad(f"An OSC message's size is a multiple of 4 bytes; got {end - start}.", "Send it again, whole.")
+    address, at = _string(data, start, end)
+    silent = address.removeprefix(PREFIX) in ANSWERS
+    id = None
+    try:
+        tags, at = _string(data, at, end)
+        if tags[:1] != ",":
+            raise _bad("The message has no type tags.", _TYPES)
+        if tags == ",":
+            raise ProtocolError("missing_field", "The message has no request id.", "id", None, _SHAPE)
+        raw, at = _argument(data, at, end, tags[1], None)
+        id = raw if silent else check_id(raw)
+        if end - start > LARGEST_DATAGRAM:
+            raise _too_large(end - start, id)
+        return address, id, _pairs(data, at, end, tags[2:])
+    except ProtocolError as problem:
+        problem.request_id, problem.silent = id, silent
+        raise
+
+
+def _pairs(data: bytes, at: int, end: int, tags: str) -> dict[str, Value]:
+    if len(tags) > MOST_ARGUMENTS:
+        raise _bad(f"The message has {len(tags)} arguments after its id; {MOST_ARGUMENTS} are taken.", _SHAPE)
+    fields: dict[str, Value] = {}
+    name = None
+    for tag in tags:
+        value, at = _argument(data, at, end, tag, name)
+        if name is not None:
+            fields[name] = value
+            name = None
+        elif not isinstance(value, str):
+            raise _bad(f"A field's name is text; got the number {value}.", _SHAPE)
+        elif value in fields:
+            raise ProtocolError(
+                "bad_message", f"{value[:60]} is given twice.", value[:60], None, "Send each field once."
+            )
+        else:
+            name = value
+    if name is not None:
+        raise ProtocolError("bad_message", f"{name[:60]} has no value.", name[:60], None, _SHAPE)
+    if at != end:
+        raise _bad(f"The message has {end - at} bytes too many.", _SHAPE)
+    return fields
+
+
+def _argument(data: bytes, at: int, end: int, tag: str, name: str | None) -> tuple[Value, int]:
+    if tag == "s":
+        return _string(data, at, end)
+    if tag not in "if":
+        field_name = name[:60] if name else None
+        problem = f"{field_name or 'An argument'} has the OSC type {tag!r}; i, f and s are taken."
+        raise ProtocolError("bad_type", problem, field_name, None, _TYPES)
+    if end - at < 4:
+        raise _bad("The message ends before its arguments do.", "Send it again, whole.")
+    return struct.unpack_from(">i" if tag == "i" else ">f", data, at)[0], at + 4
+
+
+def _string(data: bytes, at: int, end: int) -> tuple[str, int]:
+    """The string that begins at a multiple of four, and where the next begins."""
+    stop = data.find(b"\0", at, end)
+    if stop < 0:
+        raise _bad("The message ends within a string.", "Send it again, whole.")
+    following = stop + 4 - (stop - at) % 4
+    if following > end or any(data[stop:following]):
+        raise _bad(
+            "A string is not padded with zeros to a multiple of 4 bytes.", "Use an OSC library that follows OSC 1.0."
+        )
+    try:
+        return data[at:stop].decode("utf-8"), following
+    except UnicodeDecodeError:
+        raise _bad("A string is not UTF-8.", "Send text as UTF-8.") from None
+
+
+def _bad(message: str, remedy: str) -> ProtocolError:
+    return ProtocolError("bad_message", message, None, None, remedy)
+
+
+def _too_large(size: int, id: RequestId | None) -> ProtocolError:
+    problem = f"The message has {size} bytes; {LARGEST_DATAGRAM} are taken."
+    return ProtocolError("bad_message", problem, None, None, "Shorten its texts, or use ZeroMQ.", request_id=id)

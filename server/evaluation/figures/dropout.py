@@ -1,0 +1,169 @@
+"""What null-prompt dropout in learning does: to the prompt, to the null prompt, and to the window."""
+
+import functools
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from evaluation import curves, plotting
+from evaluation.claims import Verdict, grade, share
+from evaluation.fine_tunes import Lesson
+from evaluation.plan import Pair, Plan
+from evaluation.tables import Row, markdown, mean, values, where
+from evaluation.tasks import Findings, Task
+from evaluation.workbench import Bench, Plate
+from tertium.engine import operations
+from tertium.engine.settings import GenerateSettings
+
+NAME, TITLE = "dropout", "Null-prompt dropout in learning"
+COLUMNS = (*curves.COLUMNS, "prompt_alone", "null_alone")
+FILES = (f"{NAME}.png",)
+USES: tuple[str, ...] = ()
+DRAWN, SAME = 0.05, 0.02
+
+
+def lessons(plan: Plan) -> list[Lesson]:
+    return [plan.lesson(reference, null_dropout=rate) for _, reference in plan.dropout_pairs for rate in plan.dropouts]
+
+
+def tasks(plan: Plan) -> list[Task]:
+    return [
+        Task(NAME, f"{' | '.join(pair)}, {rate:g}", functools.partial(measured, pair=pair, lesson=plan.lesson(pair[1], null_dropout=rate)))
+        for pair in plan.dropout_pairs for rate in plan.dropouts
+    ]  # fmt: skip
+
+
+def measured(bench: Bench, *, pair: Pair, lesson: Lesson) -> Findings:
+    """The curve of one pair under one lesson; and how like the reference its prompt alone is, and the null prompt alone, from noise."""
+    plan = bench.plan
+
+    def alone(prompt: str) -> float:
+        made = [
+            operations.generate(
+                bench.taught(lesson), GenerateSettings(prompt=prompt, seconds=plan.seconds, guidance=1.0, steps=plan.steps, seed=seed)
+            )
+            for seed in plan.seeds[:2]
+        ]  # fmt: skip
+        return sum(bench.likeness_to(audio, lesson.reference) for audio in made) / len(made)
+
+    about = {"prompt_alone": alone(lesson.prompt), "null_alone": alone("")}
+    return Findings([row | about for row in curves.measure(bench, pair, lesson=lesson)])
+
+
+def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> dict[str, Figure]:
+    pairs = curves.grouped(tables[NAME], "original", "reference")
+    drawn = plotting.figure(11.5, 3.0 * len(pairs) + 0.9)
+    panels = drawn.subplots(len(pairs), 3, squeeze=False)
+    for (left, centre, right), ((original, reference), rows) in zip(panels, pairs.items(), strict=True):
+        rates = values(rows, "null_dropout")
+        curve = {rate: where(rows, null_dropout=rate) for rate in rates}
+        left.plot(
+            rates, [curve[r][0]["prompt_alone"] for r in rates], "o-", color=plotting.REFERENCE, label="its prompt"
+        )
+        left.plot(
+            rates, [curve[r][0]["null_alone"] for r in rates], "s--", color=plotting.NEITHER, label="the null prompt"
+        )
+        left.set(title=f"{reference}: like it, from noise", ylabel="likeness", ylim=(0, 1.05))
+        left.legend(frameon=False, fontsize=8, loc="best")
+        for place, rate in enumerate(rates):
+            mine, colour = curve[rate], plotting.PALETTE[place]
+            centre.plot(curves.places(mine), [r["to_original"] for r in mine], "o-", color=colour, markersize=3, linewidth=1.6, label=f"dropout {rate:g}")  # fmt: skip
+            centre.plot(
+                curves.places(mine), [r["to_reference"] for r in mine], "o--", color=colour, markersize=3, linewidth=1.2
+            )
+        centre.set(title=f"{original} into {reference}: to the original (solid), the reference (dashed)")
+        readings = [curves.read(curve[rate]) for rate in rates]
+        right.plot(
+            rates,
+            [r.both / 2 for r in readings],
+            "o-",
+            color=plotting.PALETTE[0],
+            label="likeness to each at the equilibrium",
+        )
+        right.plot(
+            rates,
+            [r.width / plan.steps for r in readings],
+            "s--",
+            color=plotting.PALETTE[1],
+            label="width of the window / N",
+        )
+        right.set(title=f"{original} into {reference}: the window", ylim=(0, 1.12))
+        right.legend(frameon=False, fontsize=8, loc="upper left")
+        for panel in (left, centre, right):
+            panel.title.set_fontsize(9.5)
+            plotting.quiet(panel)
+    for panel in (panels[-1, 0], panels[-1, 2]):
+        panel.set_xlabel("share of null prompts in learning")
+    panels[-1, 1].set_xlabel(f"original enters at step … of {plan.steps}")
+    drawn.legend(
+        *panels[0, 1].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=len(plan.dropouts),
+        frameon=False,
+        fontsize=9,
+    )
+    return {FILES[0]: drawn}
+
+
+def scores(rows: Sequence[Row]) -> dict[float, tuple[float, float]]:
+    """By rate, means over the pairs: the sum of both likenesses at the equilibrium, and the width as a part of all steps."""
+    found: dict[float, tuple[float, float]] = {}
+    for rate in values(rows, "null_dropout"):
+        readings = [
+            curves.read(of) for of in curves.grouped(where(rows, null_dropout=rate), "original", "reference").values()
+        ]
+        found[rate] = (
+            sum(r.both for r in readings) / len(readings),
+            sum(r.width for r in readings) / len(readings) / rows[0]["steps"],
+        )
+    return found
+
+
+def best(rows: Sequence[Row]) -> float:
+    """The rate whose sum of likenesses and width together are largest."""
+    found = scores(rows)
+    return max(found, key=lambda rate: sum(found[rate]))
+
+
+def choice(rows: Sequence[Row]) -> str:
+    """The best rate in words; or that the rate makes no difference, where all scores lie within :data:`SAME`."""
+    totals = [sum(score) for score in scores(rows).values()]
+    if max(totals) - min(totals) < SAME:
+        return f"the window is the same at every rate (scores within {max(totals) - min(totals):.3f})"
+    return f"the widest, fullest window at {best(rows):g}"
+
+
+def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
+    rows = tables[NAME]
+    rates = values(rows, "null_dropout")
+    low, high = min(rates), max(rates)
+    gains = [
+        where(of, null_dropout=high)[0]["null_alone"] - where(of, null_dropout=low)[0]["null_alone"]
+        for of in curves.grouped(rows, "original", "reference").values()
+    ]
+    drawn = sum(gain > DRAWN for gain in gains)
+    alone = ", ".join(f"{mean(where(rows, null_dropout=rate), 'null_alone'):.2f}" for rate in rates)
+    text = (
+        f"null prompt alone at dropout {', '.join(f'{r:g}' for r in rates)}: {alone} like the reference; {choice(rows)}"
+    )
+    criterion = f"held: at dropout {high:g} the null prompt alone is more than {DRAWN} nearer to the reference than at {low:g}, for every pair; in part: for some"
+    return [Verdict("Null-prompt dropout in learning draws the null model to the reference", text, grade(drawn == len(gains), drawn > 0), f"{criterion} ({share(drawn, len(gains))})")]  # fmt: skip
+
+
+def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
+    rows = tables[NAME]
+    body = []
+    for (original, reference, rate), of in curves.grouped(rows, "original", "reference", "null_dropout").items():
+        r = curves.read(of)
+        body.append([original, reference, f"{rate:g}", of[0]["prompt_alone"], of[0]["null_alone"], f"{r.begin:.1f} … {r.end:.1f}", f"{r.width:.1f}", f"{r.equilibrium:.1f}", r.both / 2, f"{r.step_back:.3f}"])  # fmt: skip
+    means = [[f"{rate:g}", both / 2, width, both + width] for rate, (both, width) in scores(rows).items()]
+    head = ["original", "reference", "null dropout", "prompt alone", "null alone", "window", "width", "equilibrium", "likeness to each there", "largest step back"]  # fmt: skip
+    return f"""The share of rows that learn under the null prompt. Prompt and null prompt alone: from noise, means of {len(plan.seeds[:2])} seeds. The completion of the fusions has the null prompt alone, no hold.
+
+{markdown(head, body)}
+
+Means over the pairs; the score is the sum of both likenesses at the equilibrium and the width as a part of all steps:
+
+{markdown(["null dropout", "likeness to each at the equilibrium", "width / N", "score"], means)}
+
+By that score: {choice(rows)}."""

@@ -1,0 +1,115 @@
+"""Appendix C: the original enters at five steps, with solvers of order 1, 2 and 3."""
+
+import functools
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from evaluation import plotting
+from evaluation.claims import Verdict
+from evaluation.fine_tunes import Lesson
+from evaluation.plan import Plan
+from evaluation.tables import Row, markdown, values, where
+from evaluation.tasks import Findings, Task
+from evaluation.workbench import Bench, Plate
+from tertium.engine import pair as pairs
+from tertium.engine.fusion.similarity import log_mel, log_mel_correlation, unexplained
+from tertium.engine.settings import FuseSettings
+
+NAME, TITLE = "orders", "Orders 1, 2, 3 × five interventions (appendix C)"
+COLUMNS = (
+    "original",
+    "reference",
+    "order",
+    "drawn",
+    "paper_timestep",
+    "intervention",
+    "to_original",
+    "to_reference",
+    "unexplained",
+)
+FILES = (f"{NAME}.png",)
+USES: tuple[str, ...] = ()
+PAPER, PAPER_STEPS = (0, 80, 120, 140, 180), 200
+ALIKE = 0.9
+
+
+def lessons(plan: Plan) -> list[Lesson]:
+    return [plan.lesson(plan.drawn[1])]
+
+
+def tasks(plan: Plan) -> list[Task]:
+    return [Task(NAME, f"order {order}", functools.partial(entered, order=order)) for order in (1, 2, 3)]
+
+
+def entered(bench: Bench, *, order: int) -> Findings:
+    """Fusions of one pair with a learned reference, its five steps counted from the noisiest, and (in the table) from the end too."""
+    plan, (original, reference), findings = bench.plan, bench.plan.drawn, Findings()
+    lesson = plan.lesson(reference)
+    wanted = [(step, True, plan.step(step / PAPER_STEPS)) for step in PAPER]
+    wanted += [(step, False, plan.steps - plan.step(step / PAPER_STEPS)) for step in PAPER]
+    settings = FuseSettings(steps=plan.steps, order=order, seed=plan.seed, prompt=lesson.prompt, intervention=0)
+    pair = pairs.prepare(bench.taught(lesson), bench.sound(original), None, settings)
+    audio = {k: bench.decoded(latents) for k, latents in pair.morphed([k for _, _, k in wanted]).items()}
+    for step, drawn, k in wanted:
+        power = bench.power(audio[k])
+        to = [log_mel_correlation(log_mel(power), log_mel(bench.power_of(name))) for name in (original, reference)]
+        findings.rows.append({
+            "original": original, "reference": reference, "order": order, "drawn": int(drawn), "paper_timestep": step, "intervention": k,
+            "to_original": to[0], "to_reference": to[1], "unexplained": unexplained(power, bench.power_of(original), bench.power_of(reference)),
+        })  # fmt: skip
+        if drawn:
+            findings.plates.append(bench.plate(f"order {order}", _column(step, k, plan), audio[k]))
+    findings.plates.append(bench.plate(f"order {order}", f"original: {original}", bench.round_trip(original)))
+    return findings
+
+
+def _column(step: int, k: int, plan: Plan) -> str:
+    return f"step {k} of {plan.steps} ({step} of {PAPER_STEPS})"
+
+
+def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> dict[str, Figure]:
+    notes = {
+        (f"order {row['order']}", _column(row["paper_timestep"], row["intervention"], plan)): f"o {row['to_original']:.2f}  r {row['to_reference']:.2f}"
+        for row in where(tables[NAME], drawn=1)
+    }  # fmt: skip
+    title = f"{plan.drawn[0]} into {plan.drawn[1]} (learned), by the step at which the original enters; likeness to original (o) and reference (r)"
+    return {FILES[0]: plotting.plate(plates, title=title, seconds=plan.seconds, notes=notes)}
+
+
+def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
+    return []  # the claim of the width is decided over several pairs, in variants
+
+
+def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
+    rows = tables[NAME]
+    parts = []
+    for drawn in (1, 0):
+        mine = where(rows, drawn=drawn)
+        head = [
+            "order",
+            *(f"{row['paper_timestep']} → step {row['intervention']}" for row in where(mine, order=mine[0]["order"])),
+        ]
+        body = [
+            [order, *(f"{row['to_original']:.2f}, {row['to_reference']:.2f}" for row in where(mine, order=order))]
+            for order in values(mine, "order")
+        ]
+        parts.append(markdown(head, body))
+    ending = where(rows, drawn=1, paper_timestep=PAPER[-1])
+    moved = {
+        drawn: max(r["to_original"] for r in where(rows, drawn=drawn))
+        - min(r["to_original"] for r in where(rows, drawn=drawn))
+        for drawn in (1, 0)
+    }
+    reached = ", ".join(f"{row['to_original']:.2f} at order {row['order']}" for row in ending)
+    return f"""The reference is the learned {plan.drawn[1]}, led by its prompt, completed by the null prompt. The paper's five timesteps are 0, 80, 120, 140, 180 of {PAPER_STEPS}. Its words in section 4.3 (as the timestep
+decreases, the result goes to the original) count from the end; but its plate ends beside the original with 180, and says that there the inserted latents keep most features: that counts from the
+noisiest step. The plate here counts from the noisiest, k = N · timestep / {PAPER_STEPS}; likeness to original, reference:
+
+{parts[0]}
+
+Counted from the end, k = N − N · timestep / {PAPER_STEPS}:
+
+{parts[1]}
+
+Over the plate the likeness to the original spans {moved[1]:.2f}, and ends at {reached}. Counted from the end it spans {moved[0]:.2f}, of which timestep 0 is the original itself."""

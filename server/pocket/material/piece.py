@@ -1,0 +1,107 @@
+"""One piece of training material from its number: which kind, what happens to it, and its caption."""
+
+import functools
+
+import numpy
+import soxr
+
+from pocket.material import effects, recordings, synthesis
+from pocket.material.synthesis import RATE
+
+KINDS = ("recording", "phrase", "synthesised", "grains", "mix")
+_SHARES = (0.22, 0.20, 0.30, 0.08, 0.20)
+SECONDS = 12.0
+LONG_SECONDS = 47.5
+
+
+def piece(seed: int) -> tuple[numpy.ndarray, str, str]:
+    """Audio (2, samples), caption and kind of piece ``seed``. One in sixteen is 47.5 s long, the others 12 s."""
+    rng = numpy.random.default_rng([20, seed])
+    count = int(RATE * (LONG_SECONDS if seed % 16 == 15 else SECONDS))
+    kind = str(rng.choice(KINDS, p=_SHARES))
+    sound, words = _MAKE[kind](rng, count)
+    for change, chance in ((effects.colour, 0.5), (effects.reverberate, 0.3)):
+        if rng.random() < chance:
+            sound, more = change(rng, sound)
+            words = words + more
+    if sound.ndim == 1 or kind == "phrase":
+        sound, more = effects.place(rng, sound)
+        words = words + more
+    return effects.level(rng, sound).astype(numpy.float32), _caption(rng, words), kind
+
+
+@functools.cache
+def _recording(name):
+    return recordings.read(name)
+
+
+def _pick(rng):
+    names = recordings.names()
+    long = [name for name in names if _recording(name).shape[1] > 1.5 * RATE]
+    return str(rng.choice(long if rng.random() < 0.5 else names))
+
+
+def _as_recorded(rng, count):
+    """A recording, at another speed perhaps, once or over and over."""
+    name = _pick(rng)
+    sound, words = _recording(name), recordings.words(name)
+    if rng.random() < 0.6:
+        speed = 2 ** rng.uniform(-1, 1)
+        sound = soxr.resample(sound.T, RATE * speed, RATE).T
+        words = words + (["slowed down"] if speed < 0.7 else ["sped up"] if speed > 1.4 else [])
+    if rng.random() < 0.12:
+        sound, words = sound[:, ::-1], [*words, "reversed"]
+    if rng.random() < 0.8:
+        gap = 0 if sound.shape[1] > 1.5 * RATE else int(RATE * rng.choice([0, 0.1, 0.25, 0.5, 1.0]))
+        sound = numpy.concatenate([sound, numpy.zeros((2, gap))], 1)
+        sound = numpy.tile(sound, -(-count // sound.shape[1]))
+    return _fit(sound, count), words
+
+
+def _phrase(rng, count):
+    """A few short recordings played as a rhythm."""
+    names = [name for name in recordings.names() if _recording(name).shape[1] < 2 * RATE]
+    chosen = [str(name) for name in rng.choice(names, rng.integers(1, 5), replace=False)]
+    out, words = numpy.zeros((2, count)), ["rhythm"]
+    for name in chosen:
+        onsets = synthesis._onsets(rng, count, regular=rng.random() < 0.85)
+        sound = soxr.resample(_recording(name).T, RATE * 2 ** rng.uniform(-0.6, 0.6), RATE).T * rng.uniform(0.3, 1)
+        for channel in (0, 1):
+            out[channel] += synthesis._place([sound[channel] * rng.uniform(0.6, 1) for _ in onsets], onsets, count)
+        words = words + recordings.words(name)[:3]
+    return out, words
+
+
+def _synthesised(rng, count):
+    sound, words = synthesis.MAKERS[rng.integers(len(synthesis.MAKERS))](rng, count)
+    return sound / (numpy.abs(sound).max() + 1e-9), words
+
+
+def _grains(rng, count):
+    if rng.random() < 0.4:
+        return synthesis.grains(rng, count)
+    name = _pick(rng)
+    sound, words = synthesis.grains(rng, count, _recording(name).mean(0))
+    return sound, words + recordings.words(name)[:2]
+
+
+def _mix(rng, count):
+    parts = [(_as_recorded, _phrase, _synthesised)[rng.integers(3)](rng, count) for _ in range(2)]
+    out = sum(
+        numpy.broadcast_to(part / (numpy.abs(part).max() + 1e-9), (2, count)) * rng.uniform(0.3, 1) for part, _ in parts
+    )
+    return out, ["mix", *parts[0][1][:4], "with", *parts[1][1][:4]]
+
+
+_MAKE = {"recording": _as_recorded, "phrase": _phrase, "synthesised": _synthesised, "grains": _grains, "mix": _mix}
+
+
+def _fit(sound, count):
+    return numpy.pad(sound[:, :count], ((0, 0), (0, max(0, count - sound.shape[1]))))
+
+
+def _caption(rng, words):
+    """The words in order, now and then with some left out, each once."""
+    words = list(dict.fromkeys(word for group in words for word in group.split()))
+    keep = [word for word in words if rng.random() < 0.85] or words
+    return " ".join(keep)

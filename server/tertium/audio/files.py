@@ -1,0 +1,346 @@
+"""Sound files read with suspicion, brought to a model's rate and channels, made safe for ears, and written whole."""
+
+import io
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+
+from tertium import safe_files
+from tertium.audio import decoders
+from tertium.audio.channels import converted
+from tertium.errors import SoundError
+
+FORMATS = {"wav": ("WAV", "FLOAT"), "flac": ("FLAC", "PCM_24")}
+MIN_SECONDS = 0.02
+SHORTEST = 0.5  # that models take; what is shorter is padded or repeated
+MAX_SECONDS = 600.0
+RATES = (4_000, 768_000)
+MAX_CHANNELS = 64
+FLAC_CHANNELS = 8
+MOST_SAMPLES = 2**28  # of all channels together: a gigabyte once read
+MOST_MISSING = 0.1  # of what a header promises; a file that lacks more is truncated
+SILENCE = 1e-5  # a peak of -100 dBFS
+END_SLACK = 0.01  # seconds by which a part may end beyond its file: hosts count in beats and round
+LOUDEST = 1e6  # a peak of +120 dBFS; the squares and sums of what is louder overflow
+OVERSAMPLING = 4
+TOLD = 0.05  # dB beyond full scale from which on it is worth a word: resampling alone may go a hair beyond
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Samples as they were read or made: float32 of shape (channels, frames), full scale ±1, at ``sample_rate`` Hz.
+
+    ``layout`` says which channel is which, by names joined with ``+`` (:data:`tertium.audio.channels.SHARES`), where the file told.
+    """
+
+    samples: np.ndarray
+    sample_rate: int
+    notes: tuple[str, ...] = ()
+    layout: str | None = None
+
+    @property
+    def channels(self) -> int:
+        return self.samples.shape[0]
+
+    @property
+    def frames(self) -> int:
+        return self.samples.shape[1]
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a sound, in seconds from its beginning; without an ``end``, up to where it ends."""
+
+    start: float = 0.0
+    end: float | None = None
+
+    def frames(self, there: int, sample_rate: int, name: str) -> tuple[int, int]:
+        """The first frame and the number of frames, of a sound that has ``there``.
+
+        Raises:
+            SoundError: ``out_of_range``, naming ``start`` or ``end``: it lies beyond the sound's end.
+        """
+        seconds, slack = there / sample_rate, END_SLACK
+        for field, value, limit in (("start", self.start, seconds), ("end", self.end, seconds + slack)):
+            if value is not None and value > limit:
+                raise SoundError(
+                    "out_of_range", f"{field} is {value:g} s, but {name} lasts {seconds:.3f} s.", field=field, value=value,
+                    remedy=f"Give a number of seconds from 0 to {math.floor(seconds * 1000) / 1000:g}.",
+                )  # fmt: skip
+        first = round(self.start * sample_rate)
+        last = there if self.end is None else min(there, round(self.end * sample_rate))
+        return first, max(0, last - first)
+
+
+WHOLE = Span()
+
+
+def read(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "path", span: Span = WHOLE) -> Audio:
+    """Read a sound file, or a part of one, of ``MIN_SECONDS`` … ``max_seconds``; its length is judged by its header before it is read.
+
+    Raises:
+        SoundError: ``unknown_sound`` (no such file), ``path_refused`` (no regular file), or ``bad_sound``: empty, truncated, not
+            audio, silent, with samples that are not numbers, too short or too long. ``field`` is named in the error. ``out_of_range``: see :class:`Span`.
+    """
+    audio = load(path, max_seconds=max_seconds, field=field, span=span)
+    check(audio, max_seconds=max_seconds, field=field, value=str(path))
+    return audio
+
+
+def load(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "path", span: Span = WHOLE) -> Audio:
+    """As ``read``, but the samples may be anything: silent, or not numbers."""
+    with safe_files.open_regular(path, field=field) as file:
+        return decoded(file, value=str(path), max_seconds=max_seconds, field=field, span=span)
+
+
+def decoded(
+    file: BinaryIO, *, value: str, max_seconds: float = MAX_SECONDS, field: str = "path", span: Span = WHOLE
+) -> Audio:
+    """As ``load``, of a regular file that is open, and called ``value``."""
+    reasons = []
+    for reader in decoders.READERS:
+        try:
+            return _taken(reader(file), value, max_seconds, field, span)
+        except decoders.Unreadable as error:
+            reasons.append(error)
+    raise _unreadable(file, value, field, next(filter(decoders.Unreadable.tells, reasons), reasons[-1])) from reasons[0]
+
+
+def _taken(sound: decoders.Sound, value: str, max_seconds: float, field: str, span: Span) -> Audio:
+    first, promised = _judge_header(sound, value, max_seconds, field, span)
+    known, samples = sound.frames is not None, sound.read(first, promised)
+    if not known:
+        promised = _judge_decoded(sound, promised, value, max_seconds, field, span)
+    notes = [*sound.notes, *_missing(promised - samples.shape[1], promised, "frames", value, field)]
+    return Audio(samples, sound.sample_rate, tuple(f"'{Path(value).name}': {note}" for note in notes), sound.layout)
+
+
+def _judge_decoded(sound: decoders.Sound, wanted: int, value: str, max_seconds: float, field: str, span: Span) -> int:
+    """How many frames there should have been, of a file whose length showed only when it was read."""
+    if sound.frames is None:  # its end was not reached
+        if span.end is None:
+            _judge_length(f"The file '{value}'", wanted, sound.sample_rate, max_seconds, value, field, at_least=True)
+        return wanted
+    _, there = _judge_frames(sound.frames, sound, value, max_seconds, field, span)
+    return max(there, sound.promised or 0) if span == WHOLE else there
+
+
+def check(audio: Audio, *, max_seconds: float = MAX_SECONDS, field: str = "samples", value: object = None) -> None:
+    """Refuse samples that nothing can be made of.
+
+    Raises:
+        SoundError: ``bad_sound``: too short, too long, silent, impossibly loud, not numbers, or an impossible rate or number of channels.
+    """
+    name = f"The sound '{value}'" if value else "The sound"
+    _judge_shape(name, audio.channels, audio.sample_rate, value, field)
+    _judge_length(name, audio.frames, audio.sample_rate, max_seconds, value, field)
+    wrong = ~np.isfinite(audio.samples).all(axis=0)
+    if wrong.any():
+        raise _bad(
+            f"{name} holds values that are not numbers (NaN or infinity), the first at frame {int(wrong.argmax())}.",
+            value, field, "Export it again from the program that made it.",
+        )  # fmt: skip
+    peak = float(np.abs(audio.samples).max())
+    if peak < SILENCE:
+        raise _bad(f"{name} is silent.", value, field, "Give a sound whose peak is above -100 dBFS.")
+    if peak > LOUDEST:
+        raise _bad(
+            f"{name} peaks at {20 * math.log10(peak):+.0f} dBFS: its numbers are no samples.", value, field,
+            "Export it again, with samples between -1 and 1.",
+        )  # fmt: skip
+
+
+def _missing(missing: int, promised: int, what: str, value: str, field: str) -> list[str]:
+    """A note on what a header promises beyond what there is. Raises SoundError where it is more than a tenth."""
+    if missing > promised * MOST_MISSING:
+        raise _bad(
+            f"The file '{value}' is truncated: its header promises {missing} {what} more than it holds.",
+            value, field, "Copy or export it again.",
+        )  # fmt: skip
+    return [f"its header promises {missing} {what} more than it holds"] if missing > 0 else []
+
+
+def _judge_header(sound: decoders.Sound, value: str, max_seconds: float, field: str, span: Span) -> tuple[int, int]:
+    """Where the part begins and how many frames are to be read: those that it has, or as many as are allowed where that is not known yet."""
+    lie = sound.samples
+    if lie is not None:
+        sound.notes += _missing(lie.missing, lie.length + lie.missing, "bytes", value, field)
+    _judge_shape(f"The file '{value}'", sound.channels, sound.sample_rate, value, field)
+    if sound.frames is not None:
+        return _judge_frames(sound.frames, sound, value, max_seconds, field, span)
+    first = round(span.start * sound.sample_rate)
+    allowed = MOST_SAMPLES // sound.channels
+    if span.end is not None:
+        allowed = min(allowed, max(0, round(span.end * sound.sample_rate) - first))
+    elif max_seconds < math.inf:
+        allowed = min(allowed, round(max_seconds * sound.sample_rate) + 1)
+    return first, allowed
+
+
+def _judge_frames(
+    there: int, sound: decoders.Sound, value: str, max_seconds: float, field: str, span: Span
+) -> tuple[int, int]:
+    """Where the part begins and how many frames it has, of a file of which that is known."""
+    name = f"The file '{value}'"
+    first, frames = span.frames(there, sound.sample_rate, f"the file '{value}'")
+    part = name if span == WHOLE else f"The part of the file '{value}'"
+    _judge_length(part, frames, sound.sample_rate, max_seconds, value, field)
+    if frames * sound.channels > MOST_SAMPLES:
+        millions = frames * sound.channels / 1e6
+        raise _bad(
+            f"{name} holds {millions:.0f} million samples, which is too many.", value, field,
+            "Give it fewer channels or a lower sample rate, or cut it.",
+        )  # fmt: skip
+    return first, frames
+
+
+def _judge_shape(name: str, channels: int, sample_rate: int, value: object, field: str) -> None:
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise _bad(f"{name} has {channels} channels.", value, field, f"Give one with 1 to {MAX_CHANNELS} channels.")
+    if not RATES[0] <= sample_rate <= RATES[1]:
+        raise _bad(
+            f"{name} has a sample rate of {sample_rate} Hz.", value, field,
+            f"Give one with {RATES[0]} to {RATES[1]} Hz.",
+        )  # fmt: skip
+
+
+def _judge_length(
+    name: str,
+    frames: int,
+    sample_rate: int,
+    max_seconds: float,
+    value: object,
+    field: str,
+    *,
+    at_least: bool = False,
+) -> None:
+    seconds = frames / sample_rate
+    if frames == 0:
+        raise _bad(f"{name} holds no samples.", value, field, "Record or export it again.")
+    if seconds < MIN_SECONDS:
+        raise _bad(
+            f"{name} lasts {seconds:.3g} s, which is too short.", value, field, f"Give at least {MIN_SECONDS:g} s."
+        )
+    if seconds > max_seconds:
+        raise _bad(
+            f"{name} lasts {'more than ' if at_least else ''}{seconds:.1f} s, which is too long.", value, field,
+            f"Cut it to at most {max_seconds:g} s.",
+        )  # fmt: skip
+
+
+def _unreadable(file, value: str, field: str, error: Exception) -> SoundError:
+    if not file.closed and file.seek(0, 2) == 0:
+        return _bad(f"The file '{value}' is empty.", value, field, "Record or export it again.")
+    return _bad(
+        f"The file '{value}' cannot be read as a sound ({error}).", value, field,
+        "Give a WAV, FLAC, AIFF, OGG, MP3 or M4A file that other programs can play.",
+    )  # fmt: skip
+
+
+def _bad(message: str, value: object, field: str, remedy: str) -> SoundError:
+    return SoundError("bad_sound", message, field=field, value=value, remedy=remedy)
+
+
+def conform(audio: Audio, *, sample_rate: int, channels: int) -> Audio:
+    """Bring a sound to a rate (Hz) and a number of channels; what was done is added to its notes.
+
+    Rate: soxr, very high quality. Channels: :func:`tertium.audio.channels.converted`.
+    """
+    notes = list(audio.notes)
+    samples = audio.samples
+    if audio.channels != channels:
+        samples, note = converted(samples, channels, audio.layout)
+        notes.append(note)
+    if audio.sample_rate != sample_rate:
+        samples = soxr.resample(samples.T, audio.sample_rate, sample_rate, quality="VHQ").T
+        notes.append(f"resampled from {audio.sample_rate} Hz to {sample_rate} Hz")
+    return Audio(np.ascontiguousarray(samples, dtype=np.float32), sample_rate, tuple(notes))
+
+
+def within_full_scale(sound: Audio) -> Audio:
+    """The sound with no sample beyond full scale, lowered as a whole where there is one, which its notes say: codecs distort what is louder."""
+    peak = float(np.abs(sound.samples).max(initial=0.0))
+    if peak <= 1.0:
+        return sound
+    over = 20 * math.log10(peak)
+    said = (f"peaks at {over:+.1f} dBFS, lowered to full scale",) if over >= TOLD else ()
+    return replace(sound, samples=sound.samples / np.float32(peak), notes=(*sound.notes, *said))
+
+
+def true_peak_dbtp(samples: np.ndarray) -> float:
+    """True peak of samples (channels, frames) in dBTP, over four times as many points (ITU-R BS.1770-5, annex 2); -inf for silence."""
+    if samples.size == 0:
+        return -np.inf
+    between = soxr.resample(np.asarray(samples, dtype=np.float64).T, 1, OVERSAMPLING, quality="VHQ")
+    peak = max(float(np.abs(between).max()), float(np.abs(samples).max()))
+    return 20 * np.log10(peak) if peak > 0 else -np.inf
+
+
+def make_safe(
+    samples: np.ndarray, sample_rate: int, *, ceiling_dbtp: float = -1.0
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Samples (channels, frames) whose true peak is at most ``ceiling_dbtp``, lowered as a whole if need be and never raised.
+
+    Returns:
+        The samples as float32, and notes that say by how much they were lowered.
+
+    Raises:
+        SoundError: ``internal`` if there are values that are not numbers: then a model failed, and silence would hide it.
+    """
+    samples = np.asarray(samples, dtype=np.float32)
+    if not np.isfinite(samples).all():
+        raise SoundError(
+            "internal", "The model made values that are not numbers (NaN or infinity).",
+            remedy="Try another seed, or start the daemon with --precision fp32.",
+        )  # fmt: skip
+    peak = true_peak_dbtp(samples)
+    if peak <= ceiling_dbtp:
+        return samples, ()
+    lowered = ceiling_dbtp - peak
+    # A hair more, so that rounding to float32 or to 24 bits cannot lift it over the ceiling again.
+    safe = samples * np.float32(10 ** ((lowered - 1e-3) / 20))
+    return safe, (f"lowered by {-lowered:.1f} dB to keep its true peak at {ceiling_dbtp:g} dBTP",)
+
+
+def stored(samples: np.ndarray, *, format: str) -> np.ndarray:
+    """The samples (channels, frames) that reading a written file gives back: the same for wav, rounded to 24 bits for flac."""
+    samples = np.ascontiguousarray(samples, dtype=np.float32)
+    if format == "wav":
+        return samples
+    steps = np.clip(np.rint(samples.astype(np.float64) * 2**23), -(2**23), 2**23 - 1)
+    return (steps / 2**23).astype(np.float32)
+
+
+def write(path: str | Path, samples: np.ndarray, sample_rate: int, *, format: str) -> None:
+    """Write samples (channels, frames) as a new ``"wav"`` (32-bit float) or ``"flac"`` (24 bits) file, whole or not at all.
+
+    Raises:
+        FileExistsError: ``path`` is taken; nothing is overwritten.
+        SoundError: ``disk_full``, ``path_refused``, or ``bad_sound`` for what the format cannot hold.
+    """
+    safe_files.write_whole(Path(path), encode(samples, sample_rate, format=format))
+
+
+def encode(samples: np.ndarray, sample_rate: int, *, format: str) -> bytes:
+    """Samples (channels, frames) as the bytes of a ``"wav"`` (32-bit float) or ``"flac"`` (24 bits) file.
+
+    Raises:
+        SoundError: ``bad_sound`` for more channels than the format holds.
+    """
+    container, subtype = FORMATS[format]
+    samples = stored(samples, format=format)
+    if format == "flac" and samples.shape[0] > FLAC_CHANNELS:
+        raise _bad(f"{samples.shape[0]} channels do not fit into flac.", format, "format", "Use wav.")
+    # Into memory first: libsndfile cannot pass on an error of the file that it writes to.
+    memory = io.BytesIO()
+    soundfile.write(memory, samples.T, sample_rate, format=container, subtype=subtype)
+    return memory.getvalue()

@@ -1,0 +1,90 @@
+"""``status``, ``jobs``, ``models`` and ``allow``: what a daemon says of itself and is told, for people and for machines."""
+
+import os
+from typing import Any
+
+from tertium.cli.connect import Wanted, running, running_or_started
+from tertium.cli.output import Output
+from tertium_protocol.messages import JobInfo, ModelInfo, StatusReply
+
+
+def status(fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
+    """What the daemon that runs is doing. None is started for it.
+
+    Raises:
+        NoDaemon: none runs.
+    """
+    with running(wanted) as client:
+        reply = client.ask("status", **fields)
+        where = client.daemon
+        endpoints = {"osc": ":".join(map(str, where.osc)) if where.osc else None, "zmq": where.zmq, "pid": where.pid}
+        output.result(
+            reply.wire() | endpoints | {"home": str(where.home)}, _status_lines(reply, endpoints, str(where.home))
+        )
+
+
+def jobs(fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
+    """The jobs of the daemon that runs, newest first. None is started for it: that would set waiting jobs going.
+
+    Raises:
+        NoDaemon: none runs.
+    """
+    with running(wanted) as client:
+        reply = client.ask("jobs", **fields)
+        output.result(reply.wire(), [line for job in reply.jobs for line in _job_lines(job)] or ["No jobs."])
+
+
+def models(fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
+    """The models that can be loaded, and what the others need."""
+    with running_or_started(wanted, output) as client:
+        reply = client.ask("models", **fields)
+        output.result(reply.wire(), [line for model in reply.models for line in _model_lines(model)])
+
+
+def _status_lines(reply: StatusReply, endpoints: dict[str, Any], home: str) -> list[str]:
+    device = f" on {reply.device}" if reply.device else ""
+    precision = f" in {reply.precision}" if reply.precision else ""
+    lines = [
+        f"{reply.state}: {reply.model}{device}{precision}, {reply.queued} waiting, {reply.done} done, {reply.failed} failed"
+    ]
+    if reply.message:
+        lines.append(f"  {reply.message}")
+    if reply.job:
+        lines.append(f"  job {reply.job}: {(reply.fraction or 0) * 100:.0f} %")
+    if reply.sample_rate and reply.max_seconds:
+        lines.append(f"  takes {reply.sample_rate} Hz, {reply.channels} channels, up to {reply.max_seconds:g} s")
+    lines += [f"  {name}: {value}" for name, value in endpoints.items() if value is not None]
+    return [*lines, f"  home: {home}", f"  up {reply.uptime:.0f} s, version {reply.version}"]
+
+
+def _job_lines(job: JobInfo) -> list[str]:
+    state = f"{job.state} {job.fraction * 100:.0f} %" if job.state == "running" else job.state
+    lines = [f"{job.job}  {job.command:8}  {state:12}  {job.created or ''}"]
+    if job.result:
+        lines.append(f"  {job.result.path}")
+    if job.error:
+        lines.append(f"  {job.error.message} {job.error.remedy or ''}".rstrip())
+    if job.reason:
+        lines.append(f"  {job.reason}")
+    return lines
+
+
+def _model_lines(model: ModelInfo) -> list[str]:
+    state = "loaded" if model.loaded else "available" if model.available else "not available"
+    takes = (
+        f", {model.sample_rate} Hz, up to {model.max_seconds:g} s" if model.sample_rate and model.max_seconds else ""
+    )
+    return [f"{model.name}: {state}{takes}"] + ([f"  {model.message}"] if model.message else [])
+
+
+def allow(fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
+    """Let clients name the files of one more folder. Raises RemoteError."""
+    whole = os.path.abspath(os.path.expanduser(fields["path"]))
+    with running(wanted) as client:
+        reply = client.ask("allow", path=whole)
+    note = (
+        ""
+        if reply.walls
+        else " This daemon reads any file that you may read, so nothing changes until it is started with --roots."
+    )
+    output.result(reply.wire(), [f"Files in {reply.path} may be named.{note}"])

@@ -1,0 +1,256 @@
+"""The composition root: what the daemon is made of, put together in order and taken apart in the reverse."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tertium import __version__
+from tertium.daemon import log
+from tertium.daemon.allowed_folders import Walls
+from tertium.daemon.config import Settings, is_loopback
+from tertium.daemon.dispatcher import Dispatcher
+from tertium.daemon.handlers.registry import House
+from tertium.daemon.handlers.submit import announce
+from tertium.daemon.jobs.journal import Journal
+from tertium.daemon.jobs.queue import TERMINAL, Job, Jobs
+from tertium.daemon.jobs.supervisor import Worker
+from tertium.daemon.reader_pool import Readers
+from tertium.daemon.sessions import OscSession, Sessions, instead, zeromq_session
+from tertium.daemon.transports.osc import OscTransport
+from tertium.daemon.transports.zeromq import ZeroMqTransport
+from tertium.errors import TertiumError
+from tertium.storage.home import Home
+from tertium.storage.library import Library
+from tertium_protocol.codecs import zeromq
+from tertium_protocol.errors import ProtocolError
+from tertium_protocol.messages.events import Answer
+
+EXIT_REFUSED = 2
+"""Exit status when the daemon could not start: the folder or a port is in use, or cannot be used."""
+
+LONGEST_END = 9.0
+"""Seconds that stopping may take."""
+
+EXIT_BROKEN = 1
+"""Exit status after a mistake of ours that it could not go on with."""
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal or ``shutdown``. Returns the exit status: 0, 2 when it could not start, 1 when it broke down."""
+    log.set_up(as_json=settings.log_json)
+    last_resort = threading.Timer(LONGEST_END, _end_hard)
+    last_resort.daemon = True
+    daemon = Daemon(settings, on_stopping=last_resort.start)
+    try:
+        asyncio.run(daemon.serve())
+    except TertiumError as error:
+        log.event("not started", level=logging.ERROR, reason=error.message, remedy=error.remedy)
+        return EXIT_REFUSED
+    except KeyboardInterrupt:  # where the loop cannot catch signals itself; it has stopped all the same
+        return 0
+    finally:
+        last_resort.cancel()
+    return EXIT_BROKEN if daemon.broken else 0
+
+
+def _end_hard() -> None:
+    """End this process, though a thread of it never comes back. Whatever was accepted is in the journal."""
+    log.event("stopped hard", level=logging.WARNING, reason=f"something still ran after {LONGEST_END:g} s")
+    os._exit(0)
+
+
+class Daemon:
+    """One daemon. :meth:`serve` is its whole life.
+
+    Args:
+        settings: see :func:`tertium.daemon.config.settings`.
+        on_stopping: called when the end begins.
+    """
+
+    def __init__(self, settings: Settings, *, on_stopping: Callable[[], None] = lambda: None):
+        self._settings = settings
+        self._on_stopping = on_stopping
+        self._token = secrets.token_urlsafe(24)
+        self._sequence = 0
+        self.broken = False
+
+    async def serve(self) -> None:
+        """Start, serve until told to stop, and stop.
+
+        Raises:
+            TertiumError: it could not start; whatever had been opened is closed again.
+        """
+        self._stopping = asyncio.Event()
+        async with contextlib.AsyncExitStack() as stack:
+            await self._start(stack)
+            await self._stopping.wait()
+            log.event("stopping")
+            self._on_stopping()
+            self._house.worker.state = "stopping"
+        log.event("stopped")
+
+    def stop(self, reason: str) -> None:
+        """Begin the end."""
+        log.event("stop asked for", reason=reason)
+        self._stopping.set()
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        """Each part is opened after those that it needs, and closed before them."""
+        settings = self._settings
+        self._catch_signals(stack)
+        home = Home(settings.home)
+        home.open()
+        stack.callback(home.close)
+        journal = Journal(home.journal)
+        rows = journal.open()
+        stack.callback(journal.close)
+        jobs = Jobs(journal, limit=settings.queue)
+        restored = jobs.restore(rows)
+        worker = Worker(self._worker_options(), jobs)
+        readers = Readers()
+        library = Library(settings.home, read=readers.read)
+        self._house = House(
+            settings, home, library, jobs, worker, Sessions(), self.stop,
+            started=time.monotonic(), walls=Walls(settings.home, settings.roots),
+        )  # fmt: skip
+        dispatcher = self._dispatcher = Dispatcher(self._house, token=self._token)
+        stack.push_async_callback(worker.put_down)
+        await self._open_transports(stack)
+        stack.push_async_callback(dispatcher.close)
+        stack.callback(readers.close)  # first: who waits for a file is told
+        jobs.on_event(self._tell)
+        task = asyncio.ensure_future(worker.run())
+        task.add_done_callback(self._worker_gone)
+        stack.push_async_callback(_cancelled, task)
+        self._announce(restored)
+        await asyncio.to_thread(readers.warm)
+
+    async def _open_transports(self, stack: contextlib.AsyncExitStack) -> None:
+        host, port = self._settings.osc
+        self._osc = await OscTransport.open(host, port, self._datagram)
+        stack.push_async_callback(self._osc.close)
+        endpoint, events = self._endpoints()
+        self._zmq = await ZeroMqTransport.open(endpoint, events, self._message)
+        stack.push_async_callback(self._zmq.close)
+        host, port = self._osc.address
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._house.endpoints.update(osc=shown, zmq=self._zmq.endpoint, events=self._zmq.events)
+
+    def _endpoints(self) -> tuple[str, str]:
+        """Where requests and events go: sockets in the home, or beside the one that was named; over TCP the next port."""
+        asked = self._settings.zmq
+        if asked == "ipc://":
+            return self._house.home.socket("requests"), self._house.home.socket("events")
+        if asked.startswith("ipc://"):
+            return asked, f"{asked}.events"
+        host, _, port = asked.rpartition(":")
+        return asked, f"{host}:{int(port) + 1 if 0 < int(port) < 65535 else 0}"
+
+    def _worker_options(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "engine": settings.engine,
+            "home": str(settings.home),
+            "model": settings.model,
+            "device": settings.device,
+            "precision": settings.precision,
+            "write_every": settings.write_every,
+            "trajectory_disk": settings.trajectory_disk,
+        }
+
+    def _announce(self, restored: int) -> None:
+        """Let clients find the daemon; it answers from here on."""
+        facts = {
+            "pid": os.getpid(),
+            "osc": list(self._osc.address),
+            "zmq": self._zmq.endpoint,
+            "events": self._zmq.events,
+            "token": self._token,
+            "model": self._settings.model,
+            "version": __version__,
+        }
+        self._house.home.announce(facts)
+        endpoints = self._house.endpoints
+        log.event(
+            "serving", home=str(self._settings.home), model=self._settings.model, restored=restored or None, **endpoints
+        )
+
+    def _catch_signals(self, stack: contextlib.AsyncExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        wanted = [signal.SIGINT, signal.SIGTERM]
+        hang_up = getattr(signal, "SIGHUP", None)
+        if (
+            hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN
+        ):  # under nohup it is ignored, and stays so
+            wanted.append(hang_up)
+        for one in wanted:
+            try:
+                loop.add_signal_handler(one, self.stop, one.name)
+            except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+                continue
+            stack.callback(loop.remove_signal_handler, one)
+
+    def _datagram(self, datagram: bytes, address: tuple[str, int]) -> None:
+        def make() -> OscSession:
+            return OscSession(address, self._osc.address, self._osc.send, local=is_loopback(address[0]))
+
+        self._dispatcher.datagram(self._house.sessions.of(address, make), datagram)
+
+    def _message(self, parts: list[bytes], peer: tuple[bytes, ...]) -> None:
+        trusted = self._zmq.endpoint.startswith("ipc://")
+        session = self._house.sessions.of(peer, lambda: zeromq_session(peer, self._zmq.send, trusted=trusted))
+        self._dispatcher.message(session, parts)
+
+    def _tell(self, job: Job, event: str) -> None:
+        """Send an event of a job to those who asked, to those who subscribed, and to the publisher's subscribers."""
+        answer = self._answer(job, event)
+        if answer is None:
+            return
+        for session in self._house.sessions.audience(job.id):
+            session.send(answer)
+        self._publish(answer)
+        if event in TERMINAL:
+            self._house.sessions.leave(job.id)
+
+    def _answer(self, job: Job, event: str) -> Answer | None:
+        """An event of a job as an answer; one that makes no sense is a mistake of ours, which is told of as a session does."""
+        try:
+            return announce(self._house, job, event)
+        except Exception as problem:
+            log.trouble("event not told", problem, job=job.id, said=event)
+            return instead(Answer(id=json.loads(job.request), event=event, command=job.command, fields={"job": job.id}))
+
+    def _publish(self, answer: Answer) -> None:
+        """Send an event to the publisher's subscribers; what cannot be encoded is told of as a session does."""
+        for one in (answer, instead(answer)):
+            if one is None:
+                return
+            try:
+                parts = zeromq.encode_event(one, self._sequence + 1)
+            except ProtocolError as problem:
+                log.trouble("event not published", problem, answer=one.event, request=one.id)
+                continue
+            self._sequence += 1
+            self._zmq.publish(parts)
+            return
+
+    def _worker_gone(self, task: asyncio.Task) -> None:
+        """The supervisor never ends by itself; if it does, that is a mistake of ours, and a daemon without it is of no use."""
+        if not task.cancelled():
+            log.trouble("supervisor failed", task.exception())
+            self.broken = True
+            self.stop("the supervisor failed")
+
+
+async def _cancelled(task: asyncio.Task) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task

@@ -1,0 +1,149 @@
+"""From a call to its handler, and from whatever comes of it to an answer. Nothing that a client sends gets past here as an exception."""
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tertium.daemon import log
+from tertium.daemon.handlers.registry import Context, House, handlers
+from tertium.daemon.sessions import Session
+from tertium.errors import TertiumError
+from tertium_protocol.codecs import osc_requests, zeromq
+from tertium_protocol.codecs.audio_buffer import AudioBuffer
+from tertium_protocol.commands import COMMANDS, parse_request
+from tertium_protocol.errors import ERROR_CODES, ProtocolError
+from tertium_protocol.messages.events import Answer, ErrorInfo, RequestId
+
+MOST_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request as any transport brings it; its fields are not validated yet."""
+
+    command: str
+    id: RequestId
+    fields: Mapping[str, Any]
+    buffers: Sequence[AudioBuffer] = field(default=())
+    token: str | None = None
+
+
+class Dispatcher:
+    """Answers calls.
+
+    Args:
+        house: what handlers work with.
+        token: what calls of untrusted sessions must carry.
+    """
+
+    def __init__(self, house: House, *, token: str):
+        self._house = house
+        self._token = token
+        self._handlers = handlers()
+        self._tasks: set[asyncio.Task] = set()
+
+    def datagram(self, session: Session, datagram: bytes) -> None:
+        """Take what came as OSC."""
+        try:
+            calls = osc_requests.decode(datagram)
+        except ProtocolError as problem:
+            self._refuse_message(session, problem)
+            return
+        for call in calls:
+            fields = dict(call.fields)
+            token = fields.pop("token", None)
+            self.take(session, Call(call.command, call.id, fields, token=None if token is None else str(token)))
+
+    def message(self, session: Session, parts: Sequence[bytes]) -> None:
+        """Take what came by ZeroMQ."""
+        try:
+            call = zeromq.decode_call(parts)
+        except ProtocolError as problem:
+            self._refuse_message(session, problem)
+            return
+        self.take(session, Call(call.command, call.id, call.fields, call.buffers, call.token))
+
+    def take(self, session: Session, call: Call) -> None:
+        """Begin to answer a call. Deadlines count from here."""
+        context = Context(session, call.id, call.buffers)
+        if len(self._tasks) >= MOST_AT_ONCE:
+            busy = TertiumError(
+                "busy", f"{MOST_AT_ONCE} requests are being answered.", remedy="Send it again, and more slowly."
+            )
+            self._refuse(session, call, busy)
+            return
+        task = asyncio.ensure_future(self._answer(call, context))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Drop what is still being answered."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _answer(self, call: Call, context: Context) -> None:
+        session = context.session
+        try:
+            self._authorise(session, call)
+            request = parse_request(call.command, call.fields, transport=session.transport, buffers=len(call.buffers))
+            handler = self._handlers[call.command]
+            if COMMANDS[call.command].kind == "queued":
+                async with session.order:
+                    await handler(self._house, request, context)
+                return
+            reply = await handler(self._house, request, context)
+            session.send(Answer.of(reply, id=call.id, command=call.command), context.attached)
+        except Exception as problem:
+            self._refuse(session, call, problem)
+
+    def _authorise(self, session: Session, call: Call) -> None:
+        row = COMMANDS.get(call.command)
+        guarded = session.transport == "osc" and row is not None and row.guarded
+        if session.trusted and not guarded:
+            return
+        given = (call.token or "").encode("utf-8", "replace")
+        if not hmac.compare_digest(given, self._token.encode()):
+            what = f"{call.command} over OSC needs" if guarded else "Requests over TCP need"
+            raise TertiumError(
+                "not_allowed", f"{what} the daemon's token.", field="token",
+                remedy=f"Send the token that {self._house.home.folder / 'daemon.json'} holds, which this user alone can read.",
+            )  # fmt: skip
+
+    def _refuse_message(self, session: Session, problem: ProtocolError) -> None:
+        if problem.silent:
+            return
+        log.event(
+            "message refused", level=logging.WARNING, peer=session.name, code=problem.code, reason=problem.message
+        )
+        session.send(Answer.of(error_info(problem), id=problem.request_id, command=None))
+
+    def _refuse(self, session: Session, call: Call, problem: Exception) -> None:
+        error = error_info(problem)
+        known = call.command if call.command in COMMANDS else None
+        if error.code == "internal":
+            log.trouble("request failed", problem, peer=session.name, command=call.command, request=call.id)
+        else:
+            log.event(
+                "request refused", level=logging.WARNING, peer=session.name, command=call.command, request=call.id,
+                code=error.code, reason=error.message,
+            )  # fmt: skip
+        session.send(Answer.of(error, id=call.id, command=known))
+
+
+def error_info(problem: Exception) -> ErrorInfo:
+    """Any exception as the fields of an ``error``."""
+    if isinstance(problem, TertiumError) and problem.code in ERROR_CODES:
+        problem = ProtocolError(problem.code, problem.message, problem.field, problem.value, problem.remedy)
+    if isinstance(problem, ProtocolError):
+        return ErrorInfo(**problem.fields())
+    if isinstance(problem, MemoryError):
+        return ErrorInfo(code="out_of_memory", message="There was not enough memory.", remedy="Send less at once.")
+    return ErrorInfo(
+        code="internal",
+        message="The daemon made a mistake with this request.",
+        remedy="Its log has the details; please report them.",
+    )

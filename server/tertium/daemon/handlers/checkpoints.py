@@ -1,0 +1,175 @@
+"""The learned references: learning one, and what can be done with those in the daemon's folder."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tertium import safe_files
+from tertium.audio import files as audio
+from tertium.daemon.config import default_roots
+from tertium.daemon.handlers.registry import Context, House, handles
+from tertium.daemon.handlers.render import file_stem, longest_sound
+from tertium.daemon.handlers.sounds import resolve
+from tertium.daemon.handlers.submit import queue
+from tertium.daemon.jobs.queue import TERMINAL, Job
+from tertium.errors import SoundError, TertiumError
+from tertium.storage.checkpoint_format import Checkpoint, CheckpointError, must_be_plain
+from tertium.storage.checkpoints import Checkpoints
+from tertium_protocol import messages as m
+
+FIELDS = ("prompt", "method", "steps", "batch", "rank", "rate", "null_dropout", "ema", "seed", "format")
+
+
+@handles("learn")
+async def learn(house: House, request: m.Learn, context: Context) -> None:
+    await queue(house, "learn", request, context, learn_fields)
+
+
+@handles("preview")
+async def preview(house: House, request: m.Preview, context: Context) -> None:
+    await queue(house, "preview", request, context, preview_fields)
+
+
+@handles("checkpoints")
+async def checkpoints(house: House, request: m.Checkpoints, context: Context) -> m.CheckpointsReply:
+    found = await asyncio.to_thread(kept(house).list)
+    return m.CheckpointsReply(checkpoints=tuple(info(house, one) for one in found))
+
+
+@handles("rename_checkpoint")
+async def rename(house: House, request: m.RenameCheckpoint, context: Context) -> m.CheckpointInfo:
+    return await _told(house, lambda: kept(house).rename(request.checkpoint, request.name))
+
+
+@handles("delete_checkpoint")
+async def delete(house: House, request: m.DeleteCheckpoint, context: Context) -> m.CheckpointInfo:
+    return await _told(house, lambda: kept(house).delete(request.checkpoint))
+
+
+@handles("export_checkpoint")
+async def export(house: House, request: m.ExportCheckpoint, context: Context) -> m.CheckpointInfo:
+    def write() -> tuple[Checkpoint, Path]:
+        found = kept(house).get(request.checkpoint)
+        return found, kept(house).export(found.name, _writable(house, request.path, context))
+
+    found, path = await asyncio.to_thread(write)
+    return info(house, found).model_copy(update={"path": str(path)})
+
+
+@handles("import_checkpoint")
+async def import_(house: House, request: m.ImportCheckpoint, context: Context) -> m.CheckpointInfo:
+    def read() -> Checkpoint:
+        with _opened(house, request.path) as source:
+            return kept(house).import_file(source, name=request.name)
+
+    return await _told(house, read)
+
+
+def _opened(house: House, path: str) -> safe_files.OpenFile:
+    try:
+        return safe_files.open_allowed(path, house.walls.roots)
+    except SoundError as error:
+        if error.code != "unknown_sound":
+            raise
+        raise CheckpointError(
+            "unknown_checkpoint", error.message, field=error.field, value=error.value, remedy=error.remedy
+        ) from error
+
+
+def learn_fields(house: House, request: m.Learn) -> dict[str, Any]:
+    """Resolved fields of a learning. Raises TertiumError."""
+    reference = resolve(house, request.reference, field="reference")
+    longest = longest_sound(house)
+    if request.seconds is not None and request.seconds > longest:
+        raise SoundError(
+            "out_of_range", f"{house.settings.model} takes at most {longest:g} s; got {request.seconds:g}.", field="seconds",
+            value=request.seconds, remedy=f"Ask for {longest:g} s or less.",
+        )  # fmt: skip
+    name = request.name or file_stem(reference.name)
+    must_be_plain(name)
+    if request.name is not None and not kept(house).is_free(name):
+        raise CheckpointError(
+            "conflict", f"There is a checkpoint '{name}' already.", field="name", value=name,
+            remedy="Choose another name, or delete that one first.",
+        )  # fmt: skip
+    # What is too short is repeated as a whole, so that it comes as regularly as it would by itself.
+    whole = reference.seconds * math.ceil(max(1.0, audio.SHORTEST / reference.seconds))
+    seconds = min(whole, longest) if request.seconds is None else request.seconds
+    chosen = {field: getattr(request, field) for field in FIELDS}
+    return {
+        **chosen,
+        "reference": reference.id,
+        "checkpoint": name,
+        "name": file_stem(f"{name} learned"),
+        "seconds": seconds,
+    }
+
+
+def preview_fields(house: House, request: m.Preview) -> dict[str, Any]:
+    """Resolved fields of a preview. Raises TertiumError: unknown_job; conflict for a job that is no learning, has not begun or has ended."""
+    learning = house.jobs.get(request.job)
+    _must_be_under_way(learning)
+    taught = learning.fields
+    return {
+        "job": learning.id,
+        "learning": taught,
+        "prompt": taught["prompt"],
+        "seconds": taught["seconds"],
+        "steps": request.steps,
+        "seed": taught["seed"] if request.seed is None else request.seed,
+        "name": request.name or file_stem(f"{taught['checkpoint']} preview"),
+        "format": request.format,
+        "guidance": 1.0,
+        "order": 3,
+        "eta": 1.0,
+        "sample_rate": None,
+    }
+
+
+def _must_be_under_way(job: Job) -> None:
+    if job.command != "learn":
+        problem, remedy = f"is no learning, but of {job.command}", "Give the id of a job of learn."
+    elif job.state in TERMINAL:
+        problem, remedy = (
+            f"has ended: it is {job.state}",
+            "Ask for the job: its result has the sound that the prompt gives.",
+        )
+        if job.state != "done":
+            remedy = "What it had learned, if it had begun, is kept as a checkpoint."
+    elif job.started is None:
+        problem, remedy = "has not begun", "Ask again when its progress tells of a loss."
+    else:
+        return
+    raise TertiumError("conflict", f"The job {job.id} {problem}.", field="job", value=job.id, remedy=remedy)
+
+
+def kept(house: House) -> Checkpoints:
+    """The checkpoints in the daemon's folder."""
+    return Checkpoints(house.home.checkpoints)
+
+
+def info(house: House, checkpoint: Checkpoint) -> m.CheckpointInfo:
+    """A checkpoint as the protocol tells it."""
+    shown = ("name", "model", "prompt", "reference", "method", "steps", "seconds", "bytes", "created")
+    loaded = house.worker.model.get("fingerprint")
+    return m.CheckpointInfo(
+        **{name: getattr(checkpoint, name) for name in shown},
+        path=str(checkpoint.folder),
+        rank=checkpoint.rank or None,
+        loss=checkpoint.losses[-1] if checkpoint.losses else None,
+        usable=None if loaded is None else loaded == checkpoint.fingerprint,
+    )
+
+
+async def _told(house: House, do: Callable[[], Checkpoint]) -> m.CheckpointInfo:
+    return info(house, await asyncio.to_thread(do))
+
+
+def _writable(house: House, text: str, context: Context) -> Path:
+    """What is asked for over OSC is written within walls even where there are none for reading: UDP does not say which user of the machine asks."""
+    walls = house.walls.roots
+    if context.session.transport != "osc":
+        return safe_files.resolve(text, walls)
+    return safe_files.resolve(text, default_roots(house.settings.home) if walls is None else walls)

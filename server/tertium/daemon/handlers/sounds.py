@@ -1,0 +1,102 @@
+"""The library, for clients: sounds in, out, and looked up."""
+
+import asyncio
+
+from tertium import path_spelling
+from tertium.audio import files as audio
+from tertium.audio.warp import Excerpt
+from tertium.daemon.handlers.registry import Context, House, handles
+from tertium.errors import SoundError
+from tertium.storage.library import Sound
+from tertium_protocol import messages as m
+from tertium_protocol.codecs.audio_buffer import AudioBuffer
+
+
+@handles("add_sound")
+async def add_sound(house: House, request: m.AddSound, context: Context) -> m.SoundInfo:
+    markers = request.pairs
+    excerpt = Excerpt.warped(markers) if markers else Excerpt(audio.Span(request.start, request.end), request.seconds)
+    taken = {"name": request.name, "excerpt": excerpt}
+
+    if request.path is not None:
+        roots = house.walls.roots
+        found = await house.adding.join(request, lambda: house.library.add_path(request.path, roots, **taken))
+        return sound_info(found)
+
+    def add() -> Sound:
+        buffer = context.buffers[0]
+        return house.library.add_samples(
+            buffer.to_array(), buffer.sample_rate, origin={"buffer": context.session.name}, **taken
+        )
+
+    return sound_info(await asyncio.to_thread(add))
+
+
+@handles("allow")
+async def allow(house: House, request: m.Allow, context: Context) -> m.AllowReply:
+    folder = await asyncio.to_thread(house.walls.allow, request.path)
+    return m.AllowReply(path=str(folder), walls=0 if house.walls.roots is None else 1)
+
+
+@handles("sound")
+async def sound(house: House, request: m.Sound, context: Context) -> m.SoundInfo:
+    return sound_info(await asyncio.to_thread(resolve, house, request.sound, field="sound"))
+
+
+@handles("sounds")
+async def sounds(house: House, request: m.Sounds, context: Context) -> m.SoundsReply:
+    found = await asyncio.to_thread(house.library.list)
+    page = found[request.offset : request.offset + request.limit]
+    return m.SoundsReply(total=len(found), sounds=tuple(sound_info(one) for one in page))
+
+
+@handles("sound_audio")
+async def sound_audio(house: House, request: m.SoundAudio, context: Context) -> m.SoundInfo:
+    def read() -> tuple[Sound, AudioBuffer]:
+        found = resolve(house, request.sound, field="sound")
+        samples = house.library.read(found)
+        return found, AudioBuffer.from_array(samples.samples, samples.sample_rate)
+
+    found, buffer = await asyncio.to_thread(read)
+    context.attached.append(buffer)
+    return sound_info(found)
+
+
+def resolve(house: House, text: str, *, field: str, max_seconds: float = audio.MAX_SECONDS) -> Sound:
+    """The sound that a client names by id, by the beginning of an id, or by a path. A file is taken into the library first. Reads the disk.
+
+    Args:
+        text: what the client gave.
+        field: in which field, for errors.
+        max_seconds: longest sound that is of use there.
+
+    Raises:
+        SoundError: with ``field``.
+    """
+    try:
+        if path_spelling.names_file(text):
+            found = house.library.add_path(text, house.walls.roots, max_seconds=max_seconds, field=field)
+        else:
+            found = house.library.get(text)
+    except SoundError as error:
+        raise SoundError(error.code, error.message, field=field, value=text, remedy=error.remedy) from error
+    if found.seconds > max_seconds:
+        raise SoundError(
+            "bad_sound", f"'{found.name}' lasts {found.seconds:.1f} s, which is too long here.", field=field, value=text,
+            remedy=f"Cut it to at most {max_seconds:g} s.",
+        )  # fmt: skip
+    return found
+
+
+def sound_info(sound: Sound) -> m.SoundInfo:
+    """A sound as the protocol tells it."""
+    return m.SoundInfo(
+        sound=sound.id,
+        name=sound.name,
+        path=sound.path,
+        frames=sound.frames,
+        channels=sound.channels,
+        sample_rate=sound.sample_rate,
+        seconds=sound.seconds,
+        notes=sound.notes,
+    )

@@ -1,0 +1,186 @@
+"""What survives a crash: one SQLite table of jobs, on the disk before anybody is told that a job was accepted.
+
+All access goes through one thread of its own, in order, so that a slow disk never holds up the front.
+"""
+
+import asyncio
+import json
+import logging
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tertium.daemon import log
+from tertium.errors import TertiumError
+from tertium.storage import network_drives
+
+T = TypeVar("T")
+COLUMNS = (
+    "id", "request", "fingerprint", "command", "fields", "slot", "priority", "state", "stage", "result", "error",
+    "reason", "notes", "ready_by", "created", "started", "finished",
+)  # fmt: skip
+JSON_COLUMNS = {"fields", "result", "error", "notes"}
+KEPT = 2000
+"""Finished jobs that are kept, the newest; their results stay in the library all the same."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    request TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    command TEXT NOT NULL,
+    fields TEXT NOT NULL,
+    slot TEXT,
+    priority INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    stage TEXT,
+    result TEXT,
+    error TEXT,
+    reason TEXT,
+    notes TEXT NOT NULL,
+    ready_by REAL,
+    created REAL NOT NULL,
+    started REAL,
+    finished REAL
+)
+"""
+_VERSION = 1
+
+
+class Journal:
+    """The jobs on disk.
+
+    Args:
+        path: of the database, created if absent.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._database: sqlite3.Connection | None = None
+
+    def open(self) -> list[dict[str, Any]]:
+        """Open the journal and return its rows, the oldest first, as dictionaries of :data:`COLUMNS`.
+
+        A damaged journal is put aside under another name and a new one is begun, so that the daemon can start.
+
+        Raises:
+            TertiumError: disk_full or path_refused.
+        """
+        return self._thread.submit(self._open).result()
+
+    def close(self) -> None:
+        """Finish what is under way and close."""
+        self._thread.submit(self._close).result()
+        self._thread.shutdown()
+
+    async def insert(self, row: dict[str, Any]) -> None:
+        """Add a job. It is on the disk when this returns.
+
+        Args:
+            row: a value for each of :data:`COLUMNS`.
+
+        Raises:
+            TertiumError: disk_full or internal; then nothing was added.
+        """
+        marks = ", ".join("?" for _ in COLUMNS)
+        values = [_encode(name, row[name]) for name in COLUMNS]
+        await self._do(lambda: self._write(f"INSERT INTO jobs ({', '.join(COLUMNS)}) VALUES ({marks})", values))
+
+    async def update(self, job: str, **columns: Any) -> None:
+        """Change columns of a job, on the disk when this returns.
+
+        Raises:
+            TertiumError: disk_full or internal; then nothing was changed.
+        """
+        names = ", ".join(f"{name} = ?" for name in columns)
+        values = [_encode(name, value) for name, value in columns.items()]
+        await self._do(lambda: self._write(f"UPDATE jobs SET {names} WHERE id = ?", [*values, job]))
+
+    async def _do(self, action: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, action)
+
+    def _write(self, statement: str, values: list[Any]) -> None:
+        try:
+            with self._database:
+                self._database.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            raise _explained(error, self._path) from error
+
+    def _open(self) -> list[dict[str, Any]]:
+        try:
+            return self._load()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise _explained(error, self._path) from error
+            self._put_aside(error)
+            return self._load()
+
+    def _load(self) -> list[dict[str, Any]]:
+        database = sqlite3.connect(self._path, timeout=5)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            with database:
+                database.execute(_SCHEMA)
+                if database.execute("PRAGMA user_version").fetchone()[0] not in (0, _VERSION):
+                    raise sqlite3.DatabaseError("it was written by another version of Tertium")
+                database.execute(f"PRAGMA user_version = {_VERSION}")
+                database.execute(
+                    "DELETE FROM jobs WHERE finished IS NOT NULL AND sequence NOT IN"
+                    " (SELECT sequence FROM jobs WHERE finished IS NOT NULL ORDER BY sequence DESC LIMIT ?)",
+                    [KEPT],
+                )
+            rows = database.execute(f"SELECT {', '.join(COLUMNS)} FROM jobs ORDER BY sequence").fetchall()
+            decoded = [{name: _decode(name, value) for name, value in zip(COLUMNS, row, strict=True)} for row in rows]
+        except ValueError as error:
+            database.close()
+            raise sqlite3.DatabaseError(f"a row is damaged: {error}") from error
+        except BaseException:
+            database.close()
+            raise
+        self._database = database
+        return decoded
+
+    def _put_aside(self, error: Exception) -> None:
+        aside = self._path.with_name(f"{self._path.name}.damaged")
+        for suffix in ("", "-wal", "-shm"):
+            part = self._path.with_name(self._path.name + suffix)
+            if part.exists():
+                part.replace(aside.with_name(aside.name + suffix))
+        log.event("journal damaged, begun anew", level=logging.WARNING, reason=str(error), kept_as=str(aside))
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+def _encode(name: str, value: Any) -> Any:
+    return json.dumps(value) if name in JSON_COLUMNS and value is not None else value
+
+
+def _decode(name: str, value: Any) -> Any:
+    return json.loads(value) if name in JSON_COLUMNS and value is not None else value
+
+
+def _explained(error: sqlite3.OperationalError, path: Path) -> TertiumError:
+    text = str(error)
+    if network_drives.explains(error, path.parent):
+        return network_drives.unfit(path.parent, text)
+    if "database is locked" in text:
+        return TertiumError(
+            "path_refused", f"The journal '{path}' is held by another program, or its disk cannot lock files.", field="home", value=str(path.parent),
+            remedy="Close the program that has it open, or choose another home with --home.",
+        )  # fmt: skip
+    if "full" in text or "disk I/O" in text:
+        return TertiumError(
+            "disk_full", f"The journal '{path}' could not be written: {text}.",
+            remedy="Make room on that disk and send the request again.",
+        )  # fmt: skip
+    return TertiumError(
+        "internal", f"The journal '{path}' could not be written: {text}.", remedy="Check the folder's permissions."
+    )

@@ -1,0 +1,318 @@
+"""Jobs: their states, their order, their ends. A job is accepted once, and ends exactly once.
+
+queued → running → done, failed or cancelled; a queued one may be cancelled too, and a running one goes back to queued when the worker or the daemon ends under it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tertium.daemon import log
+from tertium.daemon.jobs.journal import COLUMNS, KEPT, Journal
+from tertium.errors import TertiumError
+
+TERMINAL = frozenset({"done", "failed", "cancelled"})
+PAUSABLE = ("learn",)
+PROGRESS_INTERVAL = 0.05
+"""Seconds between two progress events of a job, at least: twenty a second."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One accepted request that takes time.
+
+    Args:
+        request: the client's request id, as JSON text, so that 7 and "7" differ.
+        fingerprint: digest of what was asked; the same request id with another fingerprint is another request.
+        command: what to do.
+        fields: with what, everything chosen: sounds as ids, a seed, the steps.
+        slot: latest wins among queued jobs of one slot.
+        priority: lower goes first.
+        ready_by: when the client needs it, seconds since the epoch.
+        notes: what acceptance has to say, told with the result.
+    """
+
+    request: str
+    fingerprint: str
+    command: str
+    fields: dict[str, Any]
+    slot: str | None = None
+    priority: int = 0
+    ready_by: float | None = None
+    notes: list[str] = field(default_factory=list)
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    state: str = "queued"
+    stage: str | None = "queued"
+    fraction: float = 0.0
+    seconds_left: float | None = None
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    reason: str | None = None
+    created: float = field(default_factory=time.time)
+    started: float | None = None
+    finished: float | None = None
+    attempts: int = 0
+    lost_at: float = 0.0
+    cancelling: str | None = None
+    takes: list[dict[str, Any]] = field(default_factory=list)
+    loss: float | None = None
+    told: float = field(default=0.0, repr=False)
+
+    def row(self) -> dict[str, Any]:
+        """The job as the journal keeps it."""
+        return {name: getattr(self, name) for name in COLUMNS}
+
+
+Listener = Callable[[Job, str], None]
+
+
+class Jobs:
+    """All jobs that are remembered, and the queue of those that wait.
+
+    Args:
+        journal: where they survive.
+        limit: how many may wait.
+    """
+
+    def __init__(self, journal: Journal, *, limit: int):
+        self._journal = journal
+        self._limit = limit
+        self._jobs: dict[str, Job] = {}
+        self._by_request: dict[str, Job] = {}
+        self._queue: list[Job] = []
+        self._arrived = asyncio.Event()
+        self._claims: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._listeners: list[Listener] = []
+        self._stop_running: Callable[[Job], None] = lambda job: None
+        self.running: Job | None = None
+        self.counts = {"done": 0, "failed": 0, "cancelled": 0}
+
+    def on_event(self, listener: Listener) -> None:
+        """Call ``listener(job, event)`` at accepted, progress, take, done, failed and cancelled."""
+        self._listeners.append(listener)
+
+    def on_cancel(self, stop: Callable[[Job], None]) -> None:
+        """Call ``stop(job)`` when a running job is to be stopped."""
+        self._stop_running = stop
+
+    def restore(self, rows: list[dict[str, Any]]) -> int:
+        """Take up what the journal remembers. Jobs that were queued or running are queued again; returns how many."""
+        for row in rows:
+            job = Job(**row)
+            if job.state not in TERMINAL:
+                job.state, job.stage, job.started = "queued", "queued", None
+                self._enqueue(job)
+            elif job.state == "done":
+                job.fraction = 1.0
+            self._remember(job)
+        return len(self._queue)
+
+    @contextlib.asynccontextmanager
+    async def claim(self, request: str) -> AsyncIterator[None]:
+        """Hold a request id, so that a repeated request waits until the first is accepted or refused."""
+        lock, users = self._claims.get(request, (asyncio.Lock(), 0))
+        self._claims[request] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._claims.pop(request)
+            if users > 1:
+                self._claims[request] = (lock, users - 1)
+
+    def known(self, request: str, fingerprint: str) -> Job | None:
+        """The job of a request id, if there is one.
+
+        An id that asked for something else is free again once that has ended: what repeats a request repeats all of it.
+
+        Raises:
+            TertiumError: conflict when that id asked for something else, which has not ended.
+        """
+        job = self._by_request.get(request)
+        if job is None or job.fingerprint == fingerprint:
+            return job
+        if job.state in TERMINAL:
+            return None
+        raise TertiumError(
+            "conflict", "This request id belongs to another request, which has not ended.", field="id", value=request,
+            remedy="Give every new request an id of its own.",
+        )  # fmt: skip
+
+    async def accept(self, job: Job) -> None:
+        """Journal a new job, then queue it. Queued jobs of its slot give way.
+
+        Raises:
+            TertiumError: busy when the queue is full; disk_full or internal when it cannot be journalled. Then it was not accepted.
+        """
+        if len(self._queue) >= self._limit and not self._in_slot(job.slot):
+            raise TertiumError(
+                "busy", f"{len(self._queue)} jobs are waiting already.", remedy="Wait for some, or cancel them.",
+            )  # fmt: skip
+        await self._journal.insert(job.row())
+        self._remember(job)
+        older = self._in_slot(job.slot)
+        self._queue = [one for one in self._queue if one not in older]
+        self._enqueue(job)
+        log.event("job accepted", job=job.id, command=job.command, request=job.request, slot=job.slot)
+        self._tell(job, "accepted")
+        for one in older:
+            await self._end(one, "cancelled", reason=f"Superseded by job {job.id} in slot {job.slot}.")
+
+    async def arrival(self) -> None:
+        """Wait until a job is queued."""
+        while not self._queue:
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def start(self) -> Job:
+        """The next job, now running. There must be one: see :meth:`arrival`."""
+        job = self._queue.pop(0)
+        job.state, job.stage, job.started = "running", "starting", time.time()
+        job.attempts += 1
+        self.running = job
+        await self._write(job, state="running", started=job.started)
+        return job
+
+    async def give_back(self, job: Job) -> None:
+        """Queue a running job again, before all others: the daemon stops, or the worker was lost."""
+        if job.state != "running":
+            return
+        job.state, job.stage, job.seconds_left = "queued", "queued", None
+        self.running = None
+        self._queue.insert(0, job)
+        self._arrived.set()
+        await self._write(job, state="queued")
+
+    async def pause(self, job: Job) -> None:
+        """Queue a running job again that has made room: behind those that go before it, ahead of its equals. Clients hear of it."""
+        if job.cancelling:
+            await self._end(job, "cancelled", reason=job.cancelling)
+            return
+        job.stage, job.seconds_left = "paused", None
+        self._tell(job, "progress")
+        job.state, job.attempts = "queued", job.attempts - 1
+        self.running = None
+        place = next((i for i, other in enumerate(self._queue) if other.priority >= job.priority), len(self._queue))
+        self._queue.insert(place, job)
+        self._arrived.set()
+        await self._write(job, state="queued")
+
+    def progress(
+        self, job: Job, stage: str, fraction: float, seconds_left: float | None, *, loss: float | None = None
+    ) -> None:
+        """Note how far a running job is. The fraction never falls, and clients hear of it at most twenty times a second."""
+        if job.state != "running":
+            return
+        job.stage, job.seconds_left, job.loss = stage, seconds_left, loss
+        job.fraction = max(job.fraction, min(fraction, 1.0))
+        now = time.monotonic()
+        if now - job.told >= PROGRESS_INTERVAL:
+            job.told = now
+            self._tell(job, "progress")
+
+    def take(self, job: Job, take: dict[str, Any]) -> None:
+        """Note a take of a running morph, and tell of it. One that comes again after a restart of the worker is told again."""
+        if job.state != "running":
+            return
+        job.takes = [*(one for one in job.takes if one["index"] != take["index"]), take]
+        self._tell(job, "take")
+
+    async def done(self, job: Job, result: dict[str, Any]) -> None:
+        """End a job with its result."""
+        await self._end(job, "done", result=result)
+
+    async def failed(self, job: Job, error: dict[str, Any]) -> None:
+        """End a job with its error: code, message, and field, value, remedy."""
+        await self._end(job, "failed", error=error)
+
+    async def cancelled(self, job: Job, reason: str) -> None:
+        """End a job without either."""
+        await self._end(job, "cancelled", reason=reason)
+
+    async def cancel(self, job: Job, reason: str) -> None:
+        """Cancel a job: a queued one at once, a running one within a step. One that has ended stays as it is."""
+        if job.state == "queued":
+            await self._end(job, "cancelled", reason=reason)
+        elif job.state == "running" and job.cancelling is None:
+            job.cancelling = reason
+            self._stop_running(job)
+
+    def get(self, job: str) -> Job:
+        """A job by its id.
+
+        Raises:
+            TertiumError: unknown_job.
+        """
+        found = self._jobs.get(job)
+        if found is None:
+            raise TertiumError(
+                "unknown_job", f"There is no job '{job}'.", field="job", value=job,
+                remedy="Give the id that accepted gave; jobs lists those that are remembered.",
+            )  # fmt: skip
+        return found
+
+    def all(self, state: str | None = None) -> list[Job]:
+        """Jobs in a state, or all, the newest first."""
+        return [job for job in reversed(self._jobs.values()) if state in (None, job.state)]
+
+    @property
+    def waiting(self) -> tuple[Job, ...]:
+        """The queued jobs, the next one first."""
+        return tuple(self._queue)
+
+    def _in_slot(self, slot: str | None) -> list[Job]:
+        return [job for job in self._queue if slot is not None and job.slot == slot]
+
+    def _enqueue(self, job: Job) -> None:
+        place = next((i for i, other in enumerate(self._queue) if other.priority > job.priority), len(self._queue))
+        self._queue.insert(place, job)
+        self._arrived.set()
+
+    def _remember(self, job: Job) -> None:
+        self._jobs[job.id] = self._by_request[job.request] = job
+        while len(self._jobs) > 2 * KEPT:
+            oldest = next((one for one in self._jobs.values() if one.state in TERMINAL), None)
+            if oldest is None:
+                return
+            del self._jobs[oldest.id]
+            if self._by_request[oldest.request] is oldest:
+                del self._by_request[oldest.request]
+
+    async def _end(self, job: Job, state: str, **outcome: Any) -> None:
+        if job.state in TERMINAL:
+            return
+        if job.state == "queued" and job in self._queue:
+            self._queue.remove(job)
+        if self.running is job:
+            self.running = None
+        job.state, job.finished, job.seconds_left = state, time.time(), None
+        job.stage = state
+        job.fraction = 1.0 if state == "done" else job.fraction
+        for name, value in outcome.items():
+            setattr(job, name, value)
+        self.counts[state] += 1
+        await self._write(job, state=state, stage=state, finished=job.finished, **outcome)
+        self._log_end(job)
+        self._tell(job, state)
+
+    async def _write(self, job: Job, **columns: Any) -> None:
+        try:
+            await self._journal.update(job.id, **columns)
+        except TertiumError as error:  # the job goes on: at worst it is done again after a restart
+            log.event("journal not written", level=logging.ERROR, job=job.id, reason=str(error))
+
+    def _log_end(self, job: Job) -> None:
+        seconds = None if job.started is None else job.finished - job.started
+        why = job.reason or (job.error or {}).get("message")
+        level = logging.WARNING if job.state == "failed" else logging.INFO
+        path = (job.result or {}).get("path")
+        log.event(f"job {job.state}", level=level, job=job.id, seconds=seconds, path=path, reason=why)
+
+    def _tell(self, job: Job, event: str) -> None:
+        for listener in self._listeners:
+            listener(job, event)

@@ -1,0 +1,189 @@
+"""Who asked, and where to answer. A session is one peer of one transport; the audience of a job is those who asked for it, and those who subscribed."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+
+from tertium.daemon import log
+from tertium.errors import TertiumError
+from tertium_protocol.codecs import osc_answers, zeromq
+from tertium_protocol.codecs.audio_buffer import AudioBuffer
+from tertium_protocol.commands import Transport
+from tertium_protocol.errors import ProtocolError
+from tertium_protocol.messages.events import TERMINAL_EVENTS, Answer, ErrorInfo, Failed
+
+MOST_SESSIONS = 1024
+MOST_SUBSCRIBERS = 32
+MOST_FOLLOWERS = 16  # of one job
+UNSENT = ErrorInfo(
+    code="internal",
+    message="The daemon has an answer that it cannot send.",
+    remedy="Its log has the details; please report them.",
+)
+
+
+def instead(answer: Answer) -> Answer | None:
+    """What is sent in the place of an answer that cannot be: ``failed`` for the end of a job, ``error`` for a reply.
+
+    None for what another answer follows in any case, and nobody waits for: ``accepted``, ``progress`` and ``take``.
+    """
+    if answer.event in TERMINAL_EVENTS:
+        told = Failed(job=answer.fields["job"], **UNSENT.wire())
+    elif answer.event == "reply":
+        told = UNSENT
+    else:
+        return None
+    return Answer.of(told, id=answer.id, command=answer.command)
+
+
+class Session:
+    """One peer.
+
+    Args:
+        transport: what carries its messages.
+        name: who it is, for the log.
+        local: whether it is on this machine.
+        trusted: whether the transport alone proves that it may ask; otherwise each request needs the token.
+        put: sends an answer with its audio to it.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        name: str,
+        *,
+        local: bool,
+        trusted: bool,
+        put: Callable[[Answer, Sequence[AudioBuffer]], None],
+    ):
+        self.transport = transport
+        self.name = name
+        self.local = local
+        self.trusted = trusted
+        self.order = asyncio.Lock()  # what one peer puts into the queue is accepted in the order in which it came
+        self._put = put
+
+    def send(self, answer: Answer, buffers: Iterable[AudioBuffer] = ()) -> None:
+        """Send an answer; nobody waits for its arrival. One that cannot be encoded is a mistake of ours, and goes to the log; who waits for it gets :func:`instead`."""
+        try:
+            self._put(answer, tuple(buffers))
+        except ProtocolError as problem:
+            log.trouble("answer not sent", problem, peer=self.name, answer=answer.event, request=answer.id)
+            substitute = instead(answer)
+            if substitute is not None:
+                self._put(substitute, ())
+
+    def answer_at(self, port: int) -> None:
+        """Send all answers to another port of the peer from now on.
+
+        Raises:
+            TertiumError: not_allowed where that has no meaning.
+        """
+        raise TertiumError(
+            "not_allowed", "reply_port belongs to OSC; here answers come by the connection that asks.", field="reply_port",
+            value=port, remedy="Leave it out.",
+        )  # fmt: skip
+
+
+class OscSession(Session):
+    """A peer that sends datagrams.
+
+    Args:
+        address: where its datagrams come from.
+        own: the daemon's own address.
+        send: sends one datagram to an address.
+        local: whether the address is this machine's.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        own: tuple[str, int],
+        send: Callable[[bytes, tuple[str, int]], None],
+        *,
+        local: bool,
+    ):
+        super().__init__("osc", f"osc {address[0]}:{address[1]}", local=local, trusted=True, put=self._put_datagrams)
+        self._host, self._port = address
+        self._own = own
+        self._send = send
+
+    def answer_at(self, port: int) -> None:
+        if (self._host, port) == self._own:
+            raise TertiumError(
+                "conflict", f"Port {port} is the daemon's own.", field="reply_port", value=port,
+                remedy="Name the port that the client listens on.",
+            )  # fmt: skip
+        self._port = port
+
+    def _put_datagrams(self, answer: Answer, buffers: Sequence[AudioBuffer]) -> None:
+        for datagram in osc_answers.encode_answer(answer):
+            self._send(datagram, (self._host, self._port))
+
+
+def zeromq_session(
+    peer: tuple[bytes, ...], send: Callable[[list[bytes], tuple[bytes, ...]], None], *, trusted: bool
+) -> Session:
+    """A peer of the ROUTER socket, which listens on this machine alone."""
+
+    def put(answer: Answer, buffers: Sequence[AudioBuffer]) -> None:
+        send(zeromq.encode_answer(answer, buffers), peer)
+
+    return Session("zeromq", f"zeromq {peer[0].hex()[:10]}", local=True, trusted=trusted, put=put)
+
+
+class Sessions:
+    """The peers of late, and the audience of each job. All numbers are bounded; who has been silent longest goes first."""
+
+    def __init__(self) -> None:
+        self._sessions: OrderedDict[object, Session] = OrderedDict()
+        self._followers: OrderedDict[str, list[Session]] = OrderedDict()
+        self._subscribers: dict[Session, float] = {}
+
+    def of(self, peer: object, make: Callable[[], Session]) -> Session:
+        """The session of a peer, made when it is new."""
+        session = self._sessions.get(peer)
+        if session is None:
+            session = self._sessions[peer] = make()
+            while len(self._sessions) > MOST_SESSIONS:
+                self._sessions.popitem(last=False)
+        self._sessions.move_to_end(peer)
+        return session
+
+    def follow(self, job: str, session: Session) -> None:
+        """Let a session hear of a job."""
+        followers = self._followers.setdefault(job, [])
+        if session not in followers:
+            followers.append(session)
+            del followers[:-MOST_FOLLOWERS]
+
+    def leave(self, job: str) -> None:
+        """Nobody need hear of a job any more."""
+        self._followers.pop(job, None)
+
+    def subscribe(self, session: Session, seconds: float) -> None:
+        """Let a session hear of all jobs for so long; 0 ends it.
+
+        Raises:
+            TertiumError: busy when there are as many subscribers as may be.
+        """
+        self._forget_expired()
+        self._subscribers.pop(session, None)
+        if seconds <= 0:
+            return
+        if len(self._subscribers) >= MOST_SUBSCRIBERS:
+            raise TertiumError(
+                "busy", f"{MOST_SUBSCRIBERS} clients are subscribed already.", field="seconds", value=seconds,
+                remedy="End other subscriptions (seconds 0), or take the events from the ZeroMQ publisher.",
+            )  # fmt: skip
+        self._subscribers[session] = time.monotonic() + seconds
+
+    def audience(self, job: str) -> list[Session]:
+        """Who hears of a job, each once."""
+        self._forget_expired()
+        return list(dict.fromkeys([*self._followers.get(job, []), *self._subscribers]))
+
+    def _forget_expired(self) -> None:
+        now = time.monotonic()
+        self._subscribers = {session: until for session, until in self._subscribers.items() if until > now}

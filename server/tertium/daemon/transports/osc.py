@@ -1,0 +1,121 @@
+"""UDP: datagrams in, datagrams out, all through one socket, since many clients drop answers that come from another."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable
+
+from tertium.daemon import log
+from tertium.daemon.transports.fair_queue import Address, Inbox
+from tertium.errors import TertiumError
+
+Receive = Callable[[bytes, Address], None]
+RECEIVE_BUFFER = 1 << 20
+LARGEST = 65536
+MOST_AT_A_TIME = 2000
+TURN_SECONDS = 0.001
+"""How long datagrams are handled before the socket is emptied again: a system's usual buffer overflows after about two of these."""
+
+
+class OscTransport(asyncio.DatagramProtocol):
+    """A bound UDP socket. Make it with :meth:`open`.
+
+    Whatever has come is taken from the system at once, and handled afterwards: where the system's buffer overflows, it drops the newest,
+    and what came last is most often what somebody waits for.
+
+    Args:
+        receive: called with each datagram and the address that it came from. What it raises is logged, and the socket goes on.
+        bound: the socket, which does not block.
+    """
+
+    def __init__(self, receive: Receive, bound: socket.socket):
+        self._receive = receive
+        self._socket = bound
+        self._inbox = Inbox()
+        self._turn: asyncio.Handle | None = None
+        self._transport: asyncio.DatagramTransport | None = None
+        self.address: Address = ("", 0)
+
+    @classmethod
+    async def open(cls, host: str, port: int, receive: Receive) -> "OscTransport":
+        """Bind.
+
+        Args:
+            host: a loopback address.
+            port: 0 … 65535; 0 lets the system choose.
+
+        Raises:
+            TertiumError: busy when the port is in use, not_allowed when it may not be bound.
+        """
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            bound.bind((host, port))
+        except OSError as error:
+            bound.close()
+            raise TertiumError(
+                "busy" if error.errno != 13 else "not_allowed", f"UDP port {port} on {host} cannot be used: {error.strerror}.",
+                field="osc", value=f"{host}:{port}", remedy="Choose another with --osc HOST:PORT; port 0 takes any that is free.",
+            ) from error  # fmt: skip
+        bound.setblocking(False)
+        loop = asyncio.get_running_loop()
+        _, transport = await loop.create_datagram_endpoint(lambda: cls(receive, bound), sock=bound)
+        return transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self.address = transport.get_extra_info("sockname")[:2]
+
+    def datagram_received(self, data: bytes, addr: tuple) -> None:
+        self._put(data, addr)
+        self._empty_socket()
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def error_received(self, exc: OSError) -> None:
+        """A client's port was closed: it will ask again, or not."""
+        log.event("datagram not delivered", level=logging.DEBUG, reason=str(exc))
+
+    def send(self, datagram: bytes, address: Address) -> None:
+        """Send one datagram; whether it arrives nobody knows."""
+        if self._transport is not None and not self._transport.is_closing() and address != self.address:
+            with contextlib.suppress(OSError, ValueError):
+                self._transport.sendto(datagram, address)
+
+    async def close(self) -> None:
+        """Close the socket."""
+        if self._turn is not None:
+            self._turn.cancel()
+        if self._transport is not None:
+            self._transport.close()
+            await asyncio.sleep(0)
+
+    def _put(self, data: bytes, addr: tuple) -> None:
+        if addr[:2] == self.address:  # our own answer, sent to ourselves by a client that named our port
+            return
+        if not self._inbox.put(data, (addr[0], addr[1])):
+            log.event("datagram dropped", level=logging.WARNING, reason="too many wait already")
+
+    def _empty_socket(self) -> None:
+        """The event loop reads one datagram a round, which is too slow for a flood."""
+        with contextlib.suppress(OSError):  # there is nothing more, or a client's port was closed
+            for _ in range(MOST_AT_A_TIME):
+                self._put(*self._socket.recvfrom(LARGEST))
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        end = time.monotonic() + TURN_SECONDS
+        while self._inbox and time.monotonic() < end:
+            self._handle(*self._inbox.take())
+        self._empty_socket()
+        if self._inbox:
+            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _handle(self, data: bytes, address: Address) -> None:
+        try:
+            self._receive(data, address)
+        except Exception as problem:
+            log.trouble("datagram not handled", problem, peer=f"{address[0]}:{address[1]}", bytes=len(data))

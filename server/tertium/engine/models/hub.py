@@ -1,0 +1,228 @@
+"""Files of a published model: from the hub's cache on this machine, else fetched with the user's token.
+
+On stage there is no network, or one that leads nowhere. So what is on this machine is used without a question asked; and where something
+has to be fetched, the hub is given up once it was silent for :data:`PATIENCE`, whereas its client would try again and again for minutes.
+"""
+
+import contextlib
+import os
+import shlex
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TypeVar
+
+from tertium.engine.models import stable_audio
+from tertium.engine.models.errors import ModelGated, ModelNotDownloaded, package_missing
+
+REPOSITORIES = {
+    "stable-audio-open-1.0": "stabilityai/stable-audio-open-1.0",
+    "stable-audio-open-small": "stabilityai/stable-audio-open-small",
+}
+
+TEXT_ENCODER = "t5-base"
+"""The repository of the text encoder that all of them need, which is not in theirs."""
+
+PATIENCE = 5.0
+"""Seconds for which the hub may be silent."""
+
+_ENCODER_FILES = (
+    ("config.json",),
+    ("tokenizer.json", "spiece.model"),
+    ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json"),
+)
+"""What a text encoder needs, each under one of its names."""
+
+T = TypeVar("T")
+
+_told: ContextVar[Callable[[str], None]] = ContextVar("_told", default=lambda text: None)
+
+
+@contextlib.contextmanager
+def telling(tell: Callable[[str], None]) -> Iterator[None]:
+    """Within it, ``tell`` is called with a line of text whenever something is fetched or waited for."""
+    token = _told.set(tell)
+    try:
+        yield
+    finally:
+        _told.reset(token)
+
+
+def command(words: str) -> str:
+    """A command of the hub's own program as one types it here: with its path, where it lies beside this Python and not on the user's."""
+    beside = Path(sys.executable).with_name("hf.exe" if os.name == "nt" else "hf")
+    if sys.prefix == sys.base_prefix or not beside.exists():
+        return f"hf {words}"
+    quoted = f'"{beside}"' if os.name == "nt" else shlex.quote(str(beside))
+    return f"{quoted} {words}"
+
+
+@contextlib.contextmanager
+def offline() -> Iterator[None]:
+    """Within it, neither the hub's client nor transformers asks the network for anything."""
+    constants, transformers = (
+        stable_audio.load("huggingface_hub.constants"),
+        stable_audio.load("transformers.utils.hub"),
+    )
+    before = constants.HF_HUB_OFFLINE, transformers._is_offline_mode
+    constants.HF_HUB_OFFLINE = transformers._is_offline_mode = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, transformers._is_offline_mode = before
+
+
+def is_reachable() -> bool:
+    """Whether the hub answers at all, asked once, within :data:`PATIENCE`."""
+    hub = stable_audio.load("huggingface_hub")
+    if hub.constants.HF_HUB_OFFLINE:
+        return False
+    _told.get()(f"asking the model hub ({hub.constants.ENDPOINT})")
+    try:
+        _in_time(lambda: hub.utils.get_session().head(hub.constants.ENDPOINT, timeout=PATIENCE))
+    except OSError:  # which the client's own exceptions are
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def patiently() -> Iterator[None]:
+    """Within it, the hub's client gives up at the first silence of :data:`PATIENCE`, and from then on asks for nothing more."""
+    hub, requests = stable_audio.load("huggingface_hub"), stable_audio.load("requests")
+    constants, before = hub.constants, hub.constants.HF_HUB_DISABLE_XET
+    gone: list[str] = []
+
+    def give_up(error: Exception) -> Exception:
+        gone.append(str(error) or f"it did not answer within {PATIENCE:g} s")
+        return hub.errors.OfflineModeIsEnabled(f"The model hub does not answer: {gone[0]}")
+
+    class Patient(requests.adapters.HTTPAdapter):
+        def send(self, request, *args, **options):
+            if gone:
+                raise hub.errors.OfflineModeIsEnabled(f"The model hub does not answer: {gone[0]}")
+            options["timeout"] = PATIENCE
+            try:
+                response = _in_time(lambda: super(Patient, self).send(request, *args, **options))
+                if response.status_code >= 500:
+                    raise TimeoutError(f"it says {response.status_code} {response.reason}")
+            except (requests.ConnectionError, requests.Timeout, TimeoutError) as error:
+                raise give_up(error) from error
+            response.iter_content = chunks(response.iter_content)
+            return response
+
+    def chunks(read: Callable[..., Iterator[bytes]]) -> Callable[..., Iterator[bytes]]:
+        def read_in_time(*args, **options) -> Iterator[bytes]:
+            try:
+                yield from read(*args, **options)
+            except (requests.ConnectionError, requests.Timeout) as error:
+                raise give_up(error) from error
+
+        return read_in_time
+
+    def session():
+        made = requests.Session()
+        for scheme in ("http://", "https://"):
+            made.mount(scheme, Patient())
+        return made
+
+    hub.configure_http_backend(session)
+    constants.HF_HUB_DISABLE_XET = True  # a client of its own, that tries again by itself
+    try:
+        yield
+    finally:
+        constants.HF_HUB_DISABLE_XET = before
+        hub.configure_http_backend()
+
+
+def _in_time(ask: Callable[[], T]) -> T:
+    """What ``ask`` returns or raises; TimeoutError after :data:`PATIENCE`. Looking up a name can take longer than any time-out of a request."""
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return answer.result(PATIENCE)
+
+
+def has_encoder(name: str) -> bool:
+    """Whether all of a text encoder is on this machine: as a folder, or in the hub's cache, where fetching it may have been cut short."""
+    if name and Path(name).is_dir():
+        return True
+    cached = stable_audio.load("huggingface_hub").try_to_load_from_cache
+    try:
+        return all(any(isinstance(cached(name, file), str) for file in names) for names in _ENCODER_FILES)
+    except ValueError:  # no name that a repository can have
+        return False
+
+
+def fetching(what: str) -> None:
+    """Say that something is being fetched."""
+    _told.get()(f"fetching {what} from the model hub")
+
+
+def fetch(name: str, *filenames: str) -> Path:
+    """The first of ``filenames`` that the repository of model ``name`` has. What is in the cache is used without asking the network.
+
+    Raises:
+        ModelGated: the licence has not been accepted, or there is no token.
+        ModelNotDownloaded: it is not in the cache and cannot be fetched.
+        PackageMissing: huggingface_hub is not installed.
+    """
+    try:
+        hub = stable_audio.load("huggingface_hub")
+    except stable_audio.MissingPackage as error:
+        raise package_missing(error, name) from error
+    repository, errors = REPOSITORIES[name], stable_audio.load("huggingface_hub.errors")
+    for filename in filenames:
+        try:
+            return Path(hub.hf_hub_download(repository, filename, local_files_only=True))
+        except errors.LocalEntryNotFoundError:
+            continue
+    if not is_reachable():
+        raise _not_downloaded(name, hub.constants.HF_HUB_OFFLINE)
+    reason: Exception | None = None
+    for filename in filenames:
+        fetching(f"{filename} of {name}")
+        try:
+            with patiently():
+                return Path(hub.hf_hub_download(repository, filename))
+        except errors.RepositoryNotFoundError as error:  # a gated repository is one, and so is any to an invalid token
+            raise _gated(name, hub.constants.ENDPOINT) from error
+        except errors.LocalEntryNotFoundError as error:
+            raise _not_downloaded(name, hub.constants.HF_HUB_OFFLINE) from error
+        except errors.EntryNotFoundError as error:
+            reason = error
+        except (OSError, errors.HfHubHTTPError) as error:
+            raise _not_downloaded(name, hub.constants.HF_HUB_OFFLINE, f" ({error})") from error
+    raise ModelNotDownloaded(
+        f"The repository {repository} has no {' and no '.join(filenames)}.",
+        value=name,
+        remedy="Download a model folder by hand and give its path as the model.",
+    ) from reason
+
+
+def _gated(name: str, endpoint: str) -> ModelGated:
+    repository = REPOSITORIES[name]
+    return ModelGated(
+        f"The model hub does not hand out {repository} to you: its licence has to be accepted first, and you have to be logged in.",
+        value=name,
+        remedy=f"Accept the licence on {endpoint}/{repository}, make a read token in your account's settings there, "
+        f"and give it with `{command('auth login')}` or in the environment variable HF_TOKEN. Or use the model 'pocket', which needs neither.",
+    )
+
+
+def _not_downloaded(name: str, offline: bool, detail: str = "") -> ModelNotDownloaded:
+    switch = "Unset HF_HUB_OFFLINE" if offline else "Connect to the network"
+    return ModelNotDownloaded(
+        f"{REPOSITORIES[name]} is not on this machine, and the model hub cannot be reached{detail}.",
+        value=name,
+        remedy=f"{switch} and try again, fetch it beforehand with `{command('download ' + REPOSITORIES[name])}` and its text encoder "
+        f"with `{command('download ' + TEXT_ENCODER)}`, or give the path of a folder with model_config.json and model.safetensors.",
+    )

@@ -1,0 +1,172 @@
+"""A model that is loaded and stays: from a name or a folder to encode, condition, predict and decode."""
+
+import functools
+import hashlib
+from pathlib import Path
+
+import torch
+
+from tertium.engine.models import build, stable_audio, weights
+from tertium.engine.models import device as precision
+from tertium.engine.models.errors import package_missing
+from tertium.engine.sampling import conditioning
+from tertium.engine.sampling.conditioning import Conditioning
+from tertium.engine.sampling.denoiser import Denoiser
+from tertium.engine.sampling.schedule import Schedule, edm, rectified_flow
+
+NAMES = weights.NAMES
+MIN_SECONDS = 0.5
+
+_GUIDANCE = {"v": 6.0, "rectified_flow": 6.0, "rf_denoiser": 1.0}  # the last is distilled with its guidance
+
+
+class LoadedModel:
+    """A model on its device, in its precision.
+
+    Attributes:
+        name: as it was asked for, or the folder's name.
+        model: stable-audio-tools' conditioned diffusion model.
+        sample_rate: in Hz.
+        channels: of the audio.
+        latent_channels: of the latents.
+        downsampling: samples that one latent frame stands for.
+        max_seconds: the longest sound that the model was made for.
+        objective: see :data:`tertium.engine.sampling.denoiser.OBJECTIVES`.
+        device, dtype: where and in what precision the diffusion network runs.
+        checkpoint: what was learned on top of the model, None for the model as it is; keeps apart what is remembered of either.
+        taught_seconds: how long that is which was learned; None for the model as it is.
+        default_guidance: the guidance that suits generating from a prompt: by ``tertium.guidance`` in the configuration, which
+            stable-audio-tools passes over, else by the objective.
+    """
+
+    checkpoint: str | None = None
+    taught_seconds: float | None = None
+
+    def __init__(self, model: torch.nn.Module, config: dict, files: weights.ModelFiles):
+        self.model, self._files = model, files
+        self.name = files.name
+        self.sample_rate: int = config["sample_rate"]
+        self.max_seconds: float = config["sample_size"] / self.sample_rate
+        self.channels: int = model.pretransform.io_channels
+        self.latent_channels: int = model.io_channels
+        self.downsampling: int = model.pretransform.downsampling_ratio
+        self.objective: str = model.diffusion_objective
+        weight = next(model.model.parameters())
+        self.device, self.dtype = weight.device, weight.dtype
+        self.default_guidance: float = config.get("tertium", {}).get("guidance", _GUIDANCE[self.objective])
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learned or fitted, the text encoder left out."""
+        return sum(tensor.numel() for tensor in self.model.state_dict().values())
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the weights take on the device, the text encoder included; activations come on top."""
+        modules = [self.model, *precision.text_encoders(self.model)]
+        tensors = {t.data_ptr(): t for m in modules for t in (*m.parameters(), *m.buffers())}
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the file of weights, in hexadecimal. Read once, when first asked for."""
+        digest = hashlib.sha256()
+        with self._files.weights.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def frames(self, samples: int) -> int:
+        """Latent frames for so many samples: whole ones, and as many as the network takes at a time."""
+        unit = self.model.min_input_length
+        return -(-samples // unit) * unit // self.downsampling
+
+    @torch.no_grad()
+    def encode(self, audio: torch.Tensor) -> torch.Tensor:
+        """Latents (1, latent channels, frames), float32 on the device, of audio (channels, samples) at the model's rate.
+
+        The end is padded with silence to whole latent frames. Where the autoencoder would draw from a distribution, its
+        mean is taken: the same audio gives the same latents.
+
+        Raises:
+            ValueError: no samples, or another number of channels than the model has.
+        """
+        if audio.ndim != 2 or audio.shape[0] != self.channels or not audio.shape[1]:
+            raise ValueError(f"audio must be ({self.channels}, samples); got {tuple(audio.shape)}")
+        samples = audio.shape[1]
+        padded = torch.nn.functional.pad(audio, (0, self.frames(samples) * self.downsampling - samples))
+        padded = padded[None].to(self.device, torch.float32)
+        pretransform = self.model.pretransform
+        autoencoder = getattr(pretransform, "model", None)
+        if type(getattr(autoencoder, "bottleneck", None)).__name__ == "VAEBottleneck":
+            mean, _ = autoencoder.encode(padded, skip_bottleneck=True).chunk(2, dim=1)
+            return mean / pretransform.scale
+        return pretransform.encode(padded)
+
+    @torch.no_grad()
+    def decode(self, latents: torch.Tensor, *, samples: int) -> torch.Tensor:
+        """Audio (batch, channels, samples), float32 on the CPU, of latents (batch, latent channels, frames).
+
+        Args:
+            samples: how many are kept, from the start.
+
+        Raises:
+            ValueError: the latents stand for fewer samples.
+        """
+        if latents.shape[-1] * self.downsampling < samples:
+            raise ValueError(f"{latents.shape[-1]} latent frames are fewer than {samples} samples need")
+        audio = self.model.pretransform.decode(latents.to(self.device, torch.float32))
+        return audio[..., :samples].float().cpu()
+
+    def schedule(self, steps: int) -> Schedule:
+        """The schedule that suits the model's objective, of N = ``steps`` steps."""
+        return edm(steps) if self.objective == "v" else rectified_flow(steps)
+
+    def denoiser(self, schedule: Schedule) -> Denoiser:
+        """The model's data prediction along a schedule."""
+        return Denoiser(self.model, schedule)
+
+    def condition(self, prompt: str, *, seconds: float) -> Conditioning:
+        """What the network is told for a prompt and a sound of ``seconds``."""
+        return conditioning.condition(self.model, prompt, seconds=seconds, device=self.device)
+
+    def null_condition(self, *, seconds: float, null: conditioning.Null = "unconditional") -> Conditioning:
+        """What stands for no prompt, and what guidance subtracts, for a sound of ``seconds``."""
+        empty = self.condition("", seconds=seconds)
+        return empty.as_null() if null == "empty" else empty.null()
+
+
+def load_model(
+    name_or_folder: str, *, device: str = "auto", precision: str = "auto", pocket_folder: Path | None = None
+) -> LoadedModel:
+    """Load a model, from this machine or from the model hub.
+
+    Args:
+        name_or_folder: one of :data:`NAMES`, or a folder with ``model_config.json`` (stable-audio-tools' format) and
+            ``model.safetensors``, ``model.ckpt`` or ``model.pt``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        precision: ``auto``, ``fp32``, ``fp16``, ``bf16``.
+        pocket_folder: where the embedded model lies instead of in the package.
+
+    Raises:
+        ModelError: one of its kinds, by reason, with its remedy.
+    """
+    return _load(weights.locate(str(name_or_folder), pocket_folder=pocket_folder), device, precision)
+
+
+def _load(files: weights.ModelFiles, device: str, dtype: str) -> LoadedModel:
+    where = precision.choose_device(device)
+    what = precision.choose_dtype(where, dtype)
+    try:
+        stable_audio.load("stable_audio_tools.models.factory")
+    except stable_audio.MissingPackage as error:
+        raise package_missing(error, files.name) from error
+    config = weights.read_config(files.config)
+    model = build.build(config, files)
+    precision.place(model, where, what)
+    pretransform = model.pretransform
+    # Upstream's options for large sounds in little memory: its half precision is heard, and its chunks fail below their length.
+    for option in ("model_half", "chunked"):
+        if hasattr(pretransform, option):
+            setattr(pretransform, option, False)
+    return LoadedModel(model, config, files)

@@ -1,0 +1,295 @@
+"""The embedded model's codec: a spectrogram that goes through a closed-form linear map, and comes back by phase retrieval.
+
+It stands where a latent-diffusion model has its autoencoder (stable-audio-tools' ``Pretransform``), and nothing in it is
+learned by descent. A latent frame describes 1,024 samples:
+
+- of each of two spectra, in each channel, the energy in 192 bands (one bin wide up to 1 kHz, an equal ratio above) in decibels;
+- how alike the two channels are, as the coherence in 12 groups of bands, smoothed over time;
+- mapped to 128 numbers by a projection on principal components, which has silence in its span. Their mean square is 1; the spread of
+  each is the square root of that of its component, so that the same small error costs about as much in every one.
+
+Decoding inverts the projection, spreads each band over its bins, and integrates the phase gradient that the magnitudes imply
+(:mod:`tertium.engine.models.phase_retrieval`), for both channels together; these phases are spread apart as far as the coherence says, as
+parametric stereo does, and a few rounds of the fast Griffin-Lim algorithm (Perraudin, Balazs and Søndergaard 2013, "A fast
+Griffin-Lim algorithm") make them fit the magnitudes of each channel.
+"""
+
+import math
+
+import torch
+
+from tertium.engine.models import phase_retrieval, stable_audio
+
+Pretransform = stable_audio.load("stable_audio_tools.models.pretransforms").Pretransform
+
+FAINTEST = 10 ** (-90 / 20)
+"""The magnitude below which nothing is heard, where that of a full-scale sine is 1."""
+_GATE_DB = 2.0  # bands that lie within this of the floor decode to nothing, so that silence stays silence
+_TOP_DB = (
+    12.0  # the loudest a band may decode to, above a full-scale sine: latents from a sampler are not bounded, sound is
+)
+_LARGEST = 1e3  # latents of sounds stay within about 30
+# What the projection leaves of a sound with one channel twice: nearly alike in coherence and in level, and made quite alike again.
+_ALIKE_COHERENCE = (0.7, 0.8)  # from where, and from where wholly
+_ALIKE_DB = (1.8, 1.4)  # mean difference of level in a band
+_ALIKE_SPECTRA = 43  # half a second
+_COHERENCE_DB = 12.0  # what a change of the coherence by one counts for, against decibels in a band
+_BEFORE = 0.4  # of what the first spectrum sees of a steady sound, one before it would see
+_SHAPE = (
+    0.1,
+    0.4,
+)  # how sharp a place must be, beside a steady sine or an impulse, to have a phase of its own: from, and wholly
+_SPREAD_ROUNDS = 8
+_MOMENTUM = 0.99  # of the fast Griffin-Lim algorithm, as its authors advise
+
+
+class SpectralCodec(Pretransform):
+    """Audio ↔ latents in closed form, behind stable-audio-tools' ``Pretransform`` interface.
+
+    Deterministic: the same latents give the same samples, and nothing global (no random state) is read or changed.
+    The projection (``mean``, ``encoder``, ``decoder``) comes from :meth:`load_state_dict`; until then it maps everything to silence.
+
+    Args:
+        sample_rate: of the audio, in Hz. The bands are laid out in bins, so this only states what the codec was fitted to.
+        latent_channels: how many numbers describe a latent frame.
+        rounds: of Griffin-Lim, after the phases were integrated.
+    """
+
+    n_fft = 2048
+    hop = 512
+    stack = 2
+    bands = 192
+    groups = 12
+    floor_db = -90.0
+
+    def __init__(self, *, sample_rate: int = 44100, latent_channels: int = 128, rounds: int = 8):
+        super().__init__(enable_grad=False, io_channels=2, is_discrete=False)
+        self.sample_rate = sample_rate
+        self.encoded_channels = latent_channels
+        self.downsampling_ratio = self.hop * self.stack
+        self.rounds = rounds
+        width = 2 * self.stack * self.bands + self.groups
+        self.register_buffer("mean", torch.full((width,), self.floor_db))
+        self.register_buffer("encoder", torch.zeros(latent_channels, width))
+        self.register_buffer("decoder", torch.zeros(width, latent_channels))
+        self.register_buffer("window", torch.hann_window(self.n_fft), persistent=False)
+        self.register_buffer("bank", band_matrix(self.bands, self.n_fft // 2 + 1), persistent=False)
+        self.register_buffer("apart", _quadrature(self.n_fft // 2 + 1), persistent=False)
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Latents (batch, 128, frames) of audio (batch, 2, samples), float, nominally within -1 … 1.
+
+        The end is padded with silence to whole latent frames: frames = ceil(samples / 1,024), at least 1.
+        """
+        return torch.einsum("kd,bdf->bkf", self.encoder, self.features(x) - self.mean[:, None])
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Audio (batch, 2, frames * 1,024) of latents (batch, 128, frames). Finite for any latents, and bounded."""
+        return self.synthesise(self.decode_features(z))
+
+    def decode_features(self, z: torch.Tensor) -> torch.Tensor:
+        """Features (batch, 780, frames) of latents (batch, 128, frames)."""
+        z = torch.nan_to_num(z.to(self.decoder.dtype)).clamp(-_LARGEST, _LARGEST)
+        return torch.einsum("dk,bkf->bdf", self.decoder, z) + self.mean[:, None]
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """What the projection is applied to: (batch, 780, frames), decibels. Of each latent frame: channel, spectrum, band; then coherence."""
+        samples = max(x.shape[-1], 1)
+        padded = -(-samples // self.downsampling_ratio) * self.downsampling_ratio
+        x = torch.nn.functional.pad(x.to(self.window.dtype), (0, padded - x.shape[-1]))
+        spectra = self.stft(x)
+        powers = self.to_bands(spectra.abs().square())
+        decibels = 10 * torch.log10(powers + 10 ** (self.floor_db / 10))
+        batch, channels, bands, count = decibels.shape
+        frames = count // self.stack
+        stacked = decibels.reshape(batch, channels, bands, frames, self.stack).permute(0, 1, 4, 2, 3)
+        return torch.cat([stacked.reshape(batch, -1, frames), self._coherence(spectra, powers)], dim=1)
+
+    def log_magnitudes(self, x: torch.Tensor) -> torch.Tensor:
+        """Natural logarithms of the magnitudes of the spectra that :meth:`features` measures, (batch, 2, bins, 2 * frames), of whole frames.
+
+        A full-scale sine has 0; the least is that of the floor.
+        """
+        return self.stft(x.to(self.window.dtype)).abs().clamp(min=FAINTEST).log()
+
+    def synthesise(self, features: torch.Tensor) -> torch.Tensor:
+        """Audio (batch, 2, frames * 1,024) of features (batch, 780, frames): the inverse of :meth:`features` but for phase."""
+        return self.sound(*self.spectrum(features))
+
+    def spectrum(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Magnitudes (batch, 2, bins, 2 * frames) and coherences (batch, 12, 2 * frames), -1 … 1, of which features (batch, 780, frames) speak.
+
+        Where a band is wider than a bin, it is spread smoothly over its bins.
+        """
+        powers = self._powers(features)
+        coherence = (features[:, -self.groups :] / _COHERENCE_DB + 1).repeat_interleave(self.stack, -1)
+        powers, coherence = self._make_alike(powers, coherence.clamp(-1, 1))
+        return self._spread(powers).sqrt(), coherence
+
+    def sound(self, magnitudes: torch.Tensor, coherence: torch.Tensor) -> torch.Tensor:
+        """Audio (batch, 2, frames * 1,024) of what :meth:`spectrum` gives: phases are found, and made to fit."""
+        shared = magnitudes.square().mean(1).sqrt()
+        phases = self.griffin_lim(magnitudes, self.stereo_phase(self.first_phase(shared), coherence), self.rounds)
+        return self.istft(magnitudes * phases)
+
+    def integrated_phase(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """Phasors for magnitudes (batch, bins, spectra), of a sound before which there is silence."""
+        begun = torch.cat([_BEFORE * magnitudes[..., :1], magnitudes], dim=-1)
+        return phase_retrieval.integrate(begun, n_fft=self.n_fft, hop=self.hop, faintest=FAINTEST)[..., 1:]
+
+    def first_phase(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """Phasors for magnitudes (batch, bins, spectra): integrated where they have shape, those of a noise where they have none.
+
+        A plain where neither partials nor attacks stand out comes of averaging noise. Its gradient would put an impulse into the middle of
+        every spectrum, and their rate would be heard as a hum.
+        """
+        samples = magnitudes.shape[-1] * self.hop
+        chance = torch.randn(samples, generator=torch.Generator().manual_seed(1)).to(magnitudes)
+        sharpness = phase_retrieval.sharpness(magnitudes, n_fft=self.n_fft, hop=self.hop, faintest=FAINTEST)
+        shaped = ((sharpness - _SHAPE[0]) / (_SHAPE[1] - _SHAPE[0])).clamp(0, 1)
+        return _unit(shaped * self.integrated_phase(magnitudes) + (1 - shaped) * _unit(self.stft(chance)))
+
+    def in_order(self, stacked: torch.Tensor) -> torch.Tensor:
+        """(batch, 2 * stack, numbers, frames), as a latent frame holds them, → (batch, 2, numbers, frames * stack)."""
+        apart = stacked.unflatten(1, (2, self.stack)).permute(0, 1, 3, 4, 2)
+        return apart.flatten(-2)
+
+    def _powers(self, features: torch.Tensor) -> torch.Tensor:
+        """Energies of bands (batch, 2, bands, spectra), from features; nothing where they are at the floor."""
+        decibels = self.in_order(features[:, : -self.groups].unflatten(1, (-1, self.bands))).clamp(max=_TOP_DB)
+        return torch.where(decibels > self.floor_db + _GATE_DB, 10 ** (decibels / 10) - 10 ** (self.floor_db / 10), 0.0)
+
+    def stft(self, x: torch.Tensor) -> torch.Tensor:
+        """(…, samples) → (…, bins, samples / hop); spectrum m is centred on sample (m + 1/2) hop. A full-scale sine has magnitude 1."""
+        margin = (self.n_fft - self.hop) // 2
+        pieces = torch.nn.functional.pad(x, (margin, margin)).unfold(-1, self.n_fft, self.hop)
+        return torch.fft.rfft(pieces * (self.window * (2 / self.window.sum()))).transpose(-1, -2)
+
+    def istft(self, spectra: torch.Tensor) -> torch.Tensor:
+        """The least-squares inverse of :meth:`stft`."""
+        pieces = torch.fft.irfft(spectra.transpose(-1, -2), n=self.n_fft) * self.window
+        weight = self.window.square().expand(pieces.shape[-2], -1)
+        margin = (self.n_fft - self.hop) // 2
+        audio = _overlap_add(pieces, self.hop) / _overlap_add(weight, self.hop).clamp(min=1e-8)
+        return audio[..., margin:-margin] * (self.window.sum() / 2)
+
+    def to_bands(self, powers: torch.Tensor) -> torch.Tensor:
+        """Energies of bands (…, bands, spectra), from those of bins (…, bins, spectra)."""
+        return torch.einsum("nk,...kt->...nt", self.bank, powers)
+
+    def _spread(self, powers: torch.Tensor) -> torch.Tensor:
+        """Powers in bins whose bands have the given powers: Richardson-Lucy rounds, which never go below zero."""
+        back = self.bank.T
+        result = torch.einsum("kn,...nt->...kt", back / self.bank.sum(1), powers)
+        for _ in range(_SPREAD_ROUNDS):
+            ratio = powers / self.to_bands(result).clamp(min=1e-12)
+            result = result * torch.einsum("kn,...nt->...kt", back, ratio)
+        return result
+
+    def _coherence(self, spectra: torch.Tensor, powers: torch.Tensor) -> torch.Tensor:
+        """(batch, 12, frames): 0 where the channels are alike, -12 where unrelated, -24 where opposed; silence counts as alike."""
+        across = self.to_bands((torch.view_as_real(spectra[:, 0]) * torch.view_as_real(spectra[:, 1])).sum(-1))
+        three = torch.stack([across, powers[:, 0], powers[:, 1]])
+        grouped = three.unflatten(2, (self.groups, -1)).sum(3)
+        width = 4 * self.stack + 1
+        smooth = torch.nn.functional.avg_pool1d(
+            grouped.flatten(0, 2)[:, None], width, stride=1, padding=width // 2, count_include_pad=False
+        ).reshape(grouped.shape)[..., :: self.stack]
+        quiet = 10 ** (self.floor_db / 10) * self.bands / self.groups
+        coherence = (smooth[0] + quiet) / ((smooth[1] * smooth[2]).sqrt() + quiet)
+        return (coherence.clamp(-1, 1) - 1) * _COHERENCE_DB
+
+    def _make_alike(self, powers: torch.Tensor, coherence: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Powers of bands and coherences of groups, as they are where channels differ, and of equal channels where they hardly do."""
+        loudness = powers.sum(1) + 1e-12
+        apart = 10 * torch.log10((powers[:, 0] + 1e-9) / (powers[:, 1] + 1e-9)).abs()
+        grouped = loudness.unflatten(1, (self.groups, -1)).sum(2)
+        whole = self._smooth(loudness.sum(1))
+        decibels = self._smooth((apart * loudness).sum(1)) / whole
+        together = self._smooth((coherence * grouped).sum(1)) / whole
+        alike = (_ramp(decibels, *_ALIKE_DB) * _ramp(together, *_ALIKE_COHERENCE))[:, None]
+        mean = powers.mean(1, keepdim=True)
+        return torch.lerp(powers, mean, alike[:, None]), torch.lerp(coherence, torch.ones_like(coherence), alike)
+
+    def _smooth(self, values: torch.Tensor) -> torch.Tensor:
+        """Means over half a second of (batch, spectra)."""
+        width = _ALIKE_SPECTRA
+        return torch.nn.functional.avg_pool1d(
+            values[:, None], width, stride=1, padding=width // 2, count_include_pad=False
+        )[:, 0]
+
+    def stereo_phase(self, phase: torch.Tensor, coherence: torch.Tensor) -> torch.Tensor:
+        """Phasors (batch, 2, bins, spectra) of two channels as coherent as asked, (batch, groups, spectra), from those of both together
+        (batch, bins, spectra)."""
+        per_band = coherence.repeat_interleave(self.bands // self.groups, 1)
+        angle = torch.arccos(torch.einsum("nk,bnt->bkt", self.bank, per_band).clamp(-1, 1)) / 2
+        middle, side = phase * angle.cos(), phase * self.apart[:, None] * angle.sin()
+        both = torch.stack([middle + side, middle - side], 1)
+        return both / both.abs().clamp(min=1e-8)
+
+    def griffin_lim(
+        self, magnitudes: torch.Tensor, phase: torch.Tensor, rounds: int, *, momentum: float = _MOMENTUM
+    ) -> torch.Tensor:
+        """Phasors that fit magnitudes (…, bins, spectra) better, after so many rounds of the fast Griffin-Lim algorithm; of the plain one at momentum 0."""
+        before = None
+        for _ in range(rounds):
+            consistent = self.stft(self.istft(magnitudes * phase))
+            ahead = consistent if before is None else consistent + momentum * (consistent - before)
+            phase = ahead / ahead.abs().clamp(min=1e-12)
+            before = consistent
+        return phase
+
+
+def band_matrix(bands: int, bins: int) -> torch.Tensor:
+    """(bands, bins), non-negative: how each bin's energy is shared among bands; each column sums to 1.
+
+    Triangles about centres that are one bin apart at first, and by an equal ratio from where that is wider.
+    """
+    low, high = 1.0, float(bins)
+    for _ in range(
+        60
+    ):  # n one-bin steps and then steps of ratio 1 + 1/n reach the last bin in as many bands: solve for n
+        knee = (low + high) / 2
+        reached = knee + math.log((bins - 1) / knee) / math.log1p(1 / knee)
+        low, high = (knee, high) if reached < bands - 1 else (low, knee)
+    steps = torch.arange(bands, dtype=torch.float64)
+    centres = torch.where(steps <= knee, steps, knee * torch.exp((steps - knee) * math.log1p(1 / knee)))
+    centres[-1] = bins - 1
+    place = torch.arange(bins, dtype=torch.float64)
+    above = torch.searchsorted(centres, place, right=True).clamp(1, bands - 1)
+    share = ((place - centres[above - 1]) / (centres[above] - centres[above - 1])).clamp(0, 1)
+    matrix = torch.zeros(bands, bins, dtype=torch.float64)
+    columns = torch.arange(bins)
+    matrix[above - 1, columns] = 1 - share
+    matrix[above, columns] += share
+    return matrix.float()
+
+
+def _unit(spectra: torch.Tensor) -> torch.Tensor:
+    return spectra / spectra.abs().clamp(min=1e-12)
+
+
+def _ramp(values: torch.Tensor, zero: float, one: float) -> torch.Tensor:
+    """0 up to one value and 1 from the other on, a smooth step between."""
+    t = ((values - zero) / (one - zero)).clamp(0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def _quadrature(bins: int) -> torch.Tensor:
+    """Unit phasors a quarter turn ahead or behind, in turns along frequency, four times an octave up where octaves are wide.
+
+    In quadrature, two channels made of a middle and a side are exactly as coherent as asked in every bin, whatever the sound. The turns are
+    slow enough that no frequency comes later than another by more than about 7 ms, so that attacks stay together.
+    """
+    octaves = torch.log2(1 + torch.arange(bins) / 60)
+    return torch.polar(torch.ones(bins), math.pi / 2 * torch.tanh(2 * torch.sin(4 * math.pi * octaves)))
+
+
+def _overlap_add(pieces: torch.Tensor, hop: int) -> torch.Tensor:
+    """Sum of pieces (…, count, length), each ``hop`` after the one before: (…, (count - 1) * hop + length)."""
+    parts = pieces.unflatten(-1, (-1, hop))
+    count, overlap = parts.shape[-3], parts.shape[-2]
+    total = pieces.new_zeros(*pieces.shape[:-2], count + overlap - 1, hop)
+    for part in range(overlap):
+        total[..., part : part + count, :] += parts[..., part, :]
+    return total.flatten(-2)

@@ -1,0 +1,207 @@
+"""An original and what leads it, encoded and inverted: ready to be fused at any step, once or many times."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tertium.engine.fusion.fuse import InstantReference, fuse_latents, lead_of
+from tertium.engine.fusion.inversion import Inversion
+from tertium.engine.fusion.loops import LoopedLead, LoopedNoise
+from tertium.engine.fusion.morph import Intervention, morph_latents
+from tertium.engine.fusion.reference_phase import Lead, Memory, Repeated, TrajectoryKey
+from tertium.engine.inputs import (
+    check_sound,
+    denoiser_of,
+    inversion_of,
+    latent_of,
+    looped,
+    noise_of,
+    null_of,
+    plain_noise,
+    seconds_of,
+)
+from tertium.engine.models.loaded_model import LoadedModel
+from tertium.engine.sampling import solver
+from tertium.engine.sampling.noise import StepNoise
+from tertium.engine.sampling.schedule import Schedule
+from tertium.engine.settings import PairSettings, SettingError
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What the fusions of one pair share.
+
+    Attributes:
+        settings: steps, order, eta, hold and seed of all of them; their own blend or intervention is not read.
+        reference, null: data predictions.
+        z_r: latents of the reference sound; None where a prompt leads.
+        inversion: of the original, whose latents are its ``z_o``.
+        lead: the reference phase.
+    """
+
+    settings: PairSettings
+    reference: solver.Predict
+    null: solver.Predict
+    z_r: torch.Tensor | None
+    inversion: Inversion
+    noise: StepNoise | LoopedNoise
+    lead: Lead
+    memory: Memory | None
+
+    def fused(self, intervention: Intervention, *, on_step: Callable[[int], None] | None = None) -> torch.Tensor:
+        """Latents of the fusion at a step; see :func:`tertium.engine.fusion.fuse.fuse_latents`.
+
+        Raises:
+            SettingError: the anchor has no finite latents there.
+        """
+        self._check((intervention,))
+        latents = fuse_latents(
+            self.reference, self.null, self.inversion, intervention=intervention, on_step=on_step, **self._shared()
+        )
+        self._trim()
+        return latents
+
+    def morphed(
+        self, interventions: Sequence[Intervention], *, on_step: Callable[[int], None] | None = None
+    ) -> dict[Intervention, torch.Tensor]:
+        """Latents of the fusions at several steps; see :func:`tertium.engine.fusion.morph.morph_latents`. Raises as :meth:`fused`."""
+        self._check(interventions)
+        latents = morph_latents(
+            self.reference, self.null, self.inversion, interventions=interventions, on_step=on_step, **self._shared()
+        )
+        self._trim()
+        return latents
+
+    def _check(self, interventions: Sequence[Intervention]) -> None:
+        for intervention in interventions:
+            if intervention is not None:
+                latent_of(self.inversion, intervention, self.settings)
+
+    def _shared(self) -> dict[str, Any]:
+        settings = self.settings
+        return {
+            "noise": self.noise, "initial": self.noise.initial(), "lead": self.lead,
+            "order": settings.order, "eta": settings.eta, "hold": settings.hold,
+        }  # fmt: skip
+
+    def _trim(self) -> None:
+        """Let the memory see what has grown in it."""
+        if self.memory is not None:
+            self.memory.trim()
+
+
+def prepare(
+    model: LoadedModel,
+    original: torch.Tensor,
+    reference: torch.Tensor | None,
+    settings: PairSettings,
+    *,
+    memory: Memory | None = None,
+    on_encode: Callable[[float], None] = lambda part: None,
+) -> Pair:
+    """Encode and invert a pair.
+
+    Args:
+        original, reference: as in :func:`tertium.engine.operations.fuse`.
+        memory: where encoded sounds and reference phases are found and kept.
+        on_encode: called with 0 before the first sound is encoded, and 0.5 before the second.
+
+    Raises:
+        SoundError, SettingError: as in :func:`tertium.engine.operations.fuse`.
+    """
+    check_sound(model, original, "original")
+    if (reference is None) == (not settings.prompt):
+        raise SettingError(
+            f"A fusion is led by a reference or by a prompt; it got {'neither' if reference is None else 'both'}.",
+            field="reference",
+            value=None,
+            remedy="Give one of the two.",
+        )
+    schedule, seconds, loop = model.schedule(settings.steps), seconds_of(model, original), settings.loop
+    own = original.shape[1] if loop is None else loop.samples
+    taught = own / model.sample_rate if model.taught_seconds is None else model.taught_seconds
+    on_encode(0.0)
+    if reference is None:
+        predict = denoiser_of(
+            model, schedule, settings.prompt, seconds=taught, guidance=settings.guidance, null=settings.null
+        )
+    else:
+        check_sound(model, reference, "reference", longest=False)
+        under = looped(reference, own) if loop is None else loop.around(reference, original.shape[1])
+        predict = InstantReference(_encoded(model, under, memory))
+        on_encode(0.5)
+    z_o = _encoded(model, original, memory)
+    null = null_of(model, schedule, seconds=seconds, null=settings.null)
+    noise = noise_of(model, settings, z_o.shape[-1])
+
+    if reference is None:
+        led = _led(model, predict, settings, schedule, seconds=taught, frames=model.frames(own), memory=memory)
+        led = led if loop is None else LoopedLead(led, loop.places(z_o.shape[-1], model.downsampling))
+    else:
+        led = lead_of(
+            predict, initial=noise.initial(), schedule=schedule, noise=noise, order=settings.order, eta=settings.eta
+        )
+    inversion = inversion_of(model, z_o, schedule, settings, null=null)
+    z_r = None if reference is None else predict.z_r
+    return Pair(settings, predict, null, z_r, inversion, noise, led, memory)
+
+
+def _led(
+    model: LoadedModel,
+    predict: solver.Predict,
+    settings: PairSettings,
+    schedule: Schedule,
+    *,
+    seconds: float,
+    frames: int,
+    memory: Memory | None,
+) -> Lead:
+    """The reference phase of a prompt. What was learned comes at the length at which it was learned, repeated or cut to the original's: its rhythm
+    and its end lie where they were, and originals of all lengths share one phase.
+
+    Args:
+        seconds: how long that is, as the model is told.
+        frames: of the original's latents; of a loop's, those of the loop alone.
+    """
+    samples = round(seconds * model.sample_rate)
+    own = frames if model.taught_seconds is None else model.frames(samples)
+    noise = plain_noise(model, settings, own)
+
+    def lead() -> Lead:
+        return lead_of(
+            predict, initial=noise.initial(), schedule=schedule, noise=noise, order=settings.order, eta=settings.eta
+        )
+
+    if memory is None:
+        led = lead()
+    else:
+        key = TrajectoryKey(
+            model=model.fingerprint,
+            checkpoint=model.checkpoint,
+            prompt=settings.prompt,
+            guidance=settings.guidance,
+            null=settings.null,
+            order=settings.order,
+            eta=settings.eta,
+            seed=settings.seed,
+            schedule=schedule,
+            frames=own,
+            seconds=seconds,
+        )
+        led = memory.recall(key, lead)
+    if own == frames:
+        return led
+    return Repeated(led, min(own, max(1, round(samples / model.downsampling))), frames)
+
+
+def _encoded(model: LoadedModel, audio: torch.Tensor, memory: Memory | None) -> torch.Tensor:
+    """Latents of audio; the memory knows it by its samples."""
+    if memory is None:
+        return model.encode(audio)
+    samples = audio.detach().cpu().contiguous()
+    digest = hashlib.sha256(repr((tuple(samples.shape), samples.dtype)).encode())
+    digest.update(samples.numpy().data)
+    return memory.recall((model.fingerprint, "encoded", digest.hexdigest()), lambda: model.encode(audio))

@@ -1,0 +1,258 @@
+"""Learned references on disk: ``<name>/weights.safetensors`` and, beside it, ``<name>/checkpoint.json`` that says what they are.
+
+A checkpoint appears whole or not at all, and never in another's place. Exported, it is one safetensors file that carries its JSON in its
+metadata; reading one runs nothing that is in it.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import safetensors
+
+from tertium import safe_files
+from tertium.storage import safetensors_files
+from tertium.storage.checkpoint_format import (
+    ABOUT,
+    METADATA,
+    WEIGHTS,
+    Checkpoint,
+    CheckpointError,
+    is_plain,
+    judged,
+    must_be_plain,
+    read,
+    to_json,
+)
+
+COPIED_AT_A_TIME = 1 << 20  # bytes
+
+
+class Checkpoints:
+    """The checkpoints in a folder.
+
+    Args:
+        folder: where they lie; made when the first is saved.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def list(self) -> list[Checkpoint]:
+        """All of them, by name. What cannot be read is passed over."""
+        return [found for about in sorted(self.folder.glob(f"*/{ABOUT}")) if (found := read(about)) is not None]
+
+    def get(self, name: str) -> Checkpoint:
+        """The one of a name.
+
+        Raises:
+            CheckpointError: unknown_checkpoint.
+        """
+        found = read(self.folder / name / ABOUT) if is_plain(name) else None
+        if found is None:
+            raise CheckpointError(
+                "unknown_checkpoint", f"There is no checkpoint '{name[:80]}'.", field="checkpoint", value=name,
+                remedy="List them with checkpoints, or learn one.",
+            )  # fmt: skip
+        return found
+
+    def same(self, name: str, created: str | None) -> Checkpoint:
+        """The one that had a name when a request was accepted, whatever it is called now.
+
+        Args:
+            created: its birth; None where it is not known.
+
+        Raises:
+            CheckpointError: unknown_checkpoint if it is gone, even if another has its name.
+        """
+        if created is None:
+            return self.get(name)
+        found = next((one for one in self.list() if one.created == created), None)
+        if found is None:
+            raise CheckpointError(
+                "unknown_checkpoint", f"The checkpoint '{name}' was deleted after the request was accepted.", field="reference",
+                value=name, remedy="Send the request again with another reference.",
+            )  # fmt: skip
+        return found
+
+    def learned_by(self, job: str, steps: int) -> Checkpoint | None:
+        """What a job kept after so many steps, whatever it is called now, if it did and it is still here."""
+        return next((one for one in self.list() if (one.job, one.steps) == (job, steps)), None)
+
+    def is_free(self, name: str) -> bool:
+        """Whether no checkpoint has a name."""
+        return not (self.folder / name).exists()
+
+    def save(self, checkpoint: Checkpoint, weights: bytes) -> Checkpoint:
+        """Keep a checkpoint under its name, or as name-2, name-3 … where that is taken. Its ``created`` and ``folder`` are set here.
+
+        Args:
+            weights: the content of a safetensors file.
+
+        Raises:
+            CheckpointError: out_of_range for a name that cannot be a folder's.
+            TertiumError: disk_full or path_refused.
+        """
+        must_be_plain(checkpoint.name)
+        return self._place(replace(checkpoint, created=_now()), weights, _numbered(checkpoint.name))
+
+    def weights(self, checkpoint: Checkpoint, *, fingerprint: str) -> Path:
+        """The safetensors file of what a checkpoint learned, for the model with this fingerprint.
+
+        Raises:
+            CheckpointError: conflict if it is of another base model; unknown_checkpoint if its weights are damaged or gone.
+        """
+        if checkpoint.fingerprint != fingerprint:
+            raise CheckpointError(
+                "conflict", f"The checkpoint '{checkpoint.name}' was learned on another model, {checkpoint.model} ({checkpoint.fingerprint[:8]}); "
+                f"the one that is loaded is {fingerprint[:8]}.", field="reference", value=checkpoint.name,
+                remedy=f"Start the daemon with --model {checkpoint.model} as it was then, or learn the reference on this one.",
+            )  # fmt: skip
+        path = checkpoint.folder / WEIGHTS
+        try:
+            safetensors_files.metadata(path)
+        except (OSError, safetensors.SafetensorError) as error:
+            raise _damaged(checkpoint.name, error) from error
+        return path
+
+    def rename(self, name: str, to: str) -> Checkpoint:
+        """Give a checkpoint another name.
+
+        Raises:
+            CheckpointError: unknown_checkpoint; conflict if the new name is taken; out_of_range if it cannot be a folder's.
+        """
+        found = self.get(name)
+        must_be_plain(to)
+        self._must_be_free(to)
+        with safe_files.disk_errors(self.folder / to):
+            os.rename(found.folder, self.folder / to)
+        return self.get(to)
+
+    def delete(self, name: str) -> Checkpoint:
+        """Remove a checkpoint for good; returns what it was.
+
+        Raises:
+            CheckpointError: unknown_checkpoint.
+        """
+        found = self.get(name)
+        gone = self._hidden(name)
+        with safe_files.disk_errors(found.folder):
+            os.rename(found.folder, gone)  # at once, whatever happens to the removal
+            shutil.rmtree(gone)
+        return found
+
+    def export(self, name: str, path: Path) -> Path:
+        """Write a checkpoint as one file, which must not exist and must end in ``.safetensors``.
+
+        Raises:
+            CheckpointError: unknown_checkpoint; out_of_range for another suffix; conflict if the file exists.
+            TertiumError: disk_full or path_refused.
+        """
+        found = self.get(name)
+        if path.suffix != ".safetensors":
+            raise CheckpointError(
+                "out_of_range", f"'{path.name}' does not end in .safetensors.", field="path", value=str(path),
+                remedy="Give a name that ends in .safetensors.",
+            )  # fmt: skip
+        try:
+            safetensors_files.metadata(found.folder / WEIGHTS)
+            data = safetensors_files.with_metadata(
+                (found.folder / WEIGHTS).read_bytes(), {METADATA: json.dumps(to_json(found))}
+            )
+        except (OSError, safetensors.SafetensorError) as error:
+            raise _damaged(name, error) from error
+        try:
+            safe_files.write_whole(path, data)
+        except FileExistsError as error:
+            raise CheckpointError(
+                "conflict", f"'{path}' exists already.", field="path", value=str(path), remedy="Choose another name."
+            ) from error
+        return path
+
+    def import_file(self, source: safe_files.OpenFile, *, name: str | None = None) -> Checkpoint:
+        """Take in an exported checkpoint, under its own name or another; a taken name gets a number.
+
+        What is judged is our own copy, so that nobody changes it afterwards.
+
+        Raises:
+            CheckpointError: bad_message if the file is not an exported checkpoint, or has weights that are not finite; out_of_range for a name that cannot be a folder's.
+            TertiumError: disk_full or path_refused.
+        """
+        with self._part("import") as part:
+            copy = part / WEIGHTS
+            with safe_files.disk_errors(copy), open(copy, "xb") as file:
+                shutil.copyfileobj(source.file, file, COPIED_AT_A_TIME)
+                file.flush()
+                os.fsync(file.fileno())
+            checkpoint = judged(copy, source.path)
+            named = replace(checkpoint, name=name or checkpoint.name, job=None)
+            must_be_plain(named.name)
+            return self._publish(part, replace(named, created=_now()), _numbered(named.name))
+
+    def clean(self) -> None:
+        """Remove what crashed writers and interrupted removals left."""
+        for part in self.folder.glob(f".*{safe_files.PART}"):
+            shutil.rmtree(part, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _part(self, name: str) -> Iterator[Path]:
+        """A folder beside the checkpoints to fill and publish; what has not been published is removed."""
+        part = self._hidden(name)
+        with safe_files.disk_errors(part):
+            part.mkdir(parents=True)
+        try:
+            yield part
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    def _place(self, checkpoint: Checkpoint, data: bytes, names: Iterable[str]) -> Checkpoint:
+        with self._part(checkpoint.name) as part:
+            safe_files.write_whole(part / WEIGHTS, data)
+            return self._publish(part, checkpoint, names)
+
+    def _publish(self, part: Path, checkpoint: Checkpoint, names: Iterable[str]) -> Checkpoint:
+        """Give a folder of weights the first of these names that is free."""
+        for name in names:
+            if not self.is_free(name):
+                continue
+            (part / ABOUT).unlink(missing_ok=True)
+            safe_files.write_whole(part / ABOUT, json.dumps(to_json(replace(checkpoint, name=name)), indent=2).encode())
+            try:
+                os.rename(part, self.folder / name)
+            except OSError:
+                if self.is_free(name):
+                    raise
+                continue  # taken in the same moment
+            return self.get(name)
+        raise AssertionError("there is always another name")
+
+    def _hidden(self, name: str) -> Path:
+        return self.folder / f".{name}.{os.getpid()}.{os.urandom(4).hex()}{safe_files.PART}"
+
+    def _must_be_free(self, name: str) -> None:
+        if not self.is_free(name):
+            raise CheckpointError(
+                "conflict", f"There is a checkpoint '{name}' already.", field="name", value=name,
+                remedy="Choose another name, or delete that one first.",
+            )  # fmt: skip
+
+
+def _numbered(name: str) -> Iterator[str]:
+    return itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _damaged(name: str, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        "unknown_checkpoint", f"The weights of the checkpoint '{name}' cannot be read: {error}.", field="reference", value=name,
+        remedy="Delete it and learn it again.",
+    )  # fmt: skip

@@ -1,0 +1,174 @@
+"""The daemon's folder: where things lie in it, who owns it, and how clients find the daemon that does."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tertium.errors import TertiumError
+from tertium.safe_files import disk_errors
+from tertium.storage.network_drives import NO_LOCKS, unfit
+
+FOLDERS = ("sounds", "results", "checkpoints", "cache")
+LONGEST_SOCKET_PATH = 100  # of the 108 bytes that systems give a socket's name, less what ZeroMQ adds
+
+
+class Home:
+    """Paths in a daemon's folder, and its lock. ``open`` makes the folder and takes it; ``close`` gives it back.
+
+    Args:
+        folder: where it is.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.journal = folder / "journal.sqlite"
+        self.checkpoints = folder / "checkpoints"
+        self._lock: int | None = None
+        self._sockets: Path | None = None  # a folder elsewhere, where this one's path is too long
+
+    def open(self) -> None:
+        """Create what is missing and become the folder's only daemon.
+
+        Raises:
+            TertiumError: busy when another daemon has the folder, path_refused or disk_full when it cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for name in FOLDERS:
+                (self.folder / name).mkdir(exist_ok=True)
+            descriptor = os.open(self.folder / "daemon.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise TertiumError(
+                "path_refused", f"The folder '{self.folder}' cannot be used: {error.strerror}.", field="home",
+                value=str(self.folder), remedy="Choose another with --home, or correct its permissions.",
+            ) from error  # fmt: skip
+        try:
+            locked = _lock_soon(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise unfit(self.folder, error.strerror or str(error)) from error
+        if not locked:
+            os.close(descriptor)
+            other = _read(self.folder) or {}
+            who = f" (process {other['pid']})" if "pid" in other else ""
+            raise TertiumError(
+                "busy", f"Another daemon{who} is serving '{self.folder}'.", field="home", value=str(self.folder),
+                remedy="Use that one (tertium status), stop it, or give this one a folder of its own with --home.",
+            )  # fmt: skip
+        self._lock = descriptor
+
+    def close(self) -> None:
+        """Take the notice down and give the folder back."""
+        if self._lock is None:
+            return
+        (self.folder / "daemon.json").unlink(missing_ok=True)
+        if self._sockets is not None:
+            with contextlib.suppress(OSError):  # a socket that is still there keeps it
+                self._sockets.rmdir()
+        os.close(self._lock)
+        self._lock = None
+
+    def announce(self, facts: dict[str, Any]) -> None:
+        """Write ``daemon.json``, by which clients find the daemon: whole, and readable by this user alone (it holds the token).
+
+        Raises:
+            TertiumError: disk_full or path_refused.
+        """
+        part = self.folder / ".daemon.json.part"
+        with disk_errors(self.folder / "daemon.json"):
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(facts, file, indent=2)
+            os.replace(part, self.folder / "daemon.json")
+
+    def socket(self, name: str) -> str:
+        """``ipc://`` endpoint of a socket in the home; in a folder of this user under a temporary one where the home's path is too long for it."""
+        path = self.folder / f"{name}.ipc"
+        if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+            digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
+            user = os.getuid() if hasattr(os, "getuid") else 0
+            below = f"tertium-{user}-{digest}/{name}.ipc"
+            # The user's own temporary folder can be as long as the home; the system's is short.
+            places = [Path(folder) / below for folder in (tempfile.gettempdir(), "/tmp") if os.path.isdir(folder)]
+            path = next((one for one in places if len(os.fsencode(one)) <= LONGEST_SOCKET_PATH), places[0])
+            _private(path.parent)
+            self._sockets = path.parent
+        return f"ipc://{path}"
+
+
+def find(folder: Path) -> dict[str, Any] | None:
+    """What the daemon that serves ``folder`` announced, or None when none does: a notice whose daemon is dead is not believed."""
+    facts = _read(folder)
+    return facts if facts and is_served(folder) else None
+
+
+def is_served(folder: Path) -> bool:
+    """Whether a living daemon has the folder."""
+    try:
+        descriptor = os.open(folder / "daemon.lock", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _try_lock(descriptor)
+    except OSError:  # where nothing can be locked, no daemon is
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _lock_soon(descriptor: int) -> bool:
+    """Take the lock, past the moments in which a client's look at it (``is_served``) holds it."""
+    for _ in range(5):
+        if _try_lock(descriptor):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    try:
+        facts = json.loads((folder / "daemon.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return facts if isinstance(facts, dict) else None
+
+
+def _private(folder: Path) -> None:
+    """Make a folder that is this user's alone; in a temporary folder somebody else may have made it first."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    state = folder.lstat()
+    if folder.is_symlink() or (hasattr(os, "getuid") and (state.st_uid != os.getuid() or state.st_mode & 0o077)):
+        raise TertiumError(
+            "path_refused", f"The folder '{folder}' belongs to somebody else or is open to others.", field="home",
+            value=str(folder), remedy="Remove it, or choose a home with a shorter path.",
+        )  # fmt: skip
+
+
+if os.name == "nt":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                raise
+            return False
+        return True
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                raise
+            return False
+        return True

@@ -1,0 +1,331 @@
+"""How a sound is made, from a job's fields to a file in the library: the same way for every command and every engine.
+
+Runs in the worker. The engine computes on samples; here they come from the library, and go back into it with everything that is
+needed to make them again.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tertium import cost_model
+from tertium.audio import loops
+from tertium.audio.files import Audio
+from tertium.audio.loops import Decision
+from tertium.errors import TertiumError
+from tertium.storage.checkpoint_format import Checkpoint
+from tertium.storage.checkpoints import Checkpoints
+from tertium.storage.library import Library, Sound, latents_path
+from tertium.storage.window_cache import Windows
+from tertium.worker import fitting, recipe
+from tertium.worker.engine_api import Engine, Made, OnProgress
+
+OnTake = Callable[[dict[str, Any]], None]
+LONGEST_NAME = 90  # of a take, before its number
+READ, WRITE = 0.02, 0.95  # fractions at which the computing begins and ends
+SOUND_FIELDS = ("original", "reference")
+
+
+class Maker:
+    """Makes sounds with an engine, for a library.
+
+    Args:
+        engine: what computes.
+        library: where sounds come from and go to.
+        windows: where measured windows are kept.
+        checkpoints: where learned references are; None where there are none.
+    """
+
+    def __init__(self, engine: Engine, library: Library, windows: Windows, checkpoints: Checkpoints | None = None):
+        self._engine = engine
+        self._library = library
+        self._windows = windows
+        self._checkpoints = checkpoints
+
+    def make(
+        self,
+        command: str,
+        fields: Mapping[str, Any],
+        notes: tuple[str, ...],
+        on_progress: OnProgress,
+        on_take: OnTake = lambda take: None,
+        *,
+        job: str | None = None,
+    ) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """Carry out a job.
+
+        Args:
+            command: generate, vary, invert, fuse, morph or window.
+            fields: resolved: ``original`` and ``reference`` are ids of sounds, ``seed`` and ``name`` are given; ``checkpoint`` is the name of what
+                the engine is to have learned, ``checkpoint_created`` its birth.
+            notes: what was said of the job before.
+            on_progress: see :class:`tertium.worker.engine_api.Engine`; what it raises stops the work.
+            on_take: called with the fields of the protocol's take, as each take of a morph is in the library.
+            job: its id. What it stored before it was ended is found by that and not stored again.
+
+        Returns:
+            The fields of the protocol's result, and the engine's facts.
+        """
+        began = time.monotonic()
+        on_progress("reading", 0.0)
+        given = {name: self._library.get(fields[name]) for name in SOUND_FIELDS if fields.get(name)}
+        if "original" in given:
+            self._must_fit(given["original"])
+        checkpoint, engine = self._learned(fields)
+        if checkpoint is not None:
+            fields = {**fields, "checkpoint": checkpoint.name}  # it may have been renamed meanwhile
+        read = {name: self._library.read(sound) for name, sound in given.items()}
+        looped = None if "loop" not in fields else loops.decide(fields["loop"], read["original"], self._engine.about)
+        loop = looped and looped.loop
+        fitted = {
+            name: fitting.fitted(sound, name, self._engine.about, loop if name == "original" else None)
+            for name, sound in read.items()
+        }
+        said = [*notes, *fitting.told(fitted, given, checkpoint), *([looped.note] if looped and looped.note else [])]
+        samples = {name: sound.samples for name, sound in fitted.items()}
+
+        def computing(stage: str, fraction: float, **facts: Any) -> None:
+            on_progress(stage, READ + fraction * (WRITE - READ), **facts)
+
+        known, more = self._calibrated(command, fields, checkpoint)
+        task = _Task(
+            command, {**fields, **known, **self._around(looped)}, given, [*said, *more], began, engine, checkpoint, job, looped=looped
+        )  # fmt: skip
+        found = self._found(task)
+        if found is not None:
+            return found, {}
+        if command == "morph":
+            return self._morph(task, samples, computing, on_take)
+        made = engine.perform(command, sounds=samples, fields=task.fields, on_progress=computing)
+        on_progress("writing", WRITE)
+        result = self._stored(task, made, name=fields["name"])
+        if command == "window":
+            result["window"] = self._kept(task, made.facts["window"])
+        return result, {**made.facts, "seconds_made": cost_model.seconds_made(task.fields)}
+
+    def preview(
+        self,
+        engine: Engine,
+        fields: Mapping[str, Any],
+        notes: tuple[str, ...],
+        on_progress: OnProgress,
+        *,
+        learning: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """What a prompt gives while it is being learned.
+
+        Args:
+            engine: that has learned so far; see :meth:`Engine.heard`.
+            fields: those of a generation.
+            notes, on_progress: as in :meth:`make`.
+            learning: what the recall says of it.
+
+        Returns:
+            The fields of the protocol's result.
+        """
+        task = _Task(
+            "preview", fields, {}, [*notes], time.monotonic(), engine, None, None, {"learning": dict(learning)}
+        )
+
+        def computing(stage: str, fraction: float, **facts: Any) -> None:
+            on_progress(stage, READ + fraction * (WRITE - READ), **facts)
+
+        made = engine.perform("generate", sounds={}, fields=fields, on_progress=computing)
+        on_progress("writing", WRITE)
+        return self._stored(task, made, name=fields["name"])
+
+    def _calibrated(
+        self, command: str, fields: Mapping[str, Any], checkpoint: Checkpoint | None
+    ) -> tuple[dict[str, Any], list[str]]:
+        """What the pair's measured window adds to the fields, and what there is to say of it."""
+        turned = command == "morph" or (command == "fuse" and 0 < (fields.get("blend") or 0) < 1)
+        if not turned and command != "window":
+            return {}, []
+        found = self._windows.find(fields, self._model(checkpoint))
+        if found is None:
+            return {}, []
+        if turned:
+            return {"ratios": found["ratios"]}, ["blend goes by the measured window of this pair"]
+        if (found["steps"], found.get("asked")) != (fields["steps"], fields["points"]):
+            return {}, []
+        return {"measured": found}, ["the window was measured before"]
+
+    def _morph(
+        self, task: "_Task", samples: Mapping[str, np.ndarray], on_progress: OnProgress, on_take: OnTake
+    ) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """Store the takes as they come. The result is the take in the middle, with all of them listed."""
+        count = task.fields["count"]
+        results, facts = {}, {}
+        for made in task.engine.takes(sounds=samples, fields=task.fields, on_progress=on_progress):
+            index = made.facts["index"]
+            name = f"{task.fields['name'][:LONGEST_NAME]} {index}"
+            result = self._stored(task, made, name=name, take=index) | {"index": index, "blend": made.facts["blend"]}
+            results[index], facts[index] = result, made.facts
+            on_take({**result, "count": count})
+        middle = (count + 1) // 2
+        shown = ("index", "blend", "intervention", "sound", "path")
+        takes = [{name: results[index][name] for name in shown} for index in sorted(results)]
+        elapsed = time.monotonic() - task.began
+        return {
+            **results[middle],
+            "takes": takes,
+            "elapsed": elapsed,
+            "notes": [*results[middle]["notes"], *_alike(takes)],
+        }, facts[middle]
+
+    def _around(self, looped: Decision | None) -> dict[str, Any]:
+        """What the decision on a loop adds to the fields."""
+        if looped is None:
+            return {}
+        if looped.loop is None:
+            return {"loop": "off"}
+        return {"loop": "on", "around": looped.loop.at(self._engine.about["sample_rate"])}
+
+    def _kept(self, task: "_Task", window: Mapping[str, Any]) -> dict[str, Any]:
+        if "measured" in task.fields:
+            return dict(window)
+        window = {**window, "asked": task.fields["points"]}
+        return {**window, "path": self._windows.keep(task.fields, self._model(task.checkpoint), window)}
+
+    def _found(self, task: "_Task") -> dict[str, Any] | None:
+        """The result that a job stored before it was ended: it was not told of then, and need not be made again."""
+        sound = None if task.job is None else self._library.made_by(task.job)
+        if sound is None:
+            return None
+        result = self._told_again(task, sound)
+        if task.command != "window":
+            return result
+        measured = task.fields.get("measured") or self._library.recall(sound).get("decided", {}).get("window")
+        return measured and {**result, "window": self._kept(task, measured)}
+
+    def _stored(self, task: "_Task", made: Made, *, name: str, take: int | None = None) -> dict[str, Any]:
+        """Put what was made into the library, unless the same job did so before; returns the fields of the protocol's result."""
+        before = None if task.job is None else self._library.made_by(task.job, take)
+        if before is not None:
+            return self._told_again(task, before)
+        rate, frames = self._shape(task.fields, task.given)
+        result = fitting.as_asked(
+            Audio(made.samples, self._engine.about["sample_rate"]),
+            sample_rate=rate, frames=frames, loop=task.looped and task.looped.loop,
+        )  # fmt: skip
+        notes = [*task.notes, *made.notes, *result.notes]
+        sound = self._library.store_result(
+            result.samples, rate, name=name, format=task.fields["format"], latents=_encoded(made.latents), job=task.job, take=take,
+            recall=self._recall(task, made, notes) | recipe.told_checkpoint(task.checkpoint) | dict(task.about),
+        )  # fmt: skip
+        return self._told_result(sound, task, made.facts, notes) | {"elapsed": time.monotonic() - task.began}
+
+    def _must_fit(self, original: Sound) -> None:
+        about = self._engine.about
+        if original.seconds > about["max_seconds"]:
+            raise TertiumError(
+                "bad_sound", f"'{original.name}' lasts {original.seconds:.1f} s, and {about['name']} takes {about['max_seconds']:g} s.",
+                field="original", value=original.id, remedy="Cut it, and send the piece.",
+            )  # fmt: skip
+
+    def _learned(self, fields: Mapping[str, Any]) -> tuple[Checkpoint | None, Engine]:
+        """The checkpoint that a job names, and the engine that has learned it; without one, the engine."""
+        if not fields.get("checkpoint") or self._checkpoints is None:
+            return None, self._engine
+        checkpoint = self._checkpoints.same(fields["checkpoint"], fields.get("checkpoint_created"))
+        path = self._checkpoints.weights(checkpoint, fingerprint=self._engine.about["fingerprint"])
+        return checkpoint, self._engine.under(checkpoint, str(path))
+
+    def _model(self, checkpoint: Checkpoint | None) -> str:
+        """What a window was measured on: the model, and what it had learned."""
+        fingerprint = self._engine.about["fingerprint"]
+        return fingerprint if checkpoint is None else " ".join([fingerprint, *checkpoint.key])
+
+    def fitted(self, sound: Sound, role: str) -> Audio:
+        """The samples of a sound as the engine takes them; see :func:`tertium.worker.fitting.fitted`."""
+        return fitting.fitted(self._library.read(sound), role, self._engine.about)
+
+    def _shape(self, fields: Mapping[str, Any], given: Mapping[str, Sound]) -> tuple[int, int]:
+        """Rate (Hz) and frames of the result: as long as the original, at the rate that was asked for or the original's."""
+        original = given.get("original")
+        if original is None:
+            rate = fields.get("sample_rate") or self._engine.about["sample_rate"]
+            return rate, round(fields["seconds"] * rate)
+        rate = fields.get("sample_rate") or original.sample_rate
+        return rate, original.frames if rate == original.sample_rate else round(
+            original.frames * rate / original.sample_rate
+        )
+
+    def _recall(self, task: "_Task", made: Made, notes: list[str]) -> dict[str, Any]:
+        """Everything needed to make the sound again: the command with these fields is a request that does."""
+        shown = ("id", "name", "path", "frames", "channels", "sample_rate")
+        fields, given = task.fields, task.given
+        command, request = recipe.as_request(task.command, fields, given, made.facts)
+        return {
+            "command": command,
+            "fields": request,
+            "sounds": {role: {name: getattr(sound, name) for name in shown} for role, sound in given.items()},
+            "model": {name: fact for name, fact in self._engine.about.items() if name != "completion_shares"},
+            "decided": {
+                **made.facts,
+                **{name: fields[name] for name in ("ratios",) if name in fields},
+                **({"loop": task.looped.facts} if task.looped else {}),
+            },
+            "notes": notes,
+            "versions": recipe.versions(),
+        }
+
+    def _told_again(self, task: "_Task", sound: Sound) -> dict[str, Any]:
+        """The fields of the result that a sound in the library is, by its sidecar. How long it took is not known any more."""
+        kept = self._library.recall(sound)
+        notes = [*kept.get("notes", task.notes), "made before the daemon or its worker was ended, and kept"]
+        return self._told_result(sound, task, kept.get("decided", {}), notes)
+
+    def _told_result(self, sound: Sound, task: "_Task", facts: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+        told = {
+            "sound": sound.id,
+            "path": sound.path,
+            "frames": sound.frames,
+            "channels": sound.channels,
+            "sample_rate": sound.sample_rate,
+            "seconds": sound.seconds,
+            "peak_dbtp": sound.peak_dbtp,
+            "seed": task.fields.get("seed"),
+            "steps": facts.get("steps"),
+            "intervention": facts.get("intervention"),
+            "model": self._engine.about["name"],
+            "recall": sound.sidecar,
+            "notes": [*notes, *sound.notes],
+        }
+        latents = latents_path(sound.path)
+        return told | ({"latents": str(latents)} if latents.exists() else {})
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What all sounds of one job have in common."""
+
+    command: str
+    fields: Mapping[str, Any]
+    given: Mapping[str, Sound]
+    notes: list[str]
+    began: float
+    engine: Engine
+    checkpoint: Checkpoint | None
+    job: str | None
+    about: Mapping[str, Any] = field(default_factory=dict)
+    looped: Decision | None = None
+
+
+def _alike(takes: list[dict[str, Any]]) -> list[str]:
+    """A word on takes that came in at the same step."""
+    same = [
+        f"{a['index']} and {b['index']}" for a, b in itertools.pairwise(takes) if a["intervention"] == b["intervention"]
+    ]
+    return [f"takes {', '.join(same)} enter at the same step: more steps would tell them apart"] if same else []
+
+
+def _encoded(latents: Mapping[str, np.ndarray]) -> bytes | None:
+    """Latents as the content of a safetensors file; None where there are none."""
+    from safetensors.numpy import save
+
+    return save({name: np.ascontiguousarray(array) for name, array in latents.items()}) if latents else None

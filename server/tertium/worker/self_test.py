@@ -1,0 +1,116 @@
+"""Whether a loaded model computes at all, and how fast: tried before anybody is told that it is ready."""
+
+import gc
+import time
+import traceback
+from collections.abc import Callable
+
+import numpy as np
+
+from tertium.cost_model import Pace, measured
+from tertium.errors import TertiumError
+from tertium.worker.engine_api import Engine
+
+SECONDS = 1.0
+FAINTEST = 1e-6  # a peak of -120 dBFS
+CALIBRATION_SECONDS = 2.0
+CALIBRATION_STEPS = (1, 3)
+_FUSION = {
+    "steps": 2, "order": 3, "eta": 1.0, "seed": 0, "null": "unconditional", "hold": 0.2, "anchor": "clean", "prompt": None,
+    "guidance": 1.0, "blend": None, "intervention": 0, "seconds": SECONDS,
+}  # fmt: skip
+
+
+def loaded(
+    load: Callable[..., Engine], *, precision: str, on_trouble: Callable[[Exception], None] = lambda error: None
+) -> tuple[Engine, str | None]:
+    """An engine that has been seen to compute, as asked for or else in float32, and in that case a note.
+
+    Args:
+        load: loads a model in a ``precision``.
+        on_trouble: called with what went wrong in half precision.
+
+    Raises:
+        TertiumError: ``model_unavailable``: it does not compute at all; and whatever ``load`` raises.
+    """
+    engine = load(precision=precision)
+    reason, half = _fault(engine), engine.about["precision"]
+    if reason is None:
+        return engine, None
+    if half == "fp32":
+        raise cannot_compute(engine, reason) from reason
+    on_trouble(reason)
+    del engine
+    gc.collect()
+    engine = load(precision="fp32")
+    if (again := _fault(engine)) is not None:
+        raise cannot_compute(engine, again) from again
+    return engine, f"{engine.about['name']} computes in fp32, since in {half} it failed its test ({described(reason)})"
+
+
+def _fault(engine: Engine) -> Exception | None:
+    try:
+        check(engine)
+    except Exception as error:
+        return error.with_traceback(None)  # which would keep the engine's tensors
+    return None
+
+
+def check(engine: Engine) -> None:
+    """Fuse a tone with noise, in two steps.
+
+    Raises:
+        TertiumError: ``model_unavailable``: what comes out is not finite, or silent.
+        Exception: whatever stopped the engine.
+    """
+    rate, channels = engine.about["sample_rate"], engine.about["channels"]
+    time_axis = np.arange(round(SECONDS * rate)) / rate
+    tone = np.tile(0.5 * np.sin(2 * np.pi * 220 * time_axis), (channels, 1)).astype(np.float32)
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, tone.shape).astype(np.float32)
+    sounds = {"original": tone, "reference": noise}
+    made = engine.perform("fuse", sounds=sounds, fields=_FUSION, on_progress=lambda *_, **__: None).samples
+    if not np.isfinite(made).all():
+        raise _broken(engine, "its output is not finite")
+    if float(np.abs(made).max()) < FAINTEST:
+        raise _broken(engine, "its output is silent")
+
+
+def _broken(engine: Engine, how: str) -> TertiumError:
+    name, precision, device = (engine.about[key] for key in ("name", "precision", "device"))
+    return TertiumError(
+        "model_unavailable", f"{name} does not compute in {precision} on {device}: {how}.", field="model", value=name,
+        remedy="Start with --device cpu, or give the model's files anew if they may be damaged.",
+    )  # fmt: skip
+
+
+def cannot_compute(engine: Engine, error: Exception) -> TertiumError:
+    """The reason why a model that was loaded is not to be had."""
+    return error if isinstance(error, TertiumError) else _broken(engine, described(error))
+
+
+def described(error: Exception) -> str:
+    """The reason in one sentence without its end, for a note."""
+    text = error.message if isinstance(error, TertiumError) else f"{type(error).__name__}: {error}"
+    return text.strip().splitlines()[0][:200].rstrip(".")
+
+
+def calibrated(engine) -> Pace | None:
+    """The engine's pace, from two short runs on nothing in particular, which warm it up too; None if they fail: then times are not foretold."""
+    fields = {
+        "prompt": "calibration",
+        "seconds": CALIBRATION_SECONDS,
+        "order": 3,
+        "eta": 1.0,
+        "guidance": 1.0,
+        "seed": 0,
+    }
+    times = []
+    for steps in CALIBRATION_STEPS[:1] + CALIBRATION_STEPS:  # the first one pays for what is done only once
+        began = time.monotonic()
+        try:
+            engine.perform("generate", sounds={}, fields={**fields, "steps": steps}, on_progress=lambda *_: None)
+        except Exception as error:
+            traceback.print_exception(error)
+            return None
+        times.append((steps, time.monotonic() - began))
+    return measured(CALIBRATION_SECONDS, times[1], times[2])

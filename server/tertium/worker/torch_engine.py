@@ -1,0 +1,306 @@
+"""The engine as the worker uses it: arrays and plain fields on this side, tensors and settings on the other."""
+
+import contextlib
+import copy
+import gc
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tertium import __version__
+from tertium.engine import operations
+from tertium.engine import window as windows
+from tertium.engine.fusion.fuse import blend_to_intervention
+from tertium.engine.fusion.loops import Loop
+from tertium.engine.fusion.reference_phase import Memory
+from tertium.engine.models import hub, stable_audio
+from tertium.engine.models.loaded_model import NAMES, LoadedModel, load_model
+from tertium.engine.models.weights import CONFIG, POCKET, WEIGHTS
+from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, MorphSettings, VarySettings
+from tertium.engine.sampling.conditioning import NULLS
+from tertium.engine.settings import WindowSettings
+from tertium.engine.training.adapters import Residents, Weights
+from tertium.storage.checkpoint_format import Checkpoint, CheckpointError
+from tertium.worker import torch_learner
+from tertium.worker.engine_api import Made, OnProgress
+from tertium.worker.trajectory_files import TrajectoryFiles
+
+PRECISION_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
+SAMPLING = ("steps", "order", "eta", "seed")
+REMEMBERED = 256 << 20  # bytes of encoded sounds and reference phases that are kept for the next fusion
+ALIKE = 0.95
+"""Log-mel correlation of the reference alone with the original alone from which their window is mostly what the measuring itself adds."""
+RESIDENT_SHARE = 0.5
+"""Memory for checkpoints beside the model, as a share of what the model itself takes; 512 MiB at least."""
+
+
+def known_models() -> list[dict[str, Any]]:
+    """Every model known by name: ``name``, ``available`` without a download, and a ``message`` that says what to do where it is not."""
+    return [_known(name) for name in NAMES]
+
+
+def load(
+    model: str, *, device: str, precision: str, on_wait: Callable[[str], None] = lambda text: None
+) -> "TorchEngine":
+    """Load a model, as :func:`tertium.engine.models.loaded_model.load_model` does, with its errors.
+
+    Args:
+        on_wait: called with a line of text whenever something is fetched or waited for.
+    """
+    with hub.telling(on_wait):
+        return TorchEngine(load_model(model, device=device, precision=precision))
+
+
+class TorchEngine:
+    """A :class:`tertium.worker.engine_api.Engine` of a loaded model."""
+
+    def __init__(self, model: LoadedModel):
+        self._model = self._base = model
+        self._memory = Memory(REMEMBERED)
+        budget = max(512 * 2**20, round(model.memory_bytes * RESIDENT_SHARE))
+        self._residents = Residents(model, budget=budget)
+        self.about: dict[str, Any] = {
+            "name": model.name,
+            "fingerprint": model.fingerprint,
+            "objective": model.objective,
+            "parameters": model.parameters,
+            "sample_rate": model.sample_rate,
+            "channels": model.channels,
+            "max_seconds": model.max_seconds,
+            "latent_channels": model.latent_channels,
+            "downsampling": model.downsampling,
+            "completion_shares": _completion_shares(model),
+            "default_guidance": model.default_guidance,
+            "device": model.device.type,
+            "device_name": _device_name(model.device),
+            "threads": torch.get_num_threads(),
+            "precision": PRECISION_NAMES.get(model.dtype, str(model.dtype)),
+        }
+
+    def perform(
+        self, command: str, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
+    ) -> Made:
+        """See :class:`tertium.worker.engine_api.Engine`."""
+        tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
+        return _COMMANDS[command](self._model, self._memory, tensors, fields, on_progress)
+
+    def takes(
+        self, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
+    ) -> Iterator[Made]:
+        """See :class:`tertium.worker.engine_api.Engine`."""
+        tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
+        settings = MorphSettings(**_sampling(fields), **_pair(fields), count=fields["count"])
+        morph = operations.morph(
+            self._model, tensors["original"], tensors.get("reference"), settings, memory=self._memory, on_progress=on_progress
+        )  # fmt: skip
+        leads = "checkpoint" if fields.get("checkpoint") else _leads(sounds)
+        shared = {**_schedule(self._model, settings.steps), "reference": leads}
+        for take in morph:
+            decided = {"index": take.index, "blend": take.blend, "intervention": take.intervention}
+            yield Made(take.audio.numpy(), {**shared, **decided})
+
+    def under(self, checkpoint: Checkpoint, path: str) -> "TorchEngine":
+        """See :class:`tertium.worker.engine_api.Engine`. Checkpoints that were used before are there at once, as many as fit into the memory for them."""
+
+        def load() -> Weights:
+            return torch_learner.read(path, method=checkpoint.method, rank=checkpoint.rank)
+
+        try:
+            view = self._residents.get(checkpoint.key, load)
+        except ValueError as error:
+            raise CheckpointError(
+                "conflict", f"The checkpoint '{checkpoint.name}' does not fit: {error}.", field="reference", value=checkpoint.name,
+                remedy="Delete it and learn it again.",
+            ) from error  # fmt: skip
+        view.checkpoint, view.taught_seconds = " ".join(checkpoint.key), checkpoint.seconds
+        engine = copy.copy(self)
+        engine._model = view
+        return engine
+
+    def learner(self, reference: np.ndarray, fields: Mapping[str, Any]) -> torch_learner.TorchLearner:
+        """See :class:`tertium.worker.engine_api.Engine`."""
+        return torch_learner.TorchLearner(self._base, reference, fields)
+
+    @contextlib.contextmanager
+    def heard(self, learner: torch_learner.TorchLearner) -> Iterator["TorchEngine"]:
+        """See :class:`tertium.worker.engine_api.Engine`."""
+        with learner.as_kept() as model:
+            engine = copy.copy(self)
+            engine._model = model
+            yield engine
+
+    def remember_in(self, folder: Path, *, limit: int) -> None:
+        """See :class:`tertium.worker.engine_api.Engine`."""
+        told = ("device_name", "threads", "precision")
+        context = " ".join(
+            [__version__, torch.__version__, platform.machine(), *(str(self.about[name]) for name in told)]
+        )
+        self._memory.store = TrajectoryFiles(folder, limit, context=context)
+
+    def relieve(self) -> None:
+        """Forget what was kept for later, give cached memory back to the device, and that of the checkpoints."""
+        self._memory.clear()
+        self._residents.clear()
+        gc.collect()
+        if self._model.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _generate(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
+    settings = GenerateSettings(
+        **_sampling(fields), prompt=fields["prompt"], seconds=fields["seconds"], guidance=fields.get("guidance")
+    )
+    audio = operations.generate(model, settings, on_progress=on_progress)
+    guidance = model.default_guidance if settings.guidance is None else settings.guidance
+    forwards = settings.steps * _rows(guidance)
+    return Made(audio.numpy(), {**_schedule(model, settings.steps), "guidance": guidance, "forwards": forwards})
+
+
+def _vary(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
+    settings = VarySettings(
+        **_sampling(fields), strength=fields["strength"], prompt=fields["prompt"] or "", guidance=fields.get("guidance")
+    )
+    audio = operations.vary(model, sounds["original"], settings, on_progress=on_progress)
+    guidance = model.default_guidance if settings.guidance is None else settings.guidance
+    forwards = (settings.steps - settings.start) * (_rows(guidance) if settings.prompt else 1)
+    decided = {"start": settings.start, "guidance": guidance if settings.prompt else 1.0, "forwards": forwards}
+    return Made(audio.numpy(), {**_schedule(model, settings.steps), **decided})
+
+
+def _invert(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
+    settings = InvertSettings(**_sampling(fields), anchor=fields["anchor"], reconstruct_from=fields["reconstruct_from"])
+    inverted = operations.invert(model, sounds["original"], settings, on_progress=on_progress)
+    latents = {name: tensor.numpy() for name, tensor in inverted.latents.items()}
+    decided = {"reconstruct_from": settings.reconstruct_from, "forwards": settings.steps - settings.reconstruct_from}
+    return Made(inverted.reconstruction.numpy(), {**_schedule(model, settings.steps), **decided}, latents)
+
+
+def _fuse(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
+    settings = FuseSettings(
+        **_sampling(fields), **_pair(fields), blend=fields["blend"], intervention=fields["intervention"]
+    )
+    audio = operations.fuse(
+        model, sounds["original"], sounds.get("reference"), settings, memory=memory, on_progress=on_progress
+    )
+    step = settings.intervention_on(model.schedule(settings.steps))
+    leading = settings.steps if step is None else min(step + 1, settings.steps)
+    led = 0 if "reference" in sounds else _rows(settings.guidance)
+    forwards = leading * led + (settings.steps - leading) * (1 + (led if settings.hold else 0))
+    # A reference phase may have come from the memory: then this took fewer, and says nothing of the pace.
+    counted = "forwards_at_most" if led else "forwards"
+    leads = "checkpoint" if fields.get("checkpoint") else _leads(sounds)
+    decided = {"intervention": step, "reference": leads, counted: forwards}
+    return Made(audio.numpy(), {**_schedule(model, settings.steps), **decided})
+
+
+def _window(
+    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
+) -> Made:
+    """Measure, unless that was done before; then fuse at the equilibrium."""
+    measured, shared = fields.get("measured"), {**_sampling(fields), **_pair(fields)}
+    given = (model, sounds["original"], sounds.get("reference"))
+    share = 0.1 if measured is None else 1.0  # of the sound in the time
+    if measured is None:
+        settings = WindowSettings(**shared, points=fields["points"])
+        found = windows.measure(
+            *given, settings, memory=memory,
+            on_progress=lambda stage, fraction: on_progress(stage, fraction * (1 - share)),
+        )  # fmt: skip
+        measured = asdict(found)
+    step = min(max(round(measured["equilibrium"]), 0), fields["steps"])
+    audio = operations.fuse(
+        *given, FuseSettings(**shared, intervention=step), memory=memory,
+        on_progress=lambda stage, fraction: on_progress(stage, 1 - share + fraction * share),
+    )  # fmt: skip
+    leads = "checkpoint" if fields.get("checkpoint") else _leads(sounds)
+    decided = {"intervention": step, "reference": leads, "window": measured}
+    return Made(audio.numpy(), {**_schedule(model, fields["steps"]), **decided}, notes=_remarks(measured))
+
+
+def _remarks(measured: Mapping[str, Any]) -> tuple[str, ...]:
+    """A word on a window between sounds that are one to the ear, and on one that has no way from the reference into its middle."""
+    if measured["points"][0]["original"] > ALIKE:
+        return ("the two sounds are so alike that there is hardly a window between them: its steps mean little",)
+    if measured["points"][1]["position"] <= 0.5:
+        return ()
+    return (
+        "the result leaves the reference all at once, whatever the step: more hold, such as 0.2, would lead over gradually",
+    )
+
+
+def _pair(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What the fusions of a pair have in common; blend goes by the pair's own window where that was measured."""
+    shared = {name: fields[name] for name in ("hold", "anchor", "prompt", "guidance")}
+    return shared | ({"window": tuple(fields["ratios"])} if fields.get("ratios") else {})
+
+
+def _leads(sounds: Mapping) -> str:
+    return "none: the prompt leads" if "reference" not in sounds else "instant"
+
+
+_Perform = Callable[[LoadedModel, Memory, Mapping, Mapping[str, Any], OnProgress], Made]
+_COMMANDS: dict[str, _Perform] = {
+    "generate": _generate,
+    "vary": _vary,
+    "invert": _invert,
+    "fuse": _fuse,
+    "window": _window,
+}
+
+
+def _sampling(fields: Mapping[str, Any]) -> dict[str, Any]:
+    null = fields.get("null") or NULLS[0]  # a job that an older version accepted has none
+    loop = Loop(*fields["around"]) if fields.get("around") else None
+    return {**{name: fields[name] for name in SAMPLING}, "null": null, "loop": loop}
+
+
+def _schedule(model: LoadedModel, steps: int) -> dict[str, Any]:
+    schedule = model.schedule(steps)
+    return {"steps": steps, "schedule": {"alphas": schedule.alphas, "sigmas": schedule.sigmas}}
+
+
+def _completion_shares(model: LoadedModel) -> list[float]:
+    """Which share of the steps is left after the intervention, at blends 0 (just above it), 0.1 … 1."""
+    schedule = model.schedule(100)
+    blends = [0.001, *(tenths / 10 for tenths in range(1, 11))]
+    return [1 - blend_to_intervention(blend, schedule) / schedule.steps for blend in blends]
+
+
+def _rows(guidance: float) -> int:
+    return 1 if guidance == 1.0 else 2
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
+def _known(name: str) -> dict[str, Any]:
+    if name == "pocket":
+        here = (POCKET / CONFIG).is_file()
+        return {"name": name, "available": here} | (
+            {} if here else {"message": "Reinstall tertium: its files are missing."}
+        )
+    repository = hub.REPOSITORIES[name]
+    try:
+        cached = stable_audio.load("huggingface_hub").try_to_load_from_cache
+    except ImportError:
+        return {"name": name, "available": False, "message": "Install huggingface_hub, or give the model's folder."}
+    if isinstance(cached(repository, CONFIG), str) and any(isinstance(cached(repository, w), str) for w in WEIGHTS):
+        return {"name": name, "available": True}
+    message = f"Not on this machine. Accept the licence of {repository} on the model hub, set HF_TOKEN, and start with --model {name}."
+    return {"name": name, "available": False, "message": message}

@@ -1,0 +1,79 @@
+"""A learner as the worker uses it: arrays and plain fields on this side, tensors and settings on the other."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from tertium.engine.models.loaded_model import LoadedModel
+from tertium.engine.settings import LearnSettings
+from tertium.engine.training.adapters import Weights
+from tertium.engine.training.fine_tune import Learner
+from tertium.storage.training_states import State
+
+FIELDS = ("prompt", "method", "steps", "batch", "seconds", "rank", "rate", "null_dropout", "ema", "seed")
+LARGE = 2e8
+"""Parameters from which on activations are computed twice instead of kept."""
+
+
+class TorchLearner:
+    """A :class:`tertium.worker.trainer.Learner` of a loaded model.
+
+    Args:
+        reference: float32, (channels, frames), at the model's rate.
+        fields: resolved, of a ``learn``.
+    """
+
+    def __init__(self, model: LoadedModel, reference: np.ndarray, fields: Mapping[str, Any]):
+        chosen = {name: fields[name] for name in FIELDS if name in fields}  # an older daemon accepted it with fewer
+        settings = LearnSettings(**chosen, checkpointing=model.parameters > LARGE)
+        self._learner = Learner(model, torch.from_numpy(reference), settings)
+        self.settings = dataclasses.asdict(settings) | {"rate": settings.peak_rate}
+        self.method, self.seconds = settings.method, self._learner.seconds
+        self.rank = settings.rank if settings.method == "lora" else 0
+
+    @property
+    def step(self) -> int:
+        """Steps taken."""
+        return self._learner.step
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Of each step."""
+        return tuple(self._learner.losses)
+
+    def run(self, on_step: Callable[[int, float | None], None]) -> None:
+        """See :meth:`tertium.engine.training.fine_tune.Learner.run`."""
+        self._learner.run(on_step)
+
+    def weights(self) -> bytes:
+        """What was learned so far, as the content of a safetensors file."""
+        return safetensors.torch.save(dict(self._learner.weights().tensors))
+
+    def state(self) -> State:
+        """See :class:`tertium.worker.trainer.Learner`. Numbers of 16 bits are told in 32, which loses nothing."""
+        state = self._learner.state_dict()
+        return State(state["facts"], {name: _array(tensor) for name, tensor in state["tensors"].items()})
+
+    def resume(self, state: State) -> None:
+        """See :meth:`tertium.engine.training.fine_tune.Learner.load_state_dict`."""
+        tensors = {name: torch.from_numpy(array) for name, array in state.tensors.items()}
+        self._learner.load_state_dict({"facts": state.facts, "tensors": tensors})
+
+    def as_kept(self) -> AbstractContextManager[LoadedModel]:
+        """See :meth:`tertium.engine.training.fine_tune.Learner.as_kept`."""
+        return self._learner.as_kept()
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor).contiguous().numpy()
+
+
+def read(path: str, *, method: str, rank: int) -> Weights:
+    """What a checkpoint's file holds."""
+    return Weights(method, safetensors.torch.load_file(path), rank)

@@ -1,0 +1,135 @@
+"""Whatever a handler does, the client gets an answer and the daemon goes on."""
+
+import asyncio
+
+import pytest
+
+from tertium.daemon import dispatcher as dispatching
+from tertium.daemon.dispatcher import Call, Dispatcher, error_info
+from tertium.daemon.handlers import registry
+from tertium.daemon.sessions import Session
+from tertium.errors import TertiumError
+from tertium_protocol import messages as m
+from tertium_protocol.codecs import osc_requests
+
+registry.handlers()  # so that all are registered before some are exchanged
+
+
+@pytest.fixture
+def heard():
+    return []
+
+
+@pytest.fixture
+def session(heard):
+    return Session("osc", "s", local=True, trusted=True, put=lambda answer, buffers: heard.append(answer))
+
+
+@pytest.fixture
+def exchanged(monkeypatch):
+    """exchanged(command, handler) -> a dispatcher in which another handler answers a command."""
+
+    def exchange(command, handler):
+        monkeypatch.setitem(registry._HANDLERS, command, handler)
+        return Dispatcher(None, token="t")
+
+    return exchange
+
+
+async def until_answered(dispatcher):
+    while dispatcher._tasks:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (ZeroDivisionError("secret"), "internal"),
+        (MemoryError(), "out_of_memory"),
+        (TertiumError("disk_full", "No room.", remedy="Make some."), "disk_full"),
+        (RecursionError(), "internal"),
+    ],
+)
+async def test_an_exception_becomes_an_error_that_tells_no_secrets(exchanged, session, heard, problem, code):
+    async def fails(house, request, context):
+        raise problem
+
+    dispatcher = exchanged("status", fails)
+    dispatcher.take(session, Call("status", 5, {}))
+    await until_answered(dispatcher)
+    assert (heard[0].id, heard[0].event, heard[0].command, heard[0].fields["code"]) == (5, "error", "status", code)
+    assert "secret" not in str(heard[0])
+    assert heard[0].fields["remedy"]
+
+
+async def test_a_flood_is_refused_and_then_all_is_well(exchanged, session, heard):
+    gate = asyncio.Event()
+
+    async def waits(house, request, context):
+        await gate.wait()
+        return m.CommandsReply(protocol="1.0")
+
+    dispatcher = exchanged("commands", waits)
+    for number in range(dispatching.MOST_AT_ONCE + 3):
+        dispatcher.take(session, Call("commands", number, {}))
+    assert [answer.fields["code"] for answer in heard] == ["busy"] * 3
+    gate.set()
+    await until_answered(dispatcher)
+    assert len([answer for answer in heard if answer.event == "reply"]) == dispatching.MOST_AT_ONCE
+
+
+async def test_what_one_peer_queues_is_handled_in_its_order_and_immediate_commands_overtake_it(
+    exchanged, session, heard
+):
+    order = []
+
+    async def slow_first(house, request, context):
+        await asyncio.sleep(0.05 if context.id == "first" else 0)
+        order.append(context.id)
+
+    async def at_once(house, request, context):
+        order.append(context.id)
+        return m.CommandsReply(protocol="1.0")
+
+    exchanged("generate", slow_first)
+    dispatcher = exchanged("commands", at_once)
+    for command, id, fields in (
+        ("generate", "first", {"prompt": "x"}),
+        ("generate", "second", {"prompt": "x"}),
+        ("commands", "now", {}),
+    ):
+        dispatcher.take(session, Call(command, id, fields))
+    await until_answered(dispatcher)
+    assert order == ["now", "first", "second"]
+
+
+async def test_what_is_no_message_is_refused_with_its_id_where_it_has_one(exchanged, session, heard):
+    async def never(house, request, context):
+        raise AssertionError
+
+    dispatcher = exchanged("status", never)
+    dispatcher.datagram(session, b"\0\1\2")
+    dispatcher.datagram(session, osc_requests.encode_message("/tertium/status", [9, "left over"]))
+    dispatcher.message(session, [b"{"])
+    dispatcher.datagram(session, osc_requests.encode_message("/tertium/reply", [9]))  # an answer: not answered
+    assert [(answer.id, answer.event, answer.fields["code"]) for answer in heard] == [
+        (None, "error", "bad_message"), (9, "error", "bad_message"), (None, "error", "bad_message"),
+    ]  # fmt: skip
+
+
+async def test_an_answer_that_cannot_be_encoded_is_our_mistake_and_stops_nothing(exchanged):
+    def put(answer, buffers):
+        osc_requests.encode_message("/x", [object()])
+
+    session = Session("osc", "s", local=True, trusted=True, put=put)
+
+    async def replies(house, request, context):
+        return m.CommandsReply(protocol="1.0")
+
+    dispatcher = exchanged("commands", replies)
+    dispatcher.take(session, Call("commands", 1, {}))
+    await until_answered(dispatcher)
+
+
+def test_a_code_that_the_protocol_does_not_know_cannot_leave_the_house():
+    assert error_info(TertiumError("made_up", "x")).code == "internal"

@@ -1,0 +1,90 @@
+"""Many datagrams at once: each is handled, peers take turns, and the log stays readable."""
+
+import asyncio
+import io
+import logging
+import socket
+
+import pytest
+
+from tertium.daemon import log
+from tertium.daemon.transports.fair_queue import OVERHEAD, Inbox
+from tertium.daemon.transports.osc import OscTransport
+
+
+async def test_a_flood_that_no_system_buffer_holds_is_handled_whole():
+    came = []
+    transport = await OscTransport.open("127.0.0.1", 0, lambda datagram, address: came.append(datagram))
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        for burst in range(20):
+            for number in range(150):  # as many as the least of buffers holds
+                sender.sendto(b"%d" % (150 * burst + number), transport.address)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # two rounds of the loop: it would read two datagrams by itself
+        async with asyncio.timeout(5):
+            while len(came) < 3000:
+                await asyncio.sleep(0.001)
+    finally:
+        sender.close()
+        await transport.close()
+    assert came == [b"%d" % number for number in range(3000)]
+
+
+async def test_one_peer_s_flood_keeps_no_other_waiting():
+    came = []
+
+    def slow(datagram, address):
+        came.append((datagram, address[1]))
+        end = asyncio.get_running_loop().time() + 0.0005
+        while asyncio.get_running_loop().time() < end:
+            pass
+
+    transport = await OscTransport.open("127.0.0.1", 0, slow)
+    flooding, asking = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    try:
+        for _ in range(150):
+            flooding.sendto(b"x", transport.address)
+        asking.sendto(b"status", transport.address)
+        async with asyncio.timeout(5):
+            while len(came) < 151:
+                await asyncio.sleep(0)
+    finally:
+        flooding.close()
+        asking.close()
+        await transport.close()
+    assert [datagram for datagram, _ in came].index(b"status") < 10
+
+
+def test_an_inbox_is_bounded_and_the_greediest_loses():
+    inbox = Inbox(most_bytes=5 * (OVERHEAD + 1))
+    assert all(inbox.put(b"g", ("127.0.0.1", 1)) for _ in range(4))
+    assert inbox.put(b"a", ("127.0.0.1", 2))
+    assert not inbox.put(b"b", ("127.0.0.1", 3))
+    taken = [inbox.take() for _ in range(5)]
+    assert not inbox
+    assert [datagram for datagram, _ in taken] == [b"g", b"a", b"b", b"g", b"g"]
+    with pytest.raises(KeyError):
+        inbox.take()
+
+
+def test_a_flood_of_warnings_is_told_in_few_lines_and_with_their_number(monkeypatch):
+    stream = io.StringIO()
+    before = {name: logging.getLogger(name).handlers[:] for name in (log.LOGGER, "asyncio")}
+    now = [1000.0]
+    monkeypatch.setattr(logging.time, "time", lambda: now[0])
+    monkeypatch.setattr(logging.time, "time_ns", lambda: int(now[0] * 1e9), raising=False)
+    try:
+        log.set_up(as_json=False, stream=stream)
+        for number in range(500):
+            log.event("message refused", level=logging.WARNING, number=number)
+        log.event("job done", job="x")
+        now[0] += 1
+        log.event("message refused", level=logging.WARNING, number=500)
+    finally:
+        for name, handlers in before.items():
+            logging.getLogger(name).handlers[:] = handlers
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == log.MOST_WARNINGS + 2
+    assert "job done" in lines[-2]
+    assert f"left_out_before={500 - log.MOST_WARNINGS}" in lines[-1]

@@ -1,0 +1,233 @@
+"""The queue and the journal under it: order, ends, and what survives."""
+
+import asyncio
+import json
+import sqlite3
+
+import pytest
+
+from tertium.daemon.jobs.journal import Journal
+from tertium.daemon.jobs.queue import Job, Jobs
+from tertium.errors import TertiumError
+
+
+def a_job(request="1", **fields):
+    return Job(
+        **{"request": json.dumps(request), "fingerprint": "f", "command": "fuse", "fields": {"steps": 5}} | fields
+    )
+
+
+@pytest.fixture
+def journal(tmp_path):
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.open()
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def jobs(journal):
+    jobs = Jobs(journal, limit=3)
+    jobs.heard = []
+    jobs.on_event(lambda job, event: jobs.heard.append((json.loads(job.request), event)))
+    return jobs
+
+
+def reopened(journal):
+    """The rows that a daemon would find that starts after a crash now."""
+    other = Journal(journal._path)
+    try:
+        return {row["id"]: row for row in other.open()}
+    finally:
+        other.close()
+
+
+async def test_a_job_is_on_the_disk_before_it_is_accepted(jobs, journal):
+    job = a_job(slot="A", notes=["n"], ready_by=1.5)
+    found = []
+    jobs.on_event(lambda job, event: found.append((event, reopened(journal)[job.id]["state"])))
+    await jobs.accept(job)
+    assert found == [("accepted", "queued")]
+    row = reopened(journal)[job.id]
+    assert (row["fields"], row["slot"], row["notes"], row["ready_by"]) == ({"steps": 5}, "A", ["n"], 1.5)
+
+
+async def test_each_commit_reaches_the_disk(journal):
+    wanted = {"synchronous": 2, "journal_mode": "wal"}
+    found = await journal._do(
+        lambda: {name: journal._database.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
+    )
+    assert found == wanted
+
+
+async def test_a_job_that_cannot_be_journalled_is_not_accepted(jobs, journal):
+    await jobs.accept(a_job("first"))
+    await journal._do(lambda: journal._database.execute("PRAGMA max_page_count = 1"))
+    with pytest.raises(TertiumError, match="Make room") as refused:
+        await jobs.accept(a_job("second", fields={"prompt": "x" * 100_000}))
+    assert refused.value.code == "disk_full"
+    assert [json.loads(job.request) for job in jobs.waiting] == ["first"]
+    assert jobs.heard == [("first", "accepted")]
+
+
+async def test_a_job_ends_once(jobs):
+    await jobs.accept(a_job())
+    job = await jobs.start()
+    await jobs.done(job, {"path": "p"})
+    await jobs.failed(job, {"code": "internal", "message": "late"})
+    await jobs.cancel(job, "too late")
+    assert job.state == "done"
+    assert jobs.heard == [("1", "accepted"), ("1", "done")]
+
+
+async def test_progress_never_falls_and_is_told_twenty_times_a_second_at_most(jobs):
+    await jobs.accept(a_job())
+    job = await jobs.start()
+    for fraction in (0.1, 0.5, 0.3, 0.6):
+        jobs.progress(job, "sample", fraction, 1.0)
+    assert job.fraction == 0.6
+    assert jobs.heard.count(("1", "progress")) == 1
+    jobs.progress(job, "sample", 0.2, 1.0)
+    assert job.fraction == 0.6
+    await jobs.give_back(job)
+    await jobs.start()
+    jobs.progress(job, "sample", 0.0, 1.0)
+    assert job.fraction == 0.6
+
+
+async def test_lower_priorities_go_first_and_equals_in_their_order(jobs):
+    for request, priority in (("a", 1), ("b", 0), ("c", 0)):
+        await jobs.accept(a_job(request, priority=priority))
+    assert [json.loads((await jobs.start()).request) for _ in range(3)] == ["b", "c", "a"]
+
+
+async def test_the_newest_of_a_slot_supersedes_those_that_wait_and_not_the_one_that_runs(jobs):
+    await jobs.accept(a_job("running", slot="A"))
+    running = await jobs.start()
+    older = a_job("older", slot="A")
+    await jobs.accept(older)
+    await jobs.accept(a_job("other", slot="B"))
+    newer = a_job("newer", slot="A")
+    await jobs.accept(newer)
+    assert running.state == "running"
+    assert older.reason == f"Superseded by job {newer.id} in slot A."
+    assert [json.loads(job.request) for job in jobs.waiting] == ["other", "newer"]
+
+
+async def test_a_full_queue_refuses_but_for_what_supersedes(jobs):
+    for request in "abc":
+        await jobs.accept(a_job(request, slot=request))
+    with pytest.raises(TertiumError) as refused:
+        await jobs.accept(a_job("d"))
+    assert refused.value.code == "busy"
+    await jobs.accept(a_job("e", slot="a"))
+    assert len(jobs.waiting) == 3
+
+
+async def test_a_request_id_with_other_content_is_a_conflict_until_its_job_has_ended(jobs, journal):
+    job = a_job()
+    await jobs.accept(job)
+    assert jobs.known(job.request, "f") is job
+    assert jobs.known(json.dumps(1), "f") is None  # 1 is not "1"
+    with pytest.raises(TertiumError) as refused:
+        jobs.known(job.request, "g")
+    assert refused.value.code == "conflict"
+    await jobs.cancelled(await jobs.start(), "why")
+    assert jobs.known(job.request, "g") is None
+    newer = a_job()
+    newer.fingerprint = "g"
+    await jobs.accept(newer)
+    after = Jobs(journal, limit=3)
+    after.restore(list(reopened(journal).values()))
+    for known in (jobs, after):
+        assert known.known(job.request, "g").id == newer.id
+
+
+async def test_a_repeated_request_waits_until_the_first_is_settled(jobs):
+    order = []
+
+    async def ask(name):
+        async with jobs.claim("id"):
+            order.append(f"{name} in")
+            await asyncio.sleep(0.01)
+            order.append(f"{name} out")
+
+    await asyncio.gather(ask("one"), ask("two"), ask("three"))
+    assert order == [f"{name} {way}" for name in ("one", "two", "three") for way in ("in", "out")]
+    assert not jobs._claims
+
+
+async def test_a_running_job_is_stopped_once_and_a_queued_one_ends_at_once(jobs):
+    stopped = []
+    jobs.on_cancel(stopped.append)
+    await jobs.accept(a_job("runs"))
+    await jobs.accept(a_job("waits"))
+    running, waiting = await jobs.start(), jobs.waiting[0]
+    for job in (running, running, waiting):
+        await jobs.cancel(job, "why")
+    assert stopped == [running]
+    assert (running.state, waiting.state, jobs.waiting) == ("running", "cancelled", ())
+
+
+async def test_after_a_crash_what_was_running_is_queued_again_and_ends_are_remembered(jobs, journal):
+    for request in ("ends", "runs", "waits"):
+        await jobs.accept(a_job(request))
+    ended = await jobs.start()
+    await jobs.failed(ended, {"code": "internal", "message": "m"})
+    await jobs.start()
+    after = Jobs(journal, limit=3)
+    assert after.restore(list(reopened(journal).values())) == 2
+    assert [json.loads(job.request) for job in after.waiting] == ["runs", "waits"]
+    assert after.get(ended.id).error == {"code": "internal", "message": "m"}
+    assert after.known(ended.request, "f").state == "failed"
+    assert [json.loads(job.request) for job in after.all()] == ["waits", "runs", "ends"]
+
+
+async def test_an_unknown_job_is_told_so(jobs):
+    with pytest.raises(TertiumError, match="There is no job 'x'") as refused:
+        jobs.get("x")
+    assert refused.value.code == "unknown_job"
+
+
+def test_a_damaged_journal_is_put_aside_and_a_new_one_begun(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    path.write_bytes(b"this is no database, and long enough to be looked at" * 40)
+    journal = Journal(path)
+    assert journal.open() == []
+    journal.close()
+    assert (tmp_path / "journal.sqlite.damaged").read_bytes().startswith(b"this is no")
+    with sqlite3.connect(path) as database:
+        assert database.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+
+
+def test_a_journal_that_cannot_be_written_is_told_with_its_path(tmp_path):
+    (tmp_path / "journal.sqlite").mkdir()
+    journal = Journal(tmp_path / "journal.sqlite")
+    with pytest.raises(TertiumError, match=r"journal\.sqlite"):
+        journal.open()
+    journal.close()
+
+
+async def test_a_paused_job_waits_behind_what_goes_first_and_ahead_of_its_equals(jobs, journal):
+    learning, equal, first = (a_job(name, command="learn", priority=p) for name, p in (("l", 2), ("e", 2), ("f", 0)))
+    await jobs.accept(learning)
+    assert await jobs.start() is learning
+    jobs.progress(learning, "learn", 0.5, 3.0, loss=0.25)
+    await jobs.accept(equal)
+    await jobs.accept(first)
+    await jobs.pause(learning)
+    assert [job.request for job in jobs.waiting] == ['"f"', '"l"', '"e"']
+    assert (learning.state, learning.stage, learning.fraction, learning.attempts, learning.loss) == (
+        "queued", "paused", 0.5, 0, 0.25,
+    )  # fmt: skip
+    assert jobs.heard[-1] == ("l", "progress") and jobs.running is None
+    assert reopened(journal)[learning.id]["state"] == "queued"
+
+
+async def test_a_job_that_is_cancelled_in_the_moment_of_its_pause_ends(jobs):
+    learning = a_job("l", command="learn", priority=2)
+    await jobs.accept(learning)
+    await jobs.start()
+    await jobs.cancel(learning, "Cancelled by request.")
+    await jobs.pause(learning)
+    assert (learning.state, jobs.running, jobs.waiting) == ("cancelled", None, ())

@@ -1,0 +1,131 @@
+"""Who hears of what, and within which bounds; and that every command has its handler."""
+
+import time
+
+import pytest
+
+from tertium.daemon import sessions
+from tertium.daemon.handlers import registry
+from tertium.daemon.handlers.render import file_stem
+from tertium.daemon.sessions import OscSession, Session, Sessions
+from tertium.errors import TertiumError
+from tertium_protocol import COMMANDS
+from tertium_protocol import messages as m
+from tertium_protocol.codecs import zeromq
+from tertium_protocol.messages.events import Answer
+
+
+def a_session(name="s"):
+    return Session("zeromq", name, local=True, trusted=True, put=lambda answer, buffers: None)
+
+
+def test_who_follows_and_subscribes_hears_of_a_job_once():
+    room, one, two = Sessions(), a_session("one"), a_session("two")
+    room.follow("job", one)
+    room.follow("job", one)
+    room.subscribe(one, 60)
+    room.subscribe(two, 60)
+    assert room.audience("job") == [one, two]
+    assert room.audience("another") == [one, two]
+    room.leave("job")
+    room.subscribe(one, 0)
+    assert room.audience("job") == [two]
+
+
+def test_a_subscription_expires():
+    room, one = Sessions(), a_session()
+    room.subscribe(one, 0.01)
+    time.sleep(0.02)
+    assert room.audience("job") == []
+
+
+def test_subscribers_are_bounded_and_may_renew():
+    room = Sessions()
+    subscribed = [a_session(str(number)) for number in range(sessions.MOST_SUBSCRIBERS)]
+    for one in subscribed:
+        room.subscribe(one, 60)
+    with pytest.raises(TertiumError) as refused:
+        room.subscribe(a_session(), 60)
+    assert refused.value.code == "busy"
+    room.subscribe(subscribed[0], 60)
+
+
+def test_of_many_peers_those_that_were_silent_longest_are_forgotten():
+    room = Sessions()
+    first = room.of(0, a_session)
+    for peer in range(1, sessions.MOST_SESSIONS):
+        room.of(peer, a_session)
+    assert room.of(0, a_session) is first
+    room.of("one more", a_session)
+    assert room.of(0, a_session) is first
+    assert len(room._sessions) == sessions.MOST_SESSIONS
+
+
+def test_osc_answers_go_to_the_sender_until_hello_names_a_port():
+    sent = []
+    session = OscSession(("127.0.0.1", 5), ("127.0.0.1", 7700), lambda data, address: sent.append(address), local=True)
+    session.send(Answer(id=1, event="reply", command="status", fields={}))
+    session.answer_at(6)
+    session.send(Answer(id=2, event="reply", command="status", fields={}))
+    assert sent == [("127.0.0.1", 5), ("127.0.0.1", 6)]
+    with pytest.raises(TertiumError, match="daemon's own"):
+        session.answer_at(7700)
+
+
+def test_who_waits_for_an_answer_that_cannot_be_sent_is_told():
+    sent = []
+    session = sessions.zeromq_session(
+        (b"peer",), lambda parts, peer: sent.append(zeromq.decode_answer(parts)[0]), trusted=True
+    )
+    session.send(Answer(id=1, event="reply", command="checkpoints", fields={"loss": float("nan")}))
+    session.send(Answer(id=1, event="progress", command="learn", fields={"loss": float("nan")}))  # another follows
+    session.send(Answer(id=2, event="done", command="learn", fields={"job": "j", "loss": float("nan")}))
+    answer, ended = sent
+    assert (ended.id, ended.event, ended.command) == (2, "failed", "learn"), "it ends the wait"
+    told = m.Failed.model_validate(ended.fields)
+    assert (told.job, told.code, told.message) == ("j", "internal", "The daemon has an answer that it cannot send.")
+    assert (answer.id, answer.event, answer.command, answer.fields["code"]) == (1, "error", "checkpoints", "internal")
+    assert answer.fields["message"] == "The daemon has an answer that it cannot send."
+
+
+def test_reply_port_has_no_meaning_over_zeromq():
+    with pytest.raises(TertiumError) as refused:
+        a_session().answer_at(6)
+    assert (refused.value.code, refused.value.field) == ("not_allowed", "reply_port")
+
+
+async def test_only_local_clients_may_stop_the_daemon():
+    far = Session("osc", "far", local=False, trusted=True, put=lambda answer, buffers: None)
+    with pytest.raises(TertiumError) as refused:
+        await registry.handlers()["shutdown"](None, None, registry.Context(far, 1))
+    assert refused.value.code == "not_allowed"
+
+
+def test_every_command_has_one_handler(monkeypatch):
+    assert registry.handlers().keys() == COMMANDS.keys()
+    monkeypatch.setitem(registry._HANDLERS, "sing", None)
+    with pytest.raises(LookupError, match="sing"):
+        registry.handlers()
+    with pytest.raises(ValueError, match="already"):
+        registry.handles("fuse")(lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("text", "stem"),
+    [
+        ("a/b:c", "a b c"),
+        ("..hidden", "hidden"),
+        ("///", "result"),
+        ("x" * 200, "x" * 80),
+        ("🥁" * 80, "🥁" * 40),
+        ("tab\there", "tab here"),
+        (". .hidden", "hidden"),
+        ("\u202evaw.exe", "vaw.exe"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+    ],
+)
+def test_a_file_is_named_after_its_request(text, stem):
+    assert file_stem(text) == stem
+    assert m.Generate(prompt="x", name=file_stem(text)).name == stem, "what it records can be asked for"
+    with pytest.raises(ValueError, match="nothing invisible"):
+        m.Generate(prompt="x", name="\u202evaw.exe")

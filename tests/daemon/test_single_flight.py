@@ -1,0 +1,51 @@
+"""What several want at once is done once."""
+
+import asyncio
+import threading
+
+import pytest
+
+from tertium.daemon.single_flight import Flights
+
+
+async def test_what_runs_is_joined_and_what_has_ended_is_done_anew():
+    flights, go, runs = Flights(), threading.Event(), []
+
+    def work():
+        runs.append(1)
+        assert go.wait(20)
+        return len(runs)
+
+    waiting = [asyncio.create_task(flights.join("a", work)) for _ in range(3)]
+    await asyncio.sleep(0)
+    go.set()
+    assert await asyncio.gather(*waiting) == [1, 1, 1]
+    assert await flights.join("a", work) == 2
+    assert await flights.join("b", lambda: "other") == "other"
+
+
+async def test_one_who_stops_waiting_ends_nothing():
+    flights, go = Flights(), threading.Event()
+    first = asyncio.create_task(flights.join("a", lambda: go.wait(20)))
+    second = asyncio.create_task(flights.join("a", lambda: pytest.fail("begun twice")))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    go.set()
+    assert await second is True
+
+
+async def test_a_failure_is_everybodys_and_is_not_kept():
+    flights, go = Flights(), threading.Event()
+
+    def fail():
+        assert go.wait(20)
+        raise OSError("no disk")
+
+    waiting = [asyncio.create_task(flights.join("a", fail)) for _ in range(2)]
+    await asyncio.sleep(0)
+    go.set()
+    for one in waiting:
+        with pytest.raises(OSError, match="no disk"):
+            await one
+    assert await flights.join("a", lambda: 1) == 1

@@ -1,0 +1,290 @@
+"""The supervisor and its child process, without the daemon around them."""
+
+import asyncio
+import contextlib
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tertium.daemon.jobs.journal import Journal
+from tertium.daemon.jobs.queue import Job, Jobs
+from tertium.daemon.jobs.supervisor import Worker, _got_on
+from tertium.daemon.jobs.worker_process import Process
+from tertium.errors import TertiumError
+from tertium.worker.device_faults import lost_the_device, ran_out_of_memory, told
+from tertium.worker.recipe import versions
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def worker(tmp_path, monkeypatch):
+    """A supervisor at work, whose jobs are ``worker.jobs``."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.setenv("TERTIUM_FAKE_FOLDER", str(tmp_path))
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.open()
+    jobs = Jobs(journal, limit=10)
+    options = {
+        "engine": "tests.worker.fake_engine",
+        "home": str(tmp_path),
+        "model": "fake",
+        "device": "cpu",
+        "precision": "fp32",
+    }
+    worker = Worker(options, jobs, grace=0.3)
+    worker.jobs = jobs
+    task = asyncio.ensure_future(worker.run())
+    yield worker
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    journal.close()
+
+
+def a_job(prompt, **more):
+    fields = {"prompt": prompt, "seconds": 0.5, "steps": 5, "seed": 1, "format": "wav", "name": "made", "guidance": 1.0}
+    return Job(request=json.dumps(prompt), fingerprint="f", command="generate", fields=fields, **more)
+
+
+async def until(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+
+
+async def test_a_cancelled_job_that_does_not_stop_is_stopped_with_its_process(worker):
+    job, after = a_job("stuck=1"), a_job("x")
+    await worker.jobs.accept(job)
+    await until(lambda: job.state == "running" and job.stage == "sample")
+    first = worker._process.pid
+    await worker.jobs.cancel(job, "Cancelled by request.")
+    await worker.jobs.accept(after)
+    await until(lambda: after.state == "done")
+    assert (job.state, job.reason) == ("cancelled", "Cancelled by request.")
+    assert worker._process.pid != first
+
+
+async def test_a_job_that_could_not_begin_in_time_fails_and_one_that_is_late_says_so(worker):
+    missed, late = a_job("a", ready_by=time.time() - 1), a_job("step=0.2", ready_by=time.time() + 60)
+    await worker.jobs.accept(missed)
+    await worker.jobs.accept(late)
+    await until(lambda: late.stage == "sample")
+    late.ready_by = time.time()
+    await until(lambda: late.state == "done")
+    assert (missed.state, missed.error["code"]) == ("failed", "deadline")
+    assert any("after its deadline" in note for note in late.result["notes"])
+
+
+@pytest.mark.parametrize(
+    ("job", "goes_on"),
+    [
+        (Job(request="1", fingerprint="f", command="learn", fields={}, fraction=0.5, lost_at=0.4), True),
+        (Job(request="2", fingerprint="f", command="learn", fields={}, fraction=0.5, lost_at=0.5), False),
+        (Job(request="3", fingerprint="f", command="fuse", fields={}, fraction=0.5, lost_at=0.4), False),
+    ],
+)
+def test_a_learning_that_came_further_is_worth_another_process(job, goes_on):
+    assert _got_on(job) is goes_on
+
+
+async def test_what_was_running_is_given_back_when_the_daemon_stops(worker):
+    job = a_job("step=0.1")
+    await worker.jobs.accept(job)
+    await until(lambda: job.state == "running")
+    await worker.put_down()
+    assert (job.state, worker.jobs.waiting) == ("queued", (job,))
+
+
+async def test_the_child_ends_with_the_input_that_it_hears(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    process = await Process.start()
+    process._process.stdin.close()  # as when the daemon is killed
+    await asyncio.wait_for(process.ended(), 20)
+    await process.end()
+
+
+async def test_a_child_that_cannot_be_understood_is_ended(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.setattr(
+        "tertium.daemon.jobs.worker_process._START", "print('no JSON', flush=True); import time; time.sleep(60)"
+    )
+    process = await Process.start()
+    assert await asyncio.wait_for(process.hear(), 20) is None
+    assert "SIGKILL" in process.reason()
+    await process.end()
+
+
+async def test_a_model_that_could_not_be_had_is_tried_again_when_somebody_asks(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.open()
+    jobs = Jobs(journal, limit=10)
+    options = {"engine": "tests.worker.fake_engine", "home": str(tmp_path), "device": "cpu", "precision": "fp32"}
+    worker = Worker({**options, "model": "gated"}, jobs, retry_after=0.0)
+    waiting = a_job("x")
+    await jobs.accept(waiting)
+    task = asyncio.ensure_future(worker.run())
+    await until(lambda: waiting.state == "failed" and worker.state == "failed")
+    assert (waiting.error["code"], worker.problem["remedy"]) == ("model_unavailable", "Accept its licence.")
+    worker._options["model"] = "fake"  # as when the licence has been accepted
+    await asyncio.sleep(0.1)
+    assert worker.state == "failed"
+    worker.ask_again()
+    await until(lambda: worker.state == "ready")
+    assert worker.problem is None
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    journal.close()
+
+
+async def _loaded(tmp_path, monkeypatch, model):
+    """A supervisor whose child has just tried to load a model, in half precision."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.open()
+    options = {
+        "engine": "tests.worker.fake_engine",
+        "home": str(tmp_path),
+        "model": model,
+        "device": "cpu",
+        "precision": "fp16",
+    }
+    worker = Worker(options, Jobs(journal, limit=10))
+    task = asyncio.ensure_future(worker.run())
+    await until(lambda: worker.state in ("ready", "failed"))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    journal.close()
+    return worker
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("whole-only", "RuntimeError: mixed dtype (CPU): expect parameter to have scalar type of Float"),
+        ("nan-in-half", "nan-in-half does not compute in fp16 on cpu: its output is not finite"),
+        ("silent-in-half", "silent-in-half does not compute in fp16 on cpu: its output is silent"),
+    ],
+)
+async def test_a_model_that_fails_in_half_precision_computes_in_float32_and_says_so(
+    tmp_path, monkeypatch, model, reason
+):
+    worker = await _loaded(tmp_path, monkeypatch, model)
+    assert (worker.state, worker.model["precision"]) == ("ready", "fp32")
+    assert worker.message == f"{model} computes in fp32, since in fp16 it failed its test ({reason})"
+
+
+async def test_what_loading_waits_for_is_said(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.open()
+    options = {"engine": "tests.worker.fake_engine", "home": str(tmp_path), "device": "cpu", "precision": "fp32"}
+    worker = Worker({**options, "model": "slow"}, Jobs(journal, limit=10))
+    task = asyncio.ensure_future(worker.run())
+    await until(lambda: worker.message == "fetching slow from the model hub")
+    assert worker.state == "loading"
+    await until(lambda: worker.state == "ready")
+    assert worker.message is None
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    journal.close()
+
+
+async def test_a_model_that_cannot_compute_is_never_ready(tmp_path, monkeypatch):
+    worker = await _loaded(tmp_path, monkeypatch, "broken")
+    assert (worker.state, worker.problem["code"]) == ("failed", "model_unavailable")
+    assert worker.message == (
+        "broken does not compute in fp32 on cpu: ZeroDivisionError: division by zero. "
+        "Start with --device cpu, or give the model's files anew if they may be damaged."
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (MemoryError(), True),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:114] DefaultCPUAllocator: can't allocate memory: you tried"),
+            True,
+        ),
+        (RuntimeError("MPS backend out of memory"), True),
+        (RuntimeError("shape mismatch"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_what_counts_as_a_want_of_memory(error, is_one):
+    assert ran_out_of_memory(error) is is_one
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (RuntimeError("CUDA error: unspecified launch failure"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasSgemm"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 17 GB)"), True),
+        (RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float"), False),
+        (ValueError("CUDA error"), False),
+    ],
+)
+def test_what_counts_as_a_device_that_is_lost(error, is_one):
+    assert lost_the_device(error) is is_one
+
+
+def test_torchs_own_exceptions_are_told_apart():
+    torch = pytest.importorskip("torch")
+    assert not lost_the_device(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"))
+    assert lost_the_device(torch.AcceleratorError("CUDA error: the launch timed out and was terminated"))
+
+
+async def test_a_device_that_is_lost_gets_a_fresh_process_which_does_the_job(worker):
+    await until(lambda: worker.state == "ready")
+    first, job = worker._process.pid, a_job("lost-once=2")
+    await worker.jobs.accept(job)
+    await until(lambda: job.state == "done")
+    assert worker._process.pid != first and job.attempts == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "message", "remedy"),
+    [
+        (
+            "lost=2", "worker_died", "The process that computes lost its device (RuntimeError: CUDA error: unspecified launch failure), 2 times in this job.",
+            "Close what else uses the device, restart the computer, or start the daemon with --device cpu.",
+        ),
+        (
+            "lost-memory=2", "out_of_memory", "There was not enough memory for this job.",
+            "Use a shorter sound, or close what else uses the device; the daemon goes on.",
+        ),
+    ],
+)  # fmt: skip
+async def test_a_device_that_is_lost_again_fails_the_job_in_words_and_the_next_is_done(
+    worker, said, code, message, remedy
+):
+    job, after = a_job(said), a_job("x")
+    await worker.jobs.accept(job)
+    await worker.jobs.accept(after)
+    await until(lambda: after.state == "done")
+    assert (job.error["code"], job.error["message"], job.error["remedy"]) == (code, message, remedy)
+
+
+def test_torchs_own_exception_counts_too():
+    torch = pytest.importorskip("torch")
+    assert ran_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+
+
+def test_versions_name_what_the_samples_depend_on():
+    assert {"tertium", "python", "torch", "numpy", "stable-audio-tools"} <= versions().keys()
+
+
+def test_what_is_noted_on_an_error_is_told_with_it():
+    error = TertiumError("out_of_range", "Learning went astray.", field="rate", remedy="Lower it.")
+    error.add_note("It is kept as 'hum'.")
+    assert (told(error)["message"], told(error)["remedy"]) == (
+        "Learning went astray. It is kept as 'hum'.",
+        "Lower it.",
+    )
