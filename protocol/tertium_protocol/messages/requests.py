@@ -24,6 +24,7 @@ FORMATS = ("wav", "flac")
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 DEFAULT_BLEND = 0.5
 DEFAULT_SECONDS = 6.0
+SHORTEST_SOUND = 0.02  # seconds
 LONGEST_MARKERS = 16000  # characters, of JSON
 LONGEST_FILE = 86400.0  # seconds: of a longer file, no part can be named
 DEFAULT_HOLD = 0.2
@@ -88,7 +89,7 @@ class AddSound(Request):
     ] = None
     seconds: Annotated[
         float | None,
-        Number("length that the part is stretched to, its pitch kept", 0.5, 600, "s", absent="as long as it is"),
+        Number("length that the part is stretched to, its pitch kept", SHORTEST_SOUND, 600, "s", absent="as long as it is"),
     ] = None
     markers: Annotated[
         str | None,
