@@ -3,30 +3,22 @@
 import pytest
 
 from tertium import cost_model
-from tertium.cost_model import Pace
+from tertium.cost_model import CostModel
+from tests.specs import spec
 
-FUSION = {
-    "reference": "r",
-    "seconds": 6.0,
-    "steps": 50,
-    "blend": 0.5,
-    "intervention": None,
-    "prompt": None,
-    "guidance": 1.0,
-    "hold": 0.0,
-}
+FUSION = {"reference": "r", "seconds": 6.0, "steps": 50}
 ABOUT = {"completion_shares": [0.4, 0.2, 0.0]}
 
 
 def test_the_pace_is_found_from_two_runs():
-    true = Pace(fixed=0.2, forward=0.01)
+    true = CostModel(fixed=0.2, forward=0.01)
     found = cost_model.measured(2.0, (1, true.estimate(2.0, 1)), (5, true.estimate(2.0, 5)))
     assert found.fixed == pytest.approx(0.2)
     assert found.forward == pytest.approx(0.01)
 
 
 def test_it_is_corrected_by_what_jobs_took_until_it_is_right():
-    true, found = Pace(0.2, 0.01), Pace(0.1, 0.0001)
+    true, found = CostModel(0.2, 0.01), CostModel(0.1, 0.0001)
     for number in range(60):
         seconds, forwards = 2.0 + number % 5, (3, 50, 20)[number % 3]
         found = found.corrected(seconds, forwards, true.estimate(seconds, forwards))
@@ -35,7 +27,7 @@ def test_it_is_corrected_by_what_jobs_took_until_it_is_right():
 
 
 def test_a_wrong_measurement_never_makes_work_free():
-    found = Pace(0.1, 0.01)
+    found = CostModel(0.1, 0.01)
     for _ in range(10):
         found = found.corrected(1.0, 50, 0.0)
     assert found.fixed > 0
@@ -55,32 +47,36 @@ def test_a_wrong_measurement_never_makes_work_free():
     ],
 )
 def test_calls_of_the_model_a_step(changes, calls):
-    assert cost_model.forwards_per_step(FUSION | changes, ABOUT) == pytest.approx(calls)
+    assert cost_model.forwards_per_step(spec("fuse", **FUSION | changes), ABOUT) == pytest.approx(calls)
 
 
 def test_the_steps_that_are_promised_fit_and_one_more_would_not():
-    speed = Pace(0.02, 0.01)
-    fields = FUSION | {"reference": None, "prompt": "p", "steps": 500}
-    steps = cost_model.steps_within(speed, fields, {}, 2.0)
-    assert cost_model.MARGIN * cost_model.estimate(speed, fields | {"steps": steps}, {}) <= 2.0
-    assert cost_model.MARGIN * cost_model.estimate(speed, fields | {"steps": steps + 1}, {}) > 2.0
-    assert cost_model.steps_within(speed, fields | {"steps": 5}, {}, 100.0) == 5
-    assert cost_model.steps_within(speed, fields, {}, 0.3) == 0  # fewer than make music
-    assert cost_model.steps_within(speed, fields | {"steps": 2}, {}, 0.35) == 2  # unless no more were asked for
+    speed = CostModel(0.02, 0.01)
+    fusion = spec("fuse", **FUSION | {"reference": None, "prompt": "p", "steps": 500})
+    steps = cost_model.steps_within(speed, fusion, {}, 2.0)
+    assert cost_model.MARGIN * cost_model.estimate(speed, fusion.with_steps(steps), {}) <= 2.0
+    assert cost_model.MARGIN * cost_model.estimate(speed, fusion.with_steps(steps + 1), {}) > 2.0
+    assert cost_model.steps_within(speed, fusion.with_steps(5), {}, 100.0) == 5
+    assert cost_model.steps_within(speed, fusion, {}, 0.3) == 0  # fewer than make music
+    assert cost_model.steps_within(speed, fusion.with_steps(2), {}, 0.35) == 2  # unless no more were asked for
 
 
 def test_a_morph_and_a_window_take_as_long_as_their_sounds():
-    speed, about = Pace(0.5, 0.01), {"completion_shares": [0.6, 0.4, 0.2]}
-    pair = {"seconds": 2.0, "steps": 50, "reference": "b", "guidance": 1.0, "hold": 0.0}
-    one = cost_model.estimate(speed, pair | {"count": 1}, about)
+    speed, about = CostModel(0.5, 0.01), {"completion_shares": [0.6, 0.4, 0.2]}
+    pair = {"seconds": 2.0, "steps": 50, "reference": "b"}
+    one = cost_model.estimate(speed, spec("morph", **pair, count=1), about)
     assert one == pytest.approx(2.0 * (0.5 + 0.01 * 50 * 0.4))
-    assert cost_model.estimate(speed, pair | {"count": 5}, about) == pytest.approx(5 * one)
-    assert cost_model.estimate(speed, pair | {"points": 8}, about) == pytest.approx(10 * one)
-    assert cost_model.steps_within(speed, pair | {"count": 5}, about, 8.0) < cost_model.steps_within(
-        speed, pair | {"count": 2}, about, 8.0
-    )
+    assert cost_model.estimate(speed, spec("morph", **pair, count=5), about) == pytest.approx(5 * one)
+    assert cost_model.estimate(speed, spec("window", **pair, points=8), about) == pytest.approx(10 * one)
+    few, many = (cost_model.steps_within(speed, spec("morph", **pair, count=count), about, 8.0) for count in (2, 5))
+    assert many < few
+
+
+@pytest.mark.parametrize("command", ["vary", "fuse", "morph"])
+def test_a_sound_that_may_be_a_loop_is_longer_while_it_is_computed(command):
+    off, auto = (cost_model.seconds_made(spec(command, loop=loop)) for loop in ("off", "auto"))
+    assert (off, auto) == (0.5, pytest.approx(0.5 + 2 * cost_model.LOOP_CONTEXT))
 
 
 def test_a_step_of_learning_costs_three_forwards_a_row():
-    learning = {"null_dropout": 0.3, "batch": 4, "prompt": "p", "reference": "r", "seconds": 6.0, "steps": 10}
-    assert cost_model.forwards_per_step(learning, {}) == 12
+    assert cost_model.forwards_per_step(spec("learn", batch=4), {}) == 12

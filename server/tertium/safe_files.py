@@ -176,7 +176,7 @@ def _must_be_regular(mode: int, text: str, field: str) -> None:
     if not stat.S_ISREG(mode):
         raise SoundError(
             "path_refused", f"'{text}' is {kinds.get(stat.S_IFMT(mode), 'something else')}, not a file.",
-            field=field, value=text, remedy="Give the path of a regular file.",
+            field=field, value=text, remedy="Give the path of a file.",
         )  # fmt: skip
 
 

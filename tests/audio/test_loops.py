@@ -12,13 +12,15 @@ from tertium.audio import loops
 from tertium.audio.files import Audio
 from tertium.audio.loops import Loop
 from tertium.cli import parser
+from tertium.cost_model import CostModel
 from tertium.errors import SoundError
 from tertium.storage.library import Library
 from tertium.storage.window_cache import Windows
 from tertium.worker.renderer import Maker
 from tests.sounds import tone
+from tests.specs import spec
 from tests.worker.fake_engine import FakeEngine
-from tests.worker.test_renderer import FIELDS, silent
+from tests.worker.test_renderer import silent
 
 RATE = 44_100
 ABOUT = {"sample_rate": RATE, "downsampling": 1024, "max_seconds": 47.5}
@@ -149,11 +151,9 @@ def test_results_are_as_long_as_the_loop_and_say_what_it_was(tmp_path, maker, ra
     wave = 0.5 * np.sin(2 * np.pi * 8 * np.arange(frames) / frames)  # it closes on itself
     original = library.add_samples(np.stack([wave, wave]).astype(np.float32), rate)
     for asked, on in (("auto", True), ("on", True), ("off", False)):
-        fields = FIELDS | {
-            "original": original.id, "reference": original.id, "seconds": original.seconds, "steps": 3, "loop": asked,
-            "count": 3, "name": asked,
-        }  # fmt: skip
-        result, _ = maker.make(command, fields, (), silent)
+        pair = {} if command == "vary" else {"reference": original.id}
+        made_of = spec(command, original=original.id, seconds=original.seconds, steps=3, loop=asked, name=asked, **pair)
+        result, _ = maker.make(made_of, (), silent)
         assert result["frames"] == frames
         assert [note for note in result["notes"] if "loop" in note] == {
             "auto": ["original: its ends meet: made to loop"], "on": ["original: made to loop"], "off": [],
@@ -168,32 +168,27 @@ def test_results_are_as_long_as_the_loop_and_say_what_it_was(tmp_path, maker, ra
 def test_a_job_of_before_there_were_loops_is_made_as_it_was_promised(tmp_path, maker):
     library = Library(tmp_path)
     original = library.add_samples(tone(220), RATE)
-    fields = FIELDS | {"original": original.id, "seconds": original.seconds, "steps": 3}
-    result, _ = maker.make("vary", fields, (), silent)
-    assert "loop" not in json.loads(Path(result["recall"]).read_text())["recall"]["decided"]
+    result, _ = maker.make(spec("vary", original=original.id, seconds=original.seconds, steps=3), (), silent)
+    kept = json.loads(Path(result["recall"]).read_text())["recall"]
+    assert (kept["fields"]["loop"], kept["decided"]["loop"]) == ("off", {"asked": "off", "on": False})
 
 
 def test_a_loop_shorter_than_models_take_is_repeated_and_not_filled_with_silence(tmp_path, maker):
     library = Library(tmp_path)
     beat = library.add_samples(np.stack([sine(40, 0.25)] * 2).astype(np.float32), RATE)
-    fields = FIELDS | {"original": beat.id, "seconds": beat.seconds, "steps": 3, "loop": "auto"}
-    result, _ = maker.make("vary", fields, (), silent)
+    made_of = spec("vary", original=beat.id, seconds=beat.seconds, steps=3, loop="auto")
+    result, _ = maker.make(made_of, (), silent)
     assert result["frames"] == beat.frames
     assert not [note for note in result["notes"] if "silence" in note]
 
 
 def test_what_is_around_is_counted_in_time():
-    speed, fields = (
-        cost_model.Pace(0.2, 0.01),
-        {"seconds": 6.0, "steps": 50, "blend": 0.5, "reference": "r", "prompt": None},
-    )
-    plain = cost_model.estimate(speed, fields, {})
-    assert cost_model.estimate(speed, fields | {"loop": "off"}, {}) == plain
-    for asked in ("auto", "on"):
-        assert cost_model.estimate(speed, fields | {"loop": asked}, {}) == pytest.approx(plain * 6.6 / 6)
-    assert cost_model.steps_within(speed, fields | {"loop": "on"}, {}, 3.0) < cost_model.steps_within(
-        speed, fields, {}, 3.0
-    )
+    speed, made_of = CostModel(0.2, 0.01), {"seconds": 6.0, "steps": 50, "reference": "r"}
+    plain, auto, on = (spec("fuse", **made_of, loop=loop) for loop in ("off", "auto", "on"))
+    for looped in (auto, on):
+        whole = cost_model.estimate(speed, plain, {})
+        assert cost_model.estimate(speed, looped, {}) == pytest.approx(whole * 6.6 / 6)
+        assert cost_model.steps_within(speed, looped, {}, 3.0) < cost_model.steps_within(speed, plain, {}, 3.0)
 
 
 @pytest.mark.parametrize("command", ["fuse", "morph", "vary"])

@@ -6,15 +6,16 @@ import sqlite3
 
 import pytest
 
+from tertium.daemon.jobs.job import Job
 from tertium.daemon.jobs.journal import Journal
-from tertium.daemon.jobs.queue import Job, Jobs
+from tertium.daemon.jobs.queue import Jobs
 from tertium.errors import TertiumError
+from tests.specs import spec
 
 
-def a_job(request="1", **fields):
-    return Job(
-        **{"request": json.dumps(request), "fingerprint": "f", "command": "fuse", "fields": {"steps": 5}} | fields
-    )
+def a_job(request="1", *, command="fuse", prompt=None, **more):
+    fields = {} if prompt is None else {"prompt": prompt}
+    return Job(request=json.dumps(request), fingerprint="f", spec=spec(command, **fields), **more)
 
 
 @pytest.fixture
@@ -49,7 +50,8 @@ async def test_a_job_is_on_the_disk_before_it_is_accepted(jobs, journal):
     await jobs.accept(job)
     assert found == [("accepted", "queued")]
     row = reopened(journal)[job.id]
-    assert (row["fields"], row["slot"], row["notes"], row["ready_by"]) == ({"steps": 5}, "A", ["n"], 1.5)
+    assert (row["command"], row["slot"], row["notes"], row["ready_by"]) == ("fuse", "A", ["n"], 1.5)
+    assert Job.restored(row).spec == job.spec
 
 
 async def test_each_commit_reaches_the_disk(journal):
@@ -64,7 +66,7 @@ async def test_a_job_that_cannot_be_journalled_is_not_accepted(jobs, journal):
     await jobs.accept(a_job("first"))
     await journal._do(lambda: journal._database.execute("PRAGMA max_page_count = 1"))
     with pytest.raises(TertiumError, match="Make room") as refused:
-        await jobs.accept(a_job("second", fields={"prompt": "x" * 100_000}))
+        await jobs.accept(a_job("second", prompt="x" * 100_000))
     assert refused.value.code == "disk_full"
     assert [json.loads(job.request) for job in jobs.waiting] == ["first"]
     assert jobs.heard == [("first", "accepted")]
@@ -231,3 +233,46 @@ async def test_a_job_that_is_cancelled_in_the_moment_of_its_pause_ends(jobs):
     await jobs.cancel(learning, "Cancelled by request.")
     await jobs.pause(learning)
     assert (learning.state, jobs.running, jobs.waiting) == ("cancelled", None, ())
+
+
+OLD_ROWS = {  # as version 0.1 wrote them before there were specifications
+    "fuse": {
+        "steps": 50, "order": 3, "eta": 1.0, "format": "wav", "sample_rate": None, "seed": 7, "name": "a + b", "original": "a" * 64, "seconds": 6.0,
+        "reference": "b" * 64, "checkpoint": None, "prompt": None, "hold": 0.2, "anchor": "clean", "guidance": 1.0, "blend": 0.5, "intervention": None,
+    },
+    "vary": {
+        "steps": 50, "order": 3, "eta": 1.0, "null": "unconditional", "format": "wav", "sample_rate": 48000, "seed": 7, "name": "a", "original": "a" * 64,
+        "seconds": 6.0, "prompt": None, "strength": 0.5, "guidance": 6.0,
+    },
+    "invert": {
+        "steps": 50, "order": 3, "eta": 1.0, "null": "unconditional", "format": "wav", "sample_rate": None, "seed": 7, "name": "a", "original": "a" * 64,
+        "seconds": 6.0, "prompt": None, "anchor": "clean", "reconstruct_from": 45,
+    },
+    "learn": {
+        "prompt": "p", "method": "lora", "steps": 150, "batch": 4, "rank": 16, "rate": None, "null_dropout": 0.3, "seed": 3, "format": "wav",
+        "reference": "b" * 64, "checkpoint": "b", "name": "b learned", "seconds": 6.0,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", OLD_ROWS)
+async def test_a_journal_of_an_older_version_is_read(command, journal):
+    row = a_job().row() | {"id": "old", "command": command, "fields": OLD_ROWS[command]}
+    await journal.insert(row)
+    jobs = Jobs(journal, limit=3)
+    assert jobs.restore(list(reopened(journal).values())) == 1
+    (job,) = jobs.waiting
+    told = job.spec.model_dump()
+    assert {name: told.get(name) for name in OLD_ROWS[command]} == OLD_ROWS[command] | (
+        {"prompt": None} if command == "invert" else {}
+    )
+    assert (told.get("null", "unconditional"), told.get("loop", "off")) == ("unconditional", "off")
+
+
+async def test_a_row_that_is_not_understood_is_left_alone_and_the_others_go_on(journal, jobs, caplog):
+    await journal.insert(a_job().row() | {"id": "odd", "command": "fuse", "fields": {"steps": "many"}})
+    await jobs.accept(a_job("good"))
+    after = Jobs(journal, limit=3)
+    assert after.restore(list(reopened(journal).values())) == 1
+    assert [json.loads(job.request) for job in after.waiting] == ["good"]
+    assert reopened(journal)["odd"]["state"] == "queued"

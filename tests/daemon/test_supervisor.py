@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from tertium.daemon.jobs.job import Job
 from tertium.daemon.jobs.journal import Journal
-from tertium.daemon.jobs.queue import Job, Jobs
-from tertium.daemon.jobs.supervisor import Worker, _got_on
+from tertium.daemon.jobs.queue import Jobs
+from tertium.daemon.jobs.supervisor import Worker
 from tertium.daemon.jobs.worker_process import Process
 from tertium.errors import TertiumError
 from tertium.worker.device_faults import lost_the_device, ran_out_of_memory, told
 from tertium.worker.recipe import versions
+from tertium.worker_messages import Load
+from tests.specs import spec
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,14 +30,8 @@ async def worker(tmp_path, monkeypatch):
     journal = Journal(tmp_path / "journal.sqlite")
     journal.open()
     jobs = Jobs(journal, limit=10)
-    options = {
-        "engine": "tests.worker.fake_engine",
-        "home": str(tmp_path),
-        "model": "fake",
-        "device": "cpu",
-        "precision": "fp32",
-    }
-    worker = Worker(options, jobs, grace=0.3)
+    load = a_load(tmp_path, model="fake", precision="fp32")
+    worker = Worker(load, jobs, grace=0.3)
     worker.jobs = jobs
     task = asyncio.ensure_future(worker.run())
     yield worker
@@ -44,9 +41,12 @@ async def worker(tmp_path, monkeypatch):
     journal.close()
 
 
+def a_load(home, *, model, precision="fp32"):
+    return Load(engine="tests.worker.fake_engine", home=str(home), model=model, device="cpu", precision=precision)
+
+
 def a_job(prompt, **more):
-    fields = {"prompt": prompt, "seconds": 0.5, "steps": 5, "seed": 1, "format": "wav", "name": "made", "guidance": 1.0}
-    return Job(request=json.dumps(prompt), fingerprint="f", command="generate", fields=fields, **more)
+    return Job(request=json.dumps(prompt), fingerprint="f", spec=spec("generate", prompt=prompt), **more)
 
 
 async def until(condition):
@@ -77,18 +77,6 @@ async def test_a_job_that_could_not_begin_in_time_fails_and_one_that_is_late_say
     await until(lambda: late.state == "done")
     assert (missed.state, missed.error["code"]) == ("failed", "deadline")
     assert any("after its deadline" in note for note in late.result["notes"])
-
-
-@pytest.mark.parametrize(
-    ("job", "goes_on"),
-    [
-        (Job(request="1", fingerprint="f", command="learn", fields={}, fraction=0.5, lost_at=0.4), True),
-        (Job(request="2", fingerprint="f", command="learn", fields={}, fraction=0.5, lost_at=0.5), False),
-        (Job(request="3", fingerprint="f", command="fuse", fields={}, fraction=0.5, lost_at=0.4), False),
-    ],
-)
-def test_a_learning_that_came_further_is_worth_another_process(job, goes_on):
-    assert _got_on(job) is goes_on
 
 
 async def test_what_was_running_is_given_back_when_the_daemon_stops(worker):
@@ -123,14 +111,13 @@ async def test_a_model_that_could_not_be_had_is_tried_again_when_somebody_asks(t
     journal = Journal(tmp_path / "journal.sqlite")
     journal.open()
     jobs = Jobs(journal, limit=10)
-    options = {"engine": "tests.worker.fake_engine", "home": str(tmp_path), "device": "cpu", "precision": "fp32"}
-    worker = Worker({**options, "model": "gated"}, jobs, retry_after=0.0)
+    worker = Worker(a_load(tmp_path, model="gated"), jobs, retry_after=0.0)
     waiting = a_job("x")
     await jobs.accept(waiting)
     task = asyncio.ensure_future(worker.run())
     await until(lambda: waiting.state == "failed" and worker.state == "failed")
-    assert (waiting.error["code"], worker.problem["remedy"]) == ("model_unavailable", "Accept its licence.")
-    worker._options["model"] = "fake"  # as when the licence has been accepted
+    assert (waiting.error["code"], worker.problem.remedy) == ("model_unavailable", "Accept its licence.")
+    worker._load = a_load(tmp_path, model="fake")  # as when the licence has been accepted
     await asyncio.sleep(0.1)
     assert worker.state == "failed"
     worker.ask_again()
@@ -146,14 +133,8 @@ async def _loaded(tmp_path, monkeypatch, model):
     monkeypatch.syspath_prepend(str(ROOT))
     journal = Journal(tmp_path / "journal.sqlite")
     journal.open()
-    options = {
-        "engine": "tests.worker.fake_engine",
-        "home": str(tmp_path),
-        "model": model,
-        "device": "cpu",
-        "precision": "fp16",
-    }
-    worker = Worker(options, Jobs(journal, limit=10))
+    load = a_load(tmp_path, model=model, precision="fp16")
+    worker = Worker(load, Jobs(journal, limit=10))
     task = asyncio.ensure_future(worker.run())
     await until(lambda: worker.state in ("ready", "failed"))
     task.cancel()
@@ -182,8 +163,7 @@ async def test_what_loading_waits_for_is_said(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     journal = Journal(tmp_path / "journal.sqlite")
     journal.open()
-    options = {"engine": "tests.worker.fake_engine", "home": str(tmp_path), "device": "cpu", "precision": "fp32"}
-    worker = Worker({**options, "model": "slow"}, Jobs(journal, limit=10))
+    worker = Worker(a_load(tmp_path, model="slow"), Jobs(journal, limit=10))
     task = asyncio.ensure_future(worker.run())
     await until(lambda: worker.message == "fetching slow from the model hub")
     assert worker.state == "loading"
@@ -196,7 +176,7 @@ async def test_what_loading_waits_for_is_said(tmp_path, monkeypatch):
 
 async def test_a_model_that_cannot_compute_is_never_ready(tmp_path, monkeypatch):
     worker = await _loaded(tmp_path, monkeypatch, "broken")
-    assert (worker.state, worker.problem["code"]) == ("failed", "model_unavailable")
+    assert (worker.state, worker.problem.code) == ("failed", "model_unavailable")
     assert worker.message == (
         "broken does not compute in fp32 on cpu: ZeroDivisionError: division by zero. "
         "Start with --device cpu, or give the model's files anew if they may be damaged."

@@ -172,9 +172,6 @@ def test_stable_audio_open_loads_encodes_fuses_and_decodes(tmp_path, hub_cache):
     assert result.isfinite().all()
 
 
-@pytest.mark.skipif(
-    "not __import__('tertium.engine.models.weights').engine.weights.POCKET.is_dir()", reason="no embedded weights"
-)
 def test_the_embedded_model_fuses():
     model = load_model("pocket", device="cpu")
     original, reference = tone(model, 1.0), tone(model, 1.0, pitch=330.0)

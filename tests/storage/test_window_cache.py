@@ -10,12 +10,11 @@ from tertium.cli.render import window_lines
 from tertium.plots import window
 from tertium.storage.window_cache import Windows
 from tertium_protocol.messages import WindowInfo
+from tests.specs import spec
 from tests.worker.fake_engine import a_window
 
-FIELDS = {
-    "original": "a" * 64, "reference": "b" * 64, "prompt": None, "guidance": 1.0, "hold": 0.2, "anchor": "clean",
-    "order": 3, "eta": 1.0, "steps": 50, "seed": 4, "points": 12, "name": "x",
-}  # fmt: skip
+SHAPE = {"original": "a" * 64, "reference": "b" * 64, "hold": 0.2}
+MEASURED = spec("window", **SHAPE, steps=50, seed=4)
 
 
 @pytest.fixture
@@ -24,8 +23,8 @@ def windows(tmp_path):
 
 
 def test_a_window_is_found_again_whatever_the_steps_and_the_seed(windows):
-    path = windows.keep(FIELDS, "f" * 64, a_window(50))
-    found = windows.find(FIELDS | {"steps": 20, "seed": 9, "hold": 0.2, "blend": 0.3}, "f" * 64)
+    path = windows.keep(MEASURED, "f" * 64, a_window(50))
+    found = windows.find(spec("fuse", **SHAPE, steps=20, seed=9, blend=0.3), "f" * 64)
     assert found == a_window(50) | {"path": path}
 
 
@@ -34,28 +33,28 @@ def test_a_window_is_found_again_whatever_the_steps_and_the_seed(windows):
     [{"original": "c" * 64}, {"reference": None}, {"prompt": "hum"}, {"hold": 0.3}, {"anchor": "forward"}, {"order": 2}, {"null": "empty"}, {"eta": 0.0}],
 )  # fmt: skip
 def test_another_pair_or_shape_has_its_own(other, windows):
-    windows.keep(FIELDS, "f" * 64, a_window(50))
-    assert windows.find(FIELDS | other, "f" * 64) is None
-    assert windows.find(FIELDS, "e" * 64) is None
+    windows.keep(MEASURED, "f" * 64, a_window(50))
+    assert windows.find(spec("fuse", **SHAPE | other), "f" * 64) is None
+    assert windows.find(MEASURED, "e" * 64) is None
 
 
 def test_a_window_of_before_there_was_a_choice_of_null_prompts_is_found(windows):
-    path = windows.keep(FIELDS, "f" * 64, a_window(50))
-    assert windows.find(FIELDS | {"null": "unconditional"}, "f" * 64)["path"] == path
+    path = windows.keep(MEASURED, "f" * 64, a_window(50))
+    assert windows.find(spec("fuse", **SHAPE, null="unconditional"), "f" * 64)["path"] == path
 
 
 def test_a_newer_window_takes_the_place_of_an_older(windows):
-    windows.keep(FIELDS, "f" * 64, a_window(50))
-    windows.keep(FIELDS, "f" * 64, a_window(20))
-    assert windows.find(FIELDS, "f" * 64)["steps"] == 20
+    windows.keep(MEASURED, "f" * 64, a_window(50))
+    windows.keep(MEASURED, "f" * 64, a_window(20))
+    assert windows.find(MEASURED, "f" * 64)["steps"] == 20
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 99, "of": {}, "window": {}}'])
 def test_a_damaged_file_counts_as_none(text, windows):
-    path = windows.keep(FIELDS, "f" * 64, a_window(50))
+    path = windows.keep(MEASURED, "f" * 64, a_window(50))
     Path(path).write_text(text)
-    assert windows.find(FIELDS, "f" * 64) is None
-    windows.keep(FIELDS, "f" * 64, a_window(50))
+    assert windows.find(MEASURED, "f" * 64) is None
+    windows.keep(MEASURED, "f" * 64, a_window(50))
     assert json.loads(Path(path).read_text())["of"]["hold"] == 0.2
 
 

@@ -18,7 +18,7 @@ from safetensors.numpy import save
 
 from tertium.errors import TertiumError
 from tertium.storage.training_states import State
-from tertium.worker.engine_api import Made
+from tertium.worker.engine_api import NOTHING_KNOWN, Made
 
 RATE = 44100
 
@@ -65,15 +65,15 @@ class FakeLearner:
 
     method, rank = "lora", 2
 
-    def __init__(self, reference, fields, engine):
-        self.orders = dict(word.partition("=")[::2] for word in fields["prompt"].split())
-        self.settings = {"steps": fields["steps"], "seed": fields["seed"]}
-        self.step, self.losses, self.seconds = 0, (), fields["seconds"]
-        self.numbers = np.random.default_rng(fields["seed"]).uniform(-1, 1, 4)
-        self._fields, self._engine = fields, engine
+    def __init__(self, reference, spec, engine):
+        self.orders = dict(word.partition("=")[::2] for word in spec.prompt.split())
+        self.settings = {"steps": spec.steps, "seed": spec.seed}
+        self.step, self.losses, self.seconds = 0, (), spec.seconds
+        self.numbers = np.random.default_rng(spec.seed).uniform(-1, 1, 4)
+        self._steps, self._engine = spec.steps, engine
 
     def run(self, on_step):
-        while self.step < self._fields["steps"]:
+        while self.step < self._steps:
             on_step(self.step, np.nan if "unsaid" in self.orders else self.losses[-1] if self.losses else None)
             time.sleep(float(self.orders.get("step", 0)))
             self._engine._obey(self.orders, self.step)
@@ -97,6 +97,10 @@ class FakeLearner:
         self.numbers = state.tensors["weights/numbers"]
 
 
+def _orders(spec):
+    return dict(word.partition("=")[::2] for word in (getattr(spec, "prompt", None) or "").split())
+
+
 class FakeEngine:
     lost = None  # what the device answers for good, once it is lost
 
@@ -106,20 +110,20 @@ class FakeEngine:
             "default_guidance": 6.0, "fingerprint": "f" * 64,
         }  # fmt: skip
 
-    def perform(self, command, *, sounds, fields, on_progress):
+    def perform(self, spec, *, sounds, on_progress, known=NOTHING_KNOWN):
         if self.lost:
             raise RuntimeError(self.lost)
-        orders = dict(word.partition("=")[::2] for word in (fields.get("prompt") or "").split())
+        orders = _orders(spec)
         flaw = self._flaw()
         pause = float(orders.get("step", os.environ.get("TERTIUM_FAKE_STEP", "0")))
-        steps = fields["steps"]
+        steps = spec.steps
         for step in range(steps):
             on_progress("sample", step / steps)
             time.sleep(pause)
             self._obey(orders, step)
         on_progress("decode", 1.0)
-        frames = sounds["original"].shape[1] if "original" in sounds else round(fields["seconds"] * RATE)
-        rng = np.random.default_rng(fields["seed"])
+        frames = sounds["original"].shape[1] if "original" in sounds else round(spec.seconds * RATE)
+        rng = np.random.default_rng(spec.seed)
         samples = rng.uniform(-1, 1, (2, frames)).astype(np.float32)
         if "reference" in sounds:
             samples = samples * 0.01 + 0.5 * sounds["original"] + 0.5 * np.resize(sounds["reference"], (2, frames))
@@ -127,31 +131,28 @@ class FakeEngine:
             samples[0, 5] = np.nan
         if flaw == "silent":
             samples *= 0
-        if command == "window":
-            curve = fields.get("measured") or a_window(steps)
-            return Made(
-                samples, {"steps": steps, "intervention": 3, "window": curve, "measured": "measured" not in fields}
-            )
-        latents = {"latents": np.zeros((steps + 1, 4, 8), np.float32)} if command == "invert" else {}
-        entered = np.nan if "unsaid" in orders else fields.get("intervention")
+        if spec.command == "window":
+            facts = {"steps": steps, "intervention": 3, "window": known.window or a_window(steps)}
+            return Made(samples, facts | {"measured": known.window is None})
+        latents = {"latents": np.zeros((steps + 1, 4, 8), np.float32)} if spec.command == "invert" else {}
+        entered = np.nan if "unsaid" in orders else getattr(spec, "intervention", None)
         facts = {"steps": steps, "intervention": entered, "forwards": steps}
         return Made(samples.astype(np.float32), facts, latents)
 
-    def takes(self, *, sounds, fields, on_progress):
-        orders = dict(word.partition("=")[::2] for word in (fields.get("prompt") or "").split())
-        count = fields["count"]
+    def takes(self, spec, *, sounds, on_progress, known=NOTHING_KNOWN):
+        orders, count = _orders(spec), spec.count
         for index in (1, count, *range(2, count)):
             on_progress("completion", index / count)
             time.sleep(float(orders.get("step", os.environ.get("TERTIUM_FAKE_STEP", "0"))))
             self._obey(orders, index)
             blend = (index - 1) / (count - 1)
             samples = (blend * sounds["original"] + 0.1 * (1 - blend)).astype(np.float32)
-            step = None if index == 1 else round(blend * fields["steps"])
-            facts = {"steps": fields["steps"], "index": index, "blend": blend, "intervention": step}
-            yield Made(samples, facts | ({"ratios": fields["ratios"]} if "ratios" in fields else {}))
+            step = None if index == 1 else round(blend * spec.steps)
+            facts = {"steps": spec.steps, "index": index, "blend": blend, "intervention": step}
+            yield Made(samples, facts | ({"ratios": list(known.ratios)} if known.ratios else {}))
 
-    def learner(self, reference, fields):
-        return FakeLearner(reference, fields, self)
+    def learner(self, reference, spec):
+        return FakeLearner(reference, spec, self)
 
     def under(self, checkpoint, path):
         return self

@@ -13,18 +13,8 @@ from tertium.storage.library import Library
 from tertium.storage.window_cache import Windows
 from tertium.worker.renderer import Maker
 from tests.sounds import tone
+from tests.specs import spec
 from tests.worker.fake_engine import FakeEngine
-
-FIELDS = {
-    "order": 3,
-    "eta": 1.0,
-    "seed": 1,
-    "format": "wav",
-    "name": "made",
-    "guidance": 1.0,
-    "prompt": None,
-    "hold": 0.0,
-}
 
 
 @pytest.fixture
@@ -62,56 +52,56 @@ def silent(stage, fraction, **facts):
 
 
 def test_an_inversion_whose_latents_find_no_room_leaves_nothing(maker, library, original):
-    fields = FIELDS | {
-        "original": original.id,
-        "seconds": original.seconds,
-        "steps": 400,
-    }  # latents of 51 kB, a sound of 32 at most
+    made_of = dict(
+        original=original.id,
+        seconds=original.seconds,
+        steps=400,
+    )  # latents of 51 kB, a sound of 32 at most
     with largest_file(40_000), pytest.raises(SoundError) as caught:
-        maker.make("invert", fields, (), silent, job="j")
+        maker.make(spec("invert", **made_of), (), silent, job="j")
     assert caught.value.code == "disk_full"
     assert files_of(library) == []
     assert library.list() == [original]
-    result, _ = maker.make("invert", fields, (), silent, job="j")
+    result, _ = maker.make(spec("invert", **made_of), (), silent, job="j")
     assert files_of(library) == ["made.json", "made.safetensors", "made.wav"]
     assert Path(result["latents"]).stat().st_size > 40_000
 
 
 def test_a_job_has_its_name_back_that_it_took_before_it_was_ended(maker, library, original, tmp_path):
-    fields = FIELDS | {"original": original.id, "seconds": original.seconds, "steps": 3}
-    result, _ = maker.make("invert", fields, (), silent, job="j")
+    made_of = dict(original=original.id, seconds=original.seconds, steps=3)
+    result, _ = maker.make(spec("invert", **made_of), (), silent, job="j")
     os.unlink(result["path"])  # the last of its files: without it, it is as if killed before that was written
     again = Maker(FakeEngine("fake"), Library(tmp_path), Windows(tmp_path / "cache"))
-    assert Path(again.make("invert", fields, (), silent, job="j")[0]["path"]).name == "made.wav"
-    assert Path(again.make("invert", fields, (), silent, job="another")[0]["path"]).name == "made-2.wav"
+    assert Path(again.make(spec("invert", **made_of), (), silent, job="j")[0]["path"]).name == "made.wav"
+    assert Path(again.make(spec("invert", **made_of), (), silent, job="another")[0]["path"]).name == "made-2.wav"
     assert files_of(library) == [f"made{n}.{kind}" for n in ("-2", "") for kind in ("json", "safetensors", "wav")]
 
 
 def test_a_result_without_its_sound_keeps_its_name_from_other_jobs(maker, library, original):
-    fields = FIELDS | {"original": original.id, "seconds": original.seconds, "steps": 3}
-    result, _ = maker.make("vary", fields, (), silent, job="j")
+    made_of = dict(original=original.id, seconds=original.seconds, steps=3)
+    result, _ = maker.make(spec("vary", **made_of), (), silent, job="j")
     os.unlink(result["path"])
     for job in ("another", None):
-        assert Path(maker.make("vary", fields, (), silent, job=job)[0]["path"]).stem != "made"
+        assert Path(maker.make(spec("vary", **made_of), (), silent, job=job)[0]["path"]).stem != "made"
     assert json.loads(Path(result["recall"]).read_text())["job"] == "j"
 
 
 def test_takes_that_are_there_are_not_stored_again(maker, library, original):
-    fields = FIELDS | {
-        "original": original.id,
-        "reference": original.id,
-        "seconds": original.seconds,
-        "steps": 4,
-        "count": 3,
-    }
+    made_of = dict(
+        original=original.id,
+        reference=original.id,
+        seconds=original.seconds,
+        steps=4,
+        count=3,
+    )
 
     def end(take):
         if take["index"] == 3:  # the second that is ready
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        maker.make("morph", fields, (), silent, end, job="j")
+        maker.make(spec("morph", **made_of), (), silent, end, job="j")
     assert files_of(library) == [f"made {n}.{kind}" for n in (1, 3) for kind in ("json", "wav")]
-    result, _ = maker.make("morph", fields, (), silent, job="j")
+    result, _ = maker.make(spec("morph", **made_of), (), silent, job="j")
     assert [Path(take["path"]).name for take in result["takes"]] == ["made 1.wav", "made 2.wav", "made 3.wav"]
     assert len(files_of(library)) == 6

@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from tertium.errors import TertiumError
+from tertium.job_spec import Preview
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library
 from tertium.storage.training_states import Learnings, State, Unfit
@@ -16,6 +17,7 @@ from tertium.worker.renderer import Maker
 from tertium.worker.trainer import Paused, Teacher
 from tertium_protocol import parse_request
 from tests.sounds import tone
+from tests.specs import spec
 from tests.worker.fake_engine import FakeEngine
 
 
@@ -37,11 +39,8 @@ class School:
         maker = Maker(engine, self.library, Windows(self.folder / "cache"), self.checkpoints)
         return Teacher(engine, self.library, self.checkpoints, self.learnings, maker, write_every=write_every)
 
-    def fields(self, prompt="a tone", *, name="kept", **more):
-        return {
-            "reference": self.reference, "checkpoint": name, "prompt": prompt, "steps": 8, "seed": 5, "seconds": 0.5, "name": "heard",
-            "format": "wav", **more,
-        }  # fmt: skip
+    def spec(self, prompt="a tone", *, name="kept", **more):
+        return spec("learn", reference=self.reference, checkpoint=name, prompt=prompt, name="heard", **more)
 
     def learn(self, job="job", teacher=None, *, stop=None, end=Died, **fields):
         """Carry out a job; at the step ``stop`` it ends as ``end`` says."""
@@ -52,7 +51,7 @@ class School:
                     self.killed = {path.name: path.read_bytes() for path in self.cache()}
                 raise end
 
-        return (teacher or self.teacher()).learn(job, self.fields(**fields), (), on_progress, lambda: False)
+        return (teacher or self.teacher()).learn(job, self.spec(**fields), (), on_progress, lambda: False)
 
     def die_at(self, stop, job="job", **fields):
         """A process is killed before a step, with what it has written down until then."""
@@ -164,11 +163,9 @@ def test_one_whose_process_died_while_its_sound_was_made_is_not_learned_again(sc
             raise Died
 
     with pytest.raises(Died):
-        school.teacher().learn("job", school.fields(), (), die, lambda: False)
+        school.teacher().learn("job", school.spec(), (), die, lambda: False)
     stages = []
-    done = school.teacher().learn(
-        "job", school.fields(), (), lambda stage, *_, **__: stages.append(stage), lambda: False
-    )
+    done = school.teacher().learn("job", school.spec(), (), lambda stage, *_, **__: stages.append(stage), lambda: False)
     assert "learn" not in stages and "decode" in stages
     assert (done["checkpoint"], done["steps"], done["loss"]) == ("kept", 8, undisturbed[0][-1])
     assert said(done) == ["learned before the daemon or its worker was ended, and kept"]
@@ -289,10 +286,9 @@ def said(result):
 
 
 def preview(school):
-    return {
-        "job": "job", "learning": school.fields(), "prompt": "a tone", "seconds": 0.5, "steps": 2, "seed": 5, "name": "heard so far",
-        "format": "wav", "guidance": 1.0, "order": 3, "eta": 1.0, "sample_rate": None,
-    }  # fmt: skip
+    return Preview(
+        job="job", learning=school.spec(), prompt="a tone", seconds=0.5, steps=2, seed=5, name="heard so far"
+    )
 
 
 def test_a_running_average_is_what_becomes_the_checkpoint(tmp_path):

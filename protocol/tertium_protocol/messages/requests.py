@@ -89,7 +89,9 @@ class AddSound(Request):
     ] = None
     seconds: Annotated[
         float | None,
-        Number("length that the part is stretched to, its pitch kept", SHORTEST_SOUND, 600, "s", absent="as long as it is"),
+        Number(
+            "length that the part is stretched to, its pitch kept", SHORTEST_SOUND, 600, "s", absent="as long as it is"
+        ),
     ] = None
     markers: Annotated[
         str | None,

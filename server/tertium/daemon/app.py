@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import secrets
@@ -10,7 +9,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from tertium import __version__
 from tertium.daemon import log
@@ -18,20 +16,18 @@ from tertium.daemon.allowed_folders import Walls
 from tertium.daemon.config import Settings, is_loopback
 from tertium.daemon.dispatcher import Dispatcher
 from tertium.daemon.handlers.registry import House
-from tertium.daemon.handlers.submit import announce
 from tertium.daemon.jobs.journal import Journal
-from tertium.daemon.jobs.queue import TERMINAL, Job, Jobs
+from tertium.daemon.jobs.queue import Jobs
 from tertium.daemon.jobs.supervisor import Worker
+from tertium.daemon.notifier import Notifier
 from tertium.daemon.reader_pool import Readers
-from tertium.daemon.sessions import OscSession, Sessions, instead, zeromq_session
+from tertium.daemon.sessions import OscSession, Sessions, zeromq_session
 from tertium.daemon.transports.osc import OscTransport
 from tertium.daemon.transports.zeromq import ZeroMqTransport
 from tertium.errors import TertiumError
 from tertium.storage.home import Home
 from tertium.storage.library import Library
-from tertium_protocol.codecs import zeromq
-from tertium_protocol.errors import ProtocolError
-from tertium_protocol.messages.events import Answer
+from tertium.worker_messages import Load
 
 EXIT_REFUSED = 2
 """Exit status when the daemon could not start: the folder or a port is in use, or cannot be used."""
@@ -79,7 +75,6 @@ class Daemon:
         self._settings = settings
         self._on_stopping = on_stopping
         self._token = secrets.token_urlsafe(24)
-        self._sequence = 0
         self.broken = False
 
     async def serve(self) -> None:
@@ -114,11 +109,13 @@ class Daemon:
         stack.callback(journal.close)
         jobs = Jobs(journal, limit=settings.queue)
         restored = jobs.restore(rows)
-        worker = Worker(self._worker_options(), jobs)
+        worker = Worker(self._load(), jobs)
+        sessions = Sessions()
+        notifier = Notifier(jobs, sessions, lambda frames: self._zmq.publish(frames))
         readers = Readers()
         library = Library(settings.home, read=readers.read)
         self._house = House(
-            settings, home, library, jobs, worker, Sessions(), self.stop,
+            settings, home, library, jobs, worker, sessions, notifier, self.stop,
             started=time.monotonic(), walls=Walls(settings.home, settings.roots),
         )  # fmt: skip
         dispatcher = self._dispatcher = Dispatcher(self._house, token=self._token)
@@ -126,7 +123,6 @@ class Daemon:
         await self._open_transports(stack)
         stack.push_async_callback(dispatcher.close)
         stack.callback(readers.close)  # first: who waits for a file is told
-        jobs.on_event(self._tell)
         task = asyncio.ensure_future(worker.run())
         task.add_done_callback(self._worker_gone)
         stack.push_async_callback(_cancelled, task)
@@ -154,17 +150,17 @@ class Daemon:
         host, _, port = asked.rpartition(":")
         return asked, f"{host}:{int(port) + 1 if 0 < int(port) < 65535 else 0}"
 
-    def _worker_options(self) -> dict[str, Any]:
+    def _load(self) -> Load:
         settings = self._settings
-        return {
-            "engine": settings.engine,
-            "home": str(settings.home),
-            "model": settings.model,
-            "device": settings.device,
-            "precision": settings.precision,
-            "write_every": settings.write_every,
-            "trajectory_disk": settings.trajectory_disk,
-        }
+        return Load(
+            engine=settings.engine,
+            home=str(settings.home),
+            model=settings.model,
+            device=settings.device,
+            precision=settings.precision,
+            write_every=settings.write_every,
+            trajectory_disk=settings.trajectory_disk,
+        )
 
     def _announce(self, restored: int) -> None:
         """Let clients find the daemon; it answers from here on."""
@@ -208,39 +204,6 @@ class Daemon:
         trusted = self._zmq.endpoint.startswith("ipc://")
         session = self._house.sessions.of(peer, lambda: zeromq_session(peer, self._zmq.send, trusted=trusted))
         self._dispatcher.message(session, parts)
-
-    def _tell(self, job: Job, event: str) -> None:
-        """Send an event of a job to those who asked, to those who subscribed, and to the publisher's subscribers."""
-        answer = self._answer(job, event)
-        if answer is None:
-            return
-        for session in self._house.sessions.audience(job.id):
-            session.send(answer)
-        self._publish(answer)
-        if event in TERMINAL:
-            self._house.sessions.leave(job.id)
-
-    def _answer(self, job: Job, event: str) -> Answer | None:
-        """An event of a job as an answer; one that makes no sense is a mistake of ours, which is told of as a session does."""
-        try:
-            return announce(self._house, job, event)
-        except Exception as problem:
-            log.trouble("event not told", problem, job=job.id, said=event)
-            return instead(Answer(id=json.loads(job.request), event=event, command=job.command, fields={"job": job.id}))
-
-    def _publish(self, answer: Answer) -> None:
-        """Send an event to the publisher's subscribers; what cannot be encoded is told of as a session does."""
-        for one in (answer, instead(answer)):
-            if one is None:
-                return
-            try:
-                parts = zeromq.encode_event(one, self._sequence + 1)
-            except ProtocolError as problem:
-                log.trouble("event not published", problem, answer=one.event, request=one.id)
-                continue
-            self._sequence += 1
-            self._zmq.publish(parts)
-            return
 
     def _worker_gone(self, task: asyncio.Task) -> None:
         """The supervisor never ends by itself; if it does, that is a mistake of ours, and a daemon without it is of no use."""

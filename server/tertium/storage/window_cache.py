@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tertium import __version__, safe_files
+from tertium.job_spec import Pair
 
 SHAPING = ("original", "reference", "prompt", "guidance", "hold", "anchor", "order", "eta")
 """Fields of a fusion that its window depends on. The number of steps is not among them, nor is the seed: a calibration goes by noise-to-signal ratio."""
@@ -23,14 +24,14 @@ class Windows:
     def __init__(self, folder: Path):
         self._folder = folder
 
-    def find(self, fields: Mapping[str, Any], fingerprint: str) -> dict[str, Any] | None:
+    def find(self, spec: Pair, fingerprint: str) -> dict[str, Any] | None:
         """The window that was measured for such a fusion, as ``keep`` got it; None where none was, or where its file is damaged.
 
         Args:
-            fields: a job's resolved fields; only those of ``SHAPING`` count.
+            spec: of a fusion, a morph or a window; only the fields of ``SHAPING`` count.
             fingerprint: of the model's weights.
         """
-        shape = _shape(fields, fingerprint)
+        shape = _shape(spec, fingerprint)
         try:
             content = json.loads(self._path(shape).read_text(encoding="utf-8"))
             if content["schema"] == SCHEMA and content["of"] == shape and content["window"]["ratios"]:
@@ -39,13 +40,13 @@ class Windows:
             pass
         return None
 
-    def keep(self, fields: Mapping[str, Any], fingerprint: str, window: Mapping[str, Any]) -> str:
+    def keep(self, spec: Pair, fingerprint: str, window: Mapping[str, Any]) -> str:
         """Keep a window, in place of one that was there; returns the path of its file.
 
         Raises:
             SoundError: ``disk_full`` or ``path_refused``.
         """
-        shape = _shape(fields, fingerprint)
+        shape = _shape(spec, fingerprint)
         path = self._path(shape)
         content = {"tertium": __version__, "schema": SCHEMA, "of": shape, "window": dict(window) | {"path": str(path)}}
         with safe_files.disk_errors(path):
@@ -58,9 +59,8 @@ class Windows:
         return self._folder / f"window-{digest[:32]}.json"
 
 
-def _shape(fields: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
-    shape = {name: fields.get(name) for name in SHAPING}
-    numbers = {name: float(shape[name]) for name in ("guidance", "hold", "eta") if shape[name] is not None}
+def _shape(spec: Pair, fingerprint: str) -> dict[str, Any]:
+    shape = {name: getattr(spec, name) for name in SHAPING}
     # Left out where it is the usual one: windows that were measured before there was another stay found.
-    other = {} if fields.get("null") in (None, "unconditional") else {"null": fields["null"]}
-    return {**shape, **numbers, **other, "model": fingerprint}
+    other = {} if spec.null == "unconditional" else {"null": spec.null}
+    return {**shape, **other, "model": fingerprint}

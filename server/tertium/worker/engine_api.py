@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tertium.job_spec import JobSpec, Learn, Morph
 from tertium.storage.checkpoint_format import Checkpoint
 
 OnProgress = Callable[..., None]
@@ -31,6 +32,24 @@ class Made:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """What the renderer found out about a job before the engine begins.
+
+    Args:
+        ratios: the pair's calibration of blend; see :attr:`tertium.engine.window.Window.ratios`.
+        window: the pair's window, as it was measured before.
+        loop: frames before the loop and frames of it, in an original that has some of itself around it; None for one that is no loop.
+    """
+
+    ratios: tuple[float, ...] | None = None
+    window: Mapping[str, Any] | None = None
+    loop: tuple[int, int] | None = None
+
+
+NOTHING_KNOWN = Preparation()
+
+
 class Engine(Protocol):
     """A loaded model, as the worker uses it.
 
@@ -40,21 +59,30 @@ class Engine(Protocol):
     about: Mapping[str, Any]
 
     def perform(
-        self, command: str, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
+        self,
+        spec: JobSpec,
+        *,
+        sounds: Mapping[str, np.ndarray],
+        on_progress: OnProgress,
+        known: Preparation = NOTHING_KNOWN,
     ) -> Made:
         """Carry out generate, vary, invert, fuse or window.
 
         Args:
-            command: which of them.
+            spec: what to do.
             sounds: ``original`` and ``reference``, as far as there are any: float32, (channels, frames), at the engine's rate.
-            fields: the job's resolved fields. ``ratios``, where there are any, are the pair's calibration of blend; ``measured`` is
-                its window as it was measured before: then ``window`` makes its sound alone. The facts of ``window`` hold the curve as ``window``.
             on_progress: called with a stage and the fraction done (0 … 1), at least once a step; what it raises stops the work.
+            known: with a ``window``, the command window makes its sound alone. The facts of ``window`` hold the curve as ``window``.
         """
         ...
 
     def takes(
-        self, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
+        self,
+        spec: Morph,
+        *,
+        sounds: Mapping[str, np.ndarray],
+        on_progress: OnProgress,
+        known: Preparation = NOTHING_KNOWN,
     ) -> Iterator[Made]:
         """Carry out morph: its takes as they are ready, each with ``index`` and ``blend`` among its facts. Arguments as for ``perform``."""
         ...
@@ -63,7 +91,7 @@ class Engine(Protocol):
         """This engine with what a checkpoint learned; ``path`` is its file of weights. The engine itself stays as it is."""
         ...
 
-    def learner(self, reference: np.ndarray, fields: Mapping[str, Any]) -> Any:
+    def learner(self, reference: np.ndarray, spec: Learn) -> Any:
         """A :class:`tertium.worker.trainer.Learner` of a reference: float32, (channels, frames), at the engine's rate."""
         ...
 

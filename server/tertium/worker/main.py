@@ -1,7 +1,7 @@
 """The child process: it loads the model once and does one job after another. Started by :mod:`tertium.daemon.jobs.supervisor`.
 
-It hears JSON lines on standard input: ``{"do": "load", …}`` first, then ``run`` and ``cancel``. When that input ends the daemon
-has gone, and so does this process, at once. What it says are JSON lines on what was standard output.
+It reads the commands of :mod:`tertium.worker_messages` on standard input, and writes reports to what was standard output. When the input ends, the
+daemon has gone, and this process ends at once.
 """
 
 import contextlib
@@ -18,12 +18,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
-from tertium.cost_model import Pace, estimate
+from tertium import worker_messages as m
+from tertium.cost_model import CostModel, estimate
 from tertium.errors import TertiumError
+from tertium.job_spec import Learn, Preview
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library
 from tertium.storage.training_states import Learnings
@@ -34,7 +35,7 @@ from tertium.worker.device_faults import lost_the_device, told
 from tertium.worker.engine_api import Engine
 from tertium.worker.renderer import Maker
 from tertium.worker.self_test import calibrated
-from tertium.worker.trainer import WRITE_EVERY, Paused, Teacher
+from tertium.worker.trainer import Paused, Teacher
 
 SAY_INTERVAL = 0.02  # seconds between two reports of progress
 LOST_DEVICE = 70  # exit status, EX_SOFTWARE
@@ -48,7 +49,7 @@ class Inbox:
     """What the daemon says, read by a thread of its own so that a cancellation is seen while a job runs."""
 
     def __init__(self, stream: TextIO):
-        self.commands: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.commands: queue.Queue[m.Command] = queue.Queue()
         self.cancelled: set[str] = set()
         self.paused: set[str] = set()
         self._stream = stream
@@ -56,13 +57,13 @@ class Inbox:
 
     def _read(self) -> None:
         for line in self._stream:
-            message = json.loads(line)
-            if message["do"] == "cancel":
-                self.cancelled.add(message["job"])
-            elif message["do"] == "pause":
-                self.paused.add(message["job"])
-            else:
-                self.commands.put(message)
+            match message := m.parse_command(line):
+                case m.Cancel():
+                    self.cancelled.add(message.job)
+                case m.Pause():
+                    self.paused.add(message.job)
+                case _:
+                    self.commands.put(message)
         os._exit(0)  # the daemon has gone: nobody waits for what is being computed
 
 
@@ -70,13 +71,13 @@ class Report:
     """Progress of one job, said at every stage and at most fifty times a second within one; raises :class:`Stopped` once the job is cancelled.
 
     Args:
-        say: sends a message to the daemon.
+        say: sends a report to the daemon.
         inbox: knows of cancellations.
         job: the job's id.
         expected: how long it should take in seconds, if anybody knows.
     """
 
-    def __init__(self, say: Callable[..., None], inbox: Inbox, job: str, expected: float | None):
+    def __init__(self, say: Callable[[m.Report], None], inbox: Inbox, job: str, expected: float | None):
         self._say, self._inbox, self._job, self._expected = say, inbox, job, expected
         self._began = time.monotonic()
         self._said, self._stage = 0.0, ""
@@ -90,7 +91,7 @@ class Report:
         if now - self._said >= SAY_INTERVAL or stage != self._stage:
             self._said, self._stage = now, stage
             left = self._left(fraction) if seconds_left is None else seconds_left
-            self._say("progress", job=self._job, stage=stage, fraction=fraction, seconds_left=left, loss=loss)
+            self._say(m.Progress(job=self._job, stage=stage, fraction=fraction, seconds_left=left, loss=loss))
 
     def is_paused(self) -> bool:
         """Whether the job is to make room for another."""
@@ -110,106 +111,102 @@ class Report:
 class Child:
     """The loop: load, then jobs, until the input ends."""
 
-    def __init__(self, inbox: Inbox, output: TextIO):
+    def __init__(self, inbox: Inbox, output: BinaryIO):
         self._inbox = inbox
         self._output = output
-        self._pace: Pace | None = None
+        self._costs: CostModel | None = None
         self._note: str | None = None
 
     def run(self) -> None:
-        options = self._inbox.commands.get()
-        module = importlib.import_module(options["engine"])
-        self._say("models", models=module.known_models())
+        wanted = self._inbox.commands.get()
+        module = importlib.import_module(wanted.engine)
+        self._say(m.Models(models=module.known_models()))
         try:
-            load = functools.partial(module.load, options["model"], device=options["device"], on_wait=self._say_waiting)
-            engine, self._note = self_test.loaded(load, precision=options["precision"], on_trouble=self._tell_trouble)
-            self._put_together(engine, Path(options["home"]), options)
+            load = functools.partial(module.load, wanted.model, device=wanted.device, on_wait=self._say_waiting)
+            engine, self._note = self_test.loaded(load, precision=wanted.precision, on_trouble=self._tell_trouble)
+            self._put_together(engine, wanted)
             self._engine = engine
-            self._pace = calibrated(engine)
+            self._costs = calibrated(engine)
         except Exception as error:
-            self._say("unavailable", error=self._told(error))
+            self._say(m.Unavailable(error=self._described(error)))
             return
         about = dict(engine.about) | ({"note": self._note} if self._note else {})
-        self._say("ready", model=about, pace=asdict(self._pace) if self._pace else None)
+        self._say(m.Ready(model=about, costs=self._costs))
         while True:
             self._do(self._inbox.commands.get())
 
     def _tell_trouble(self, error: Exception) -> None:
-        self._say("trouble", text="".join(traceback.format_exception(error)))
+        self._say(m.Trouble(text="".join(traceback.format_exception(error))))
 
     def _say_waiting(self, text: str) -> None:
-        self._say("waits", **{"for": text})
+        self._say(m.Waits(what=text))
 
-    def _put_together(self, engine: Engine, home: Path, options: Mapping[str, Any]) -> None:
+    def _put_together(self, engine: Engine, wanted: m.Load) -> None:
+        home = Path(wanted.home)
         library, checkpoints, learnings = Library(home), Checkpoints(home / "checkpoints"), Learnings(home / "cache")
         checkpoints.clean()
         self._maker = Maker(engine, library, Windows(home / "cache"), checkpoints)
-        self._teacher = Teacher(
-            engine, library, checkpoints, learnings, self._maker, write_every=options.get("write_every", WRITE_EVERY)
-        )
-        self._teacher.settle(options.get("learnings", ()))
-        trajectories, limit = home / "cache" / "trajectories", options.get("trajectory_disk", 0)
+        self._teacher = Teacher(engine, library, checkpoints, learnings, self._maker, write_every=wanted.write_every)
+        self._teacher.settle(wanted.training_jobs)
+        trajectories, limit = home / "cache" / "trajectories", wanted.trajectory_disk
         if limit:
             engine.remember_in(trajectories, limit=limit * 2**20)
         else:  # what an earlier daemon was allowed is not wanted any more
             shutil.rmtree(trajectories, ignore_errors=True)
 
-    def _do(self, message: dict[str, Any]) -> None:
-        if message["do"] == "forget":
-            self._forget(message["job"])
+    def _do(self, command: m.Run | m.Forget) -> None:
+        if isinstance(command, m.Forget):
+            self._forget(command.job)
             return
-        job, fields = message["job"], message["fields"]
-        expected = estimate(self._pace, fields, self._engine.about) if self._pace else None
+        job = command.job
+        expected = estimate(self._costs, command.spec, self._engine.about) if self._costs else None
         report = Report(self._say, self._inbox, job, expected)
         try:
-            result, facts = self._made(message, report)
+            result, facts = self._made(command, report)
             _must_be_sayable(result)
         except Paused:
-            self._say("paused", job=job)
+            self._say(m.Paused(job=job))
         except Stopped as stop:
-            self._say("cancelled", job=job, notes=getattr(stop, "__notes__", []))
+            self._say(m.Cancelled(job=job, notes=tuple(getattr(stop, "__notes__", ()))))
         except Exception as error:
             if lost_the_device(error):
-                self._say("lost", job=job, error=self._told(error), reason=self_test.described(error))
+                self._say(m.DeviceLost(job=job, error=self._described(error), reason=self_test.described(error)))
                 os._exit(LOST_DEVICE)  # nothing can be computed or freed here any more
-            self._say("failed", job=job, error=self._told(error))
+            self._say(m.Failed(job=job, error=self._described(error)))
             del error
             gc.collect()
             self._engine.relieve()
         else:
-            if self._pace and "forwards" in facts:
-                self._pace = self._pace.corrected(facts["seconds_made"], facts["forwards"], result["elapsed"])
-            self._say("done", job=job, result=result, pace=asdict(self._pace) if self._pace else None)
+            if self._costs and "forwards" in facts:
+                self._costs = self._costs.corrected(facts["seconds_made"], facts["forwards"], result["elapsed"])
+            self._say(m.Done(job=job, result=result, costs=self._costs))
         self._inbox.cancelled.discard(job)
         self._inbox.paused.discard(job)
 
-    def _made(self, message: dict[str, Any], report: Report) -> tuple[dict[str, Any], Mapping[str, Any]]:
-        fields, notes = message["fields"], tuple(message["notes"])
-        if message["command"] == "learn":
-            return self._teacher.learn(message["job"], fields, notes, report, report.is_paused), {}
-        if message["command"] == "preview":
-            return self._teacher.preview(fields, notes, report), {}
-        job = message["job"]
-        return self._maker.make(
-            message["command"], fields, notes, report, lambda take: self._say("take", job=job, take=take), job=job
-        )
+    def _made(self, command: m.Run, report: Report) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        job, spec, notes = command.job, command.spec, command.notes
+        if isinstance(spec, Learn):
+            return self._teacher.learn(job, spec, notes, report, report.is_paused), {}
+        if isinstance(spec, Preview):
+            return self._teacher.preview(spec, notes, report), {}
+        return self._maker.make(spec, notes, report, lambda take: self._say(m.Take(job=job, take=take)), job=job)
 
     def _forget(self, job: str) -> None:
         try:
             self._teacher.forget(job)
         except Exception as error:  # it was cancelled: nobody waits for an answer, but the log shall have it
-            self._told(error)
+            self._described(error)
             traceback.print_exception(error)
 
-    def _told(self, error: Exception) -> dict[str, Any]:
-        described = told(error)
-        if described["code"] == "internal":
+    def _described(self, error: Exception) -> m.Problem:
+        described = m.Problem(**told(error))
+        if described.code == "internal":
             self._tell_trouble(error)
         return described
 
-    def _say(self, what: str, **facts: Any) -> None:
+    def _say(self, report: m.Report) -> None:
         try:
-            self._output.write(json.dumps({"say": what, **facts}) + "\n")
+            self._output.write(report.line())
             self._output.flush()
         except OSError:  # nobody listens any more
             os._exit(0)
@@ -229,7 +226,7 @@ def main() -> None:
     """Run the child on standard input and output. Whatever libraries print goes to standard error."""
     faulthandler.enable()
     die_with_the_daemon()
-    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     inbox = Inbox(sys.stdin)

@@ -6,39 +6,41 @@ from collections.abc import Mapping
 from typing import Any
 
 from tertium import __version__
+from tertium.job_spec import JobSpec, Morph, Preview
 from tertium.storage.checkpoint_format import Checkpoint
 from tertium.storage.library import Sound
 
+INTERNAL = {"command", "checkpoint", "checkpoint_created", "count"}
+"""Fields of a specification that a request does not have."""
 PACKAGES = ("torch", "numpy", "stable-audio-tools", "k-diffusion", "soxr", "scipy")
 
 
 def as_request(
-    command: str, fields: Mapping[str, Any], given: Mapping[str, Sound], facts: Mapping[str, Any]
+    spec: JobSpec, given: Mapping[str, Sound], facts: Mapping[str, Any], *, calibrated: bool
 ) -> tuple[str, dict[str, Any]]:
     """Command and fields that a client would send to get a sound again.
 
     A take of a morph is asked for alone, as the fusion that it is: the pair's window may be measured anew by then, which would move the takes.
 
     Args:
-        command, fields: of the job, resolved.
-        given: the sounds among the fields.
+        spec: of the job, as it was carried out.
+        given: its sounds.
         facts: what the engine decided.
+        calibrated: whether blend went by a measured window, so that it has to be given as the step that it came to.
     """
-    if command == "preview":  # it can be asked for as long as the learning goes on
-        return command, {name: fields[name] for name in ("job", "steps", "seed", "format", "name")}
-    internal = {"ratios", "measured", "checkpoint", "checkpoint_created", "count", "around"} | (
-        {"seconds"} if given else set()
-    )
-    request = {name: value for name, value in fields.items() if value is not None and name not in internal}
-    if fields.get("checkpoint"):
-        request["reference"] = fields["checkpoint"]
-    if command == "morph":
+    if isinstance(spec, Preview):  # it can be asked for as long as the training job goes on
+        return spec.command, spec.model_dump(include={"job", "steps", "seed", "format", "name"})
+    internal = INTERNAL | ({"seconds"} if given else set())
+    request = spec.model_dump(exclude=internal, exclude_none=True)
+    if getattr(spec, "checkpoint", None):
+        request["reference"] = spec.checkpoint
+    if isinstance(spec, Morph):
         entered = facts["intervention"]
         return "fuse", request | ({"blend": 0.0} if entered is None else {"intervention": entered})
-    if "ratios" in fields and "blend" in request:  # the step is what it came to
+    if calibrated and "blend" in request:
         del request["blend"]
         request["intervention"] = facts["intervention"]
-    return command, request
+    return spec.command, request
 
 
 def told_checkpoint(checkpoint: Checkpoint | None) -> dict[str, Any]:

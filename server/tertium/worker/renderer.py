@@ -7,7 +7,7 @@ needed to make them again.
 import itertools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,18 @@ from tertium.audio import loops
 from tertium.audio.files import Audio
 from tertium.audio.loops import Decision
 from tertium.errors import TertiumError
+from tertium.job_spec import Fuse, JobSpec, Morph, Preview, Vary, Window
 from tertium.storage.checkpoint_format import Checkpoint
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library, Sound, latents_path
 from tertium.storage.window_cache import Windows
 from tertium.worker import fitting, recipe
-from tertium.worker.engine_api import Engine, Made, OnProgress
+from tertium.worker.engine_api import NOTHING_KNOWN, Engine, Made, OnProgress, Preparation
 
 OnTake = Callable[[dict[str, Any]], None]
 LONGEST_NAME = 90  # of a take, before its number
 READ, WRITE = 0.02, 0.95  # fractions at which the computing begins and ends
-SOUND_FIELDS = ("original", "reference")
+ROLES = ("original", "reference")
 
 
 class Maker:
@@ -48,8 +49,7 @@ class Maker:
 
     def make(
         self,
-        command: str,
-        fields: Mapping[str, Any],
+        spec: JobSpec,
         notes: tuple[str, ...],
         on_progress: OnProgress,
         on_take: OnTake = lambda take: None,
@@ -59,9 +59,7 @@ class Maker:
         """Carry out a job.
 
         Args:
-            command: generate, vary, invert, fuse, morph or window.
-            fields: resolved: ``original`` and ``reference`` are ids of sounds, ``seed`` and ``name`` are given; ``checkpoint`` is the name of what
-                the engine is to have learned, ``checkpoint_created`` its birth.
+            spec: of generate, vary, invert, fuse, morph or window.
             notes: what was said of the job before.
             on_progress: see :class:`tertium.worker.engine_api.Engine`; what it raises stops the work.
             on_take: called with the fields of the protocol's take, as each take of a morph is in the library.
@@ -72,45 +70,47 @@ class Maker:
         """
         began = time.monotonic()
         on_progress("reading", 0.0)
-        given = {name: self._library.get(fields[name]) for name in SOUND_FIELDS if fields.get(name)}
+        given = {role: self._library.get(sound) for role in ROLES if (sound := getattr(spec, role, None))}
         if "original" in given:
             self._must_fit(given["original"])
-        checkpoint, engine = self._learned(fields)
+        checkpoint, engine = self._learned(spec)
         if checkpoint is not None:
-            fields = {**fields, "checkpoint": checkpoint.name}  # it may have been renamed meanwhile
-        read = {name: self._library.read(sound) for name, sound in given.items()}
-        looped = None if "loop" not in fields else loops.decide(fields["loop"], read["original"], self._engine.about)
-        loop = looped and looped.loop
+            spec = spec.model_copy(update={"checkpoint": checkpoint.name})  # it may have been renamed meanwhile
+        read = {role: self._library.read(sound) for role, sound in given.items()}
+        decision = self._loop(spec, read)
+        loop = decision and decision.loop
+        if decision is not None:
+            spec = spec.model_copy(update={"loop": "off" if loop is None else "on"})
         fitted = {
-            name: fitting.fitted(sound, name, self._engine.about, loop if name == "original" else None)
-            for name, sound in read.items()
+            role: fitting.fitted(sound, role, self._engine.about, loop if role == "original" else None)
+            for role, sound in read.items()
         }
-        said = [*notes, *fitting.told(fitted, given, checkpoint), *([looped.note] if looped and looped.note else [])]
-        samples = {name: sound.samples for name, sound in fitted.items()}
-
-        def computing(stage: str, fraction: float, **facts: Any) -> None:
-            on_progress(stage, READ + fraction * (WRITE - READ), **facts)
-
-        known, more = self._calibrated(command, fields, checkpoint)
-        task = _Task(
-            command, {**fields, **known, **self._around(looped)}, given, [*said, *more], began, engine, checkpoint, job, looped=looped
-        )  # fmt: skip
+        known, more = self._known(spec, checkpoint, loop)
+        said = [
+            *notes,
+            *fitting.told(fitted, given, checkpoint),
+            *([decision.note] if decision and decision.note else []),
+            *more,
+        ]
+        task = _Task(spec, given, said, began, engine, checkpoint, job, known=known, looped=decision)
         found = self._found(task)
         if found is not None:
             return found, {}
-        if command == "morph":
+        samples = {role: sound.samples for role, sound in fitted.items()}
+        computing = _within(on_progress)
+        if isinstance(spec, Morph):
             return self._morph(task, samples, computing, on_take)
-        made = engine.perform(command, sounds=samples, fields=task.fields, on_progress=computing)
+        made = engine.perform(spec, sounds=samples, on_progress=computing, known=known)
         on_progress("writing", WRITE)
-        result = self._stored(task, made, name=fields["name"])
-        if command == "window":
+        result = self._stored(task, made, name=spec.name)
+        if isinstance(spec, Window):
             result["window"] = self._kept(task, made.facts["window"])
-        return result, {**made.facts, "seconds_made": cost_model.seconds_made(task.fields)}
+        return result, {**made.facts, "seconds_made": cost_model.seconds_made(spec)}
 
     def preview(
         self,
         engine: Engine,
-        fields: Mapping[str, Any],
+        spec: Preview,
         notes: tuple[str, ...],
         on_progress: OnProgress,
         *,
@@ -120,49 +120,49 @@ class Maker:
 
         Args:
             engine: that has learned so far; see :meth:`Engine.heard`.
-            fields: those of a generation.
             notes, on_progress: as in :meth:`make`.
             learning: what the recall says of it.
 
         Returns:
             The fields of the protocol's result.
         """
-        task = _Task(
-            "preview", fields, {}, [*notes], time.monotonic(), engine, None, None, {"learning": dict(learning)}
-        )
-
-        def computing(stage: str, fraction: float, **facts: Any) -> None:
-            on_progress(stage, READ + fraction * (WRITE - READ), **facts)
-
-        made = engine.perform("generate", sounds={}, fields=fields, on_progress=computing)
+        task = _Task(spec, {}, [*notes], time.monotonic(), engine, None, None, about={"learning": dict(learning)})
+        made = engine.perform(spec.generation, sounds={}, on_progress=_within(on_progress))
         on_progress("writing", WRITE)
-        return self._stored(task, made, name=fields["name"])
+        return self._stored(task, made, name=spec.name)
 
-    def _calibrated(
-        self, command: str, fields: Mapping[str, Any], checkpoint: Checkpoint | None
-    ) -> tuple[dict[str, Any], list[str]]:
-        """What the pair's measured window adds to the fields, and what there is to say of it."""
-        turned = command == "morph" or (command == "fuse" and 0 < (fields.get("blend") or 0) < 1)
-        if not turned and command != "window":
-            return {}, []
-        found = self._windows.find(fields, self._model(checkpoint))
+    def _loop(self, spec: JobSpec, read: Mapping[str, Audio]) -> Decision | None:
+        """Whether the original is a loop; None for a command that does not ask."""
+        if not isinstance(spec, Vary | Fuse | Morph):
+            return None
+        return loops.decide(spec.loop, read["original"], self._engine.about)
+
+    def _known(
+        self, spec: JobSpec, checkpoint: Checkpoint | None, loop: loops.Loop | None
+    ) -> tuple[Preparation, list[str]]:
+        """What the engine is told beside the specification, and what there is to say of it."""
+        known = Preparation(loop=loop and loop.at(self._engine.about["sample_rate"]))
+        calibrated = isinstance(spec, Morph) or (isinstance(spec, Fuse) and 0 < (spec.blend or 0) < 1)
+        if not calibrated and not isinstance(spec, Window):
+            return known, []
+        found = self._windows.find(spec, self._model(checkpoint))
         if found is None:
-            return {}, []
-        if turned:
-            return {"ratios": found["ratios"]}, ["blend goes by the measured window of this pair"]
-        if (found["steps"], found.get("asked")) != (fields["steps"], fields["points"]):
-            return {}, []
-        return {"measured": found}, ["the window was measured before"]
+            return known, []
+        if calibrated:
+            return replace(known, ratios=tuple(found["ratios"])), ["blend goes by the measured window of this pair"]
+        if (found["steps"], found.get("asked")) != (spec.steps, spec.points):
+            return known, []
+        return replace(known, window=found), ["the window was measured before"]
 
     def _morph(
         self, task: "_Task", samples: Mapping[str, np.ndarray], on_progress: OnProgress, on_take: OnTake
     ) -> tuple[dict[str, Any], Mapping[str, Any]]:
         """Store the takes as they come. The result is the take in the middle, with all of them listed."""
-        count = task.fields["count"]
+        count = task.spec.count
         results, facts = {}, {}
-        for made in task.engine.takes(sounds=samples, fields=task.fields, on_progress=on_progress):
+        for made in task.engine.takes(task.spec, sounds=samples, on_progress=on_progress, known=task.known):
             index = made.facts["index"]
-            name = f"{task.fields['name'][:LONGEST_NAME]} {index}"
+            name = f"{task.spec.name[:LONGEST_NAME]} {index}"
             result = self._stored(task, made, name=name, take=index) | {"index": index, "blend": made.facts["blend"]}
             results[index], facts[index] = result, made.facts
             on_take({**result, "count": count})
@@ -177,19 +177,11 @@ class Maker:
             "notes": [*results[middle]["notes"], *_alike(takes)],
         }, facts[middle]
 
-    def _around(self, looped: Decision | None) -> dict[str, Any]:
-        """What the decision on a loop adds to the fields."""
-        if looped is None:
-            return {}
-        if looped.loop is None:
-            return {"loop": "off"}
-        return {"loop": "on", "around": looped.loop.at(self._engine.about["sample_rate"])}
-
     def _kept(self, task: "_Task", window: Mapping[str, Any]) -> dict[str, Any]:
-        if "measured" in task.fields:
+        if task.known.window is not None:
             return dict(window)
-        window = {**window, "asked": task.fields["points"]}
-        return {**window, "path": self._windows.keep(task.fields, self._model(task.checkpoint), window)}
+        window = {**window, "asked": task.spec.points}
+        return {**window, "path": self._windows.keep(task.spec, self._model(task.checkpoint), window)}
 
     def _found(self, task: "_Task") -> dict[str, Any] | None:
         """The result that a job stored before it was ended: it was not told of then, and need not be made again."""
@@ -197,9 +189,9 @@ class Maker:
         if sound is None:
             return None
         result = self._told_again(task, sound)
-        if task.command != "window":
+        if not isinstance(task.spec, Window):
             return result
-        measured = task.fields.get("measured") or self._library.recall(sound).get("decided", {}).get("window")
+        measured = task.known.window or self._library.recall(sound).get("decided", {}).get("window")
         return measured and {**result, "window": self._kept(task, measured)}
 
     def _stored(self, task: "_Task", made: Made, *, name: str, take: int | None = None) -> dict[str, Any]:
@@ -207,14 +199,14 @@ class Maker:
         before = None if task.job is None else self._library.made_by(task.job, take)
         if before is not None:
             return self._told_again(task, before)
-        rate, frames = self._shape(task.fields, task.given)
+        rate, frames = self._shape(task.spec, task.given)
         result = fitting.as_asked(
             Audio(made.samples, self._engine.about["sample_rate"]),
             sample_rate=rate, frames=frames, loop=task.looped and task.looped.loop,
         )  # fmt: skip
         notes = [*task.notes, *made.notes, *result.notes]
         sound = self._library.store_result(
-            result.samples, rate, name=name, format=task.fields["format"], latents=_encoded(made.latents), job=task.job, take=take,
+            result.samples, rate, name=name, format=task.spec.format, latents=_encoded(made.latents), job=task.job, take=take,
             recall=self._recall(task, made, notes) | recipe.told_checkpoint(task.checkpoint) | dict(task.about),
         )  # fmt: skip
         return self._told_result(sound, task, made.facts, notes) | {"elapsed": time.monotonic() - task.began}
@@ -227,11 +219,11 @@ class Maker:
                 field="original", value=original.id, remedy="Cut it, and send the piece.",
             )  # fmt: skip
 
-    def _learned(self, fields: Mapping[str, Any]) -> tuple[Checkpoint | None, Engine]:
+    def _learned(self, spec: JobSpec) -> tuple[Checkpoint | None, Engine]:
         """The checkpoint that a job names, and the engine that has learned it; without one, the engine."""
-        if not fields.get("checkpoint") or self._checkpoints is None:
+        if not getattr(spec, "checkpoint", None) or self._checkpoints is None:
             return None, self._engine
-        checkpoint = self._checkpoints.same(fields["checkpoint"], fields.get("checkpoint_created"))
+        checkpoint = self._checkpoints.same(spec.checkpoint, spec.checkpoint_created)
         path = self._checkpoints.weights(checkpoint, fingerprint=self._engine.about["fingerprint"])
         return checkpoint, self._engine.under(checkpoint, str(path))
 
@@ -244,13 +236,13 @@ class Maker:
         """The samples of a sound as the engine takes them; see :func:`tertium.worker.fitting.fitted`."""
         return fitting.fitted(self._library.read(sound), role, self._engine.about)
 
-    def _shape(self, fields: Mapping[str, Any], given: Mapping[str, Sound]) -> tuple[int, int]:
+    def _shape(self, spec: JobSpec, given: Mapping[str, Sound]) -> tuple[int, int]:
         """Rate (Hz) and frames of the result: as long as the original, at the rate that was asked for or the original's."""
         original = given.get("original")
         if original is None:
-            rate = fields.get("sample_rate") or self._engine.about["sample_rate"]
-            return rate, round(fields["seconds"] * rate)
-        rate = fields.get("sample_rate") or original.sample_rate
+            rate = spec.sample_rate or self._engine.about["sample_rate"]
+            return rate, round(spec.seconds * rate)
+        rate = spec.sample_rate or original.sample_rate
         return rate, original.frames if rate == original.sample_rate else round(
             original.frames * rate / original.sample_rate
         )
@@ -258,8 +250,8 @@ class Maker:
     def _recall(self, task: "_Task", made: Made, notes: list[str]) -> dict[str, Any]:
         """Everything needed to make the sound again: the command with these fields is a request that does."""
         shown = ("id", "name", "path", "frames", "channels", "sample_rate")
-        fields, given = task.fields, task.given
-        command, request = recipe.as_request(task.command, fields, given, made.facts)
+        given, ratios = task.given, task.known.ratios
+        command, request = recipe.as_request(task.spec, given, made.facts, calibrated=ratios is not None)
         return {
             "command": command,
             "fields": request,
@@ -267,7 +259,7 @@ class Maker:
             "model": {name: fact for name, fact in self._engine.about.items() if name != "completion_shares"},
             "decided": {
                 **made.facts,
-                **{name: fields[name] for name in ("ratios",) if name in fields},
+                **({} if ratios is None else {"ratios": list(ratios)}),
                 **({"loop": task.looped.facts} if task.looped else {}),
             },
             "notes": notes,
@@ -289,7 +281,7 @@ class Maker:
             "sample_rate": sound.sample_rate,
             "seconds": sound.seconds,
             "peak_dbtp": sound.peak_dbtp,
-            "seed": task.fields.get("seed"),
+            "seed": task.spec.seed,
             "steps": facts.get("steps"),
             "intervention": facts.get("intervention"),
             "model": self._engine.about["name"],
@@ -304,16 +296,25 @@ class Maker:
 class _Task:
     """What all sounds of one job have in common."""
 
-    command: str
-    fields: Mapping[str, Any]
+    spec: JobSpec
     given: Mapping[str, Sound]
     notes: list[str]
     began: float
     engine: Engine
     checkpoint: Checkpoint | None
     job: str | None
+    known: Preparation = NOTHING_KNOWN
     about: Mapping[str, Any] = field(default_factory=dict)
     looped: Decision | None = None
+
+
+def _within(on_progress: OnProgress) -> OnProgress:
+    """Reports of the computing, as the part of the whole job that it is."""
+
+    def computing(stage: str, fraction: float, **facts: Any) -> None:
+        on_progress(stage, READ + fraction * (WRITE - READ), **facts)
+
+    return computing
 
 
 def _alike(takes: list[dict[str, Any]]) -> list[str]:

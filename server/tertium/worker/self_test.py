@@ -7,18 +7,23 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tertium.cost_model import Pace, measured
+from tertium.cost_model import CostModel, measured
 from tertium.errors import TertiumError
+from tertium.job_spec import Fuse, Generate
 from tertium.worker.engine_api import Engine
 
 SECONDS = 1.0
 FAINTEST = 1e-6  # a peak of -120 dBFS
 CALIBRATION_SECONDS = 2.0
 CALIBRATION_STEPS = (1, 3)
-_FUSION = {
-    "steps": 2, "order": 3, "eta": 1.0, "seed": 0, "null": "unconditional", "hold": 0.2, "anchor": "clean", "prompt": None,
-    "guidance": 1.0, "blend": None, "intervention": 0, "seconds": SECONDS,
-}  # fmt: skip
+_FUSION = Fuse(
+    name="self-test", seconds=SECONDS, original="tone", reference="noise", steps=2, seed=0, hold=0.2, anchor="clean", guidance=1.0, intervention=0,
+)  # fmt: skip
+
+
+_GENERATION = Generate(
+    name="calibration", prompt="calibration", seconds=CALIBRATION_SECONDS, steps=1, seed=0, guidance=1.0
+)
 
 
 def loaded(
@@ -68,7 +73,7 @@ def check(engine: Engine) -> None:
     tone = np.tile(0.5 * np.sin(2 * np.pi * 220 * time_axis), (channels, 1)).astype(np.float32)
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, tone.shape).astype(np.float32)
     sounds = {"original": tone, "reference": noise}
-    made = engine.perform("fuse", sounds=sounds, fields=_FUSION, on_progress=lambda *_, **__: None).samples
+    made = engine.perform(_FUSION, sounds=sounds, on_progress=lambda *_, **__: None).samples
     if not np.isfinite(made).all():
         raise _broken(engine, "its output is not finite")
     if float(np.abs(made).max()) < FAINTEST:
@@ -94,21 +99,13 @@ def described(error: Exception) -> str:
     return text.strip().splitlines()[0][:200].rstrip(".")
 
 
-def calibrated(engine) -> Pace | None:
-    """The engine's pace, from two short runs on nothing in particular, which warm it up too; None if they fail: then times are not foretold."""
-    fields = {
-        "prompt": "calibration",
-        "seconds": CALIBRATION_SECONDS,
-        "order": 3,
-        "eta": 1.0,
-        "guidance": 1.0,
-        "seed": 0,
-    }
+def calibrated(engine) -> CostModel | None:
+    """The engine's costs, from two short runs on nothing in particular, which warm it up too; None if they fail: then times are not foretold."""
     times = []
     for steps in CALIBRATION_STEPS[:1] + CALIBRATION_STEPS:  # the first one pays for what is done only once
         began = time.monotonic()
         try:
-            engine.perform("generate", sounds={}, fields={**fields, "steps": steps}, on_progress=lambda *_: None)
+            engine.perform(_GENERATION.with_steps(steps), sounds={}, on_progress=lambda *_: None)
         except Exception as error:
             traceback.print_exception(error)
             return None

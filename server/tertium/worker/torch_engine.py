@@ -1,11 +1,11 @@
-"""The engine as the worker uses it: arrays and plain fields on this side, tensors and settings on the other."""
+"""The engine as the worker uses it: arrays and specifications on this side, tensors and settings on the other."""
 
 import contextlib
 import copy
 import gc
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,16 @@ from tertium.engine.models import hub, stable_audio
 from tertium.engine.models.loaded_model import NAMES, LoadedModel, load_model
 from tertium.engine.models.weights import CONFIG, POCKET, WEIGHTS
 from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, MorphSettings, VarySettings
-from tertium.engine.sampling.conditioning import NULLS
 from tertium.engine.settings import WindowSettings
 from tertium.engine.training.adapters import Residents, Weights
+from tertium.job_spec import JobSpec, Learn, Morph
 from tertium.storage.checkpoint_format import Checkpoint, CheckpointError
 from tertium.worker import torch_learner
-from tertium.worker.engine_api import Made, OnProgress
+from tertium.worker.engine_api import NOTHING_KNOWN, Made, OnProgress, Preparation
 from tertium.worker.trajectory_files import TrajectoryFiles
 
 PRECISION_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
-SAMPLING = ("steps", "order", "eta", "seed")
+SAMPLING = ("steps", "order", "eta", "seed", "null")
 REMEMBERED = 256 << 20  # bytes of encoded sounds and reference phases that are kept for the next fusion
 ALIKE = 0.95
 """Log-mel correlation of the reference alone with the original alone from which their window is mostly what the measuring itself adds."""
@@ -83,24 +83,31 @@ class TorchEngine:
         }
 
     def perform(
-        self, command: str, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
+        self,
+        spec: JobSpec,
+        *,
+        sounds: Mapping[str, np.ndarray],
+        on_progress: OnProgress,
+        known: Preparation = NOTHING_KNOWN,
     ) -> Made:
         """See :class:`tertium.worker.engine_api.Engine`."""
         tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
-        return _COMMANDS[command](self._model, self._memory, tensors, fields, on_progress)
+        return _COMMANDS[spec.command](_Task(self._model, self._memory, tensors, spec, known, on_progress))
 
     def takes(
-        self, *, sounds: Mapping[str, np.ndarray], fields: Mapping[str, Any], on_progress: OnProgress
+        self,
+        spec: Morph,
+        *,
+        sounds: Mapping[str, np.ndarray],
+        on_progress: OnProgress,
+        known: Preparation = NOTHING_KNOWN,
     ) -> Iterator[Made]:
         """See :class:`tertium.worker.engine_api.Engine`."""
         tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
-        settings = MorphSettings(**_sampling(fields), **_pair(fields), count=fields["count"])
-        morph = operations.morph(
-            self._model, tensors["original"], tensors.get("reference"), settings, memory=self._memory, on_progress=on_progress
-        )  # fmt: skip
-        leads = "checkpoint" if fields.get("checkpoint") else _leads(sounds)
-        shared = {**_schedule(self._model, settings.steps), "reference": leads}
-        for take in morph:
+        task = _Task(self._model, self._memory, tensors, spec, known, on_progress)
+        settings = MorphSettings(**task.pair, count=spec.count)
+        shared = {**task.schedule, "reference": task.leads}
+        for take in operations.morph(*task.sounds_of_pair, settings, memory=self._memory, on_progress=on_progress):
             decided = {"index": take.index, "blend": take.blend, "intervention": take.intervention}
             yield Made(take.audio.numpy(), {**shared, **decided})
 
@@ -122,9 +129,9 @@ class TorchEngine:
         engine._model = view
         return engine
 
-    def learner(self, reference: np.ndarray, fields: Mapping[str, Any]) -> torch_learner.TorchLearner:
+    def learner(self, reference: np.ndarray, spec: Learn) -> torch_learner.TorchLearner:
         """See :class:`tertium.worker.engine_api.Engine`."""
-        return torch_learner.TorchLearner(self._base, reference, fields)
+        return torch_learner.TorchLearner(self._base, reference, spec)
 
     @contextlib.contextmanager
     def heard(self, learner: torch_learner.TorchLearner) -> Iterator["TorchEngine"]:
@@ -151,83 +158,105 @@ class TorchEngine:
             torch.cuda.empty_cache()
 
 
-def _generate(
-    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
-) -> Made:
-    settings = GenerateSettings(
-        **_sampling(fields), prompt=fields["prompt"], seconds=fields["seconds"], guidance=fields.get("guidance")
-    )
-    audio = operations.generate(model, settings, on_progress=on_progress)
+@dataclass(frozen=True)
+class _Task:
+    """One job on the engine's side: its specification, the tensors, and the settings that they amount to."""
+
+    model: LoadedModel
+    memory: Memory
+    sounds: Mapping[str, torch.Tensor]
+    spec: JobSpec
+    known: Preparation
+    on_progress: OnProgress
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """What every sampling is told."""
+        shared = {name: getattr(self.spec, name) for name in SAMPLING}
+        return shared | ({} if self.known.loop is None else {"loop": Loop(*self.known.loop)})
+
+    @property
+    def pair(self) -> dict[str, Any]:
+        """What the fusions of a pair have in common; blend goes by the pair's own window where that was measured."""
+        shared = {name: getattr(self.spec, name) for name in ("hold", "anchor", "prompt", "guidance")}
+        return self.sampling | shared | ({"window": tuple(self.known.ratios)} if self.known.ratios else {})
+
+    @property
+    def sounds_of_pair(self) -> tuple[LoadedModel, torch.Tensor, torch.Tensor | None]:
+        return self.model, self.sounds["original"], self.sounds.get("reference")
+
+    @property
+    def leads(self) -> str:
+        """What leads, for the recipe."""
+        if self.spec.checkpoint:
+            return "checkpoint"
+        return "instant" if "reference" in self.sounds else "none: the prompt leads"
+
+    @property
+    def schedule(self) -> dict[str, Any]:
+        """The facts of the schedule."""
+        return _schedule(self.model, self.spec.steps)
+
+
+def _generate(task: _Task) -> Made:
+    model, spec = task.model, task.spec
+    settings = GenerateSettings(**task.sampling, prompt=spec.prompt, seconds=spec.seconds, guidance=spec.guidance)
+    audio = operations.generate(model, settings, on_progress=task.on_progress)
     guidance = model.default_guidance if settings.guidance is None else settings.guidance
     forwards = settings.steps * _rows(guidance)
-    return Made(audio.numpy(), {**_schedule(model, settings.steps), "guidance": guidance, "forwards": forwards})
+    return Made(audio.numpy(), {**task.schedule, "guidance": guidance, "forwards": forwards})
 
 
-def _vary(
-    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
-) -> Made:
-    settings = VarySettings(
-        **_sampling(fields), strength=fields["strength"], prompt=fields["prompt"] or "", guidance=fields.get("guidance")
-    )
-    audio = operations.vary(model, sounds["original"], settings, on_progress=on_progress)
+def _vary(task: _Task) -> Made:
+    model, spec = task.model, task.spec
+    settings = VarySettings(**task.sampling, strength=spec.strength, prompt=spec.prompt or "", guidance=spec.guidance)
+    audio = operations.vary(model, task.sounds["original"], settings, on_progress=task.on_progress)
     guidance = model.default_guidance if settings.guidance is None else settings.guidance
     forwards = (settings.steps - settings.start) * (_rows(guidance) if settings.prompt else 1)
     decided = {"start": settings.start, "guidance": guidance if settings.prompt else 1.0, "forwards": forwards}
-    return Made(audio.numpy(), {**_schedule(model, settings.steps), **decided})
+    return Made(audio.numpy(), {**task.schedule, **decided})
 
 
-def _invert(
-    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
-) -> Made:
-    settings = InvertSettings(**_sampling(fields), anchor=fields["anchor"], reconstruct_from=fields["reconstruct_from"])
-    inverted = operations.invert(model, sounds["original"], settings, on_progress=on_progress)
+def _invert(task: _Task) -> Made:
+    spec = task.spec
+    settings = InvertSettings(**task.sampling, anchor=spec.anchor, reconstruct_from=spec.reconstruct_from)
+    inverted = operations.invert(task.model, task.sounds["original"], settings, on_progress=task.on_progress)
     latents = {name: tensor.numpy() for name, tensor in inverted.latents.items()}
     decided = {"reconstruct_from": settings.reconstruct_from, "forwards": settings.steps - settings.reconstruct_from}
-    return Made(inverted.reconstruction.numpy(), {**_schedule(model, settings.steps), **decided}, latents)
+    return Made(inverted.reconstruction.numpy(), {**task.schedule, **decided}, latents)
 
 
-def _fuse(
-    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
-) -> Made:
-    settings = FuseSettings(
-        **_sampling(fields), **_pair(fields), blend=fields["blend"], intervention=fields["intervention"]
-    )
-    audio = operations.fuse(
-        model, sounds["original"], sounds.get("reference"), settings, memory=memory, on_progress=on_progress
-    )
-    step = settings.intervention_on(model.schedule(settings.steps))
+def _fuse(task: _Task) -> Made:
+    spec = task.spec
+    settings = FuseSettings(**task.pair, blend=spec.blend, intervention=spec.intervention)
+    audio = operations.fuse(*task.sounds_of_pair, settings, memory=task.memory, on_progress=task.on_progress)
+    step = settings.intervention_on(task.model.schedule(settings.steps))
     leading = settings.steps if step is None else min(step + 1, settings.steps)
-    led = 0 if "reference" in sounds else _rows(settings.guidance)
+    led = 0 if "reference" in task.sounds else _rows(settings.guidance)
     forwards = leading * led + (settings.steps - leading) * (1 + (led if settings.hold else 0))
-    # A reference phase may have come from the memory: then this took fewer, and says nothing of the pace.
+    # A reference phase may have come from the memory: then this took fewer, and says nothing of the costs.
     counted = "forwards_at_most" if led else "forwards"
-    leads = "checkpoint" if fields.get("checkpoint") else _leads(sounds)
-    decided = {"intervention": step, "reference": leads, counted: forwards}
-    return Made(audio.numpy(), {**_schedule(model, settings.steps), **decided})
+    decided = {"intervention": step, "reference": task.leads, counted: forwards}
+    return Made(audio.numpy(), {**task.schedule, **decided})
 
 
-def _window(
-    model: LoadedModel, memory: Memory, sounds: Mapping, fields: Mapping[str, Any], on_progress: OnProgress
-) -> Made:
+def _window(task: _Task) -> Made:
     """Measure, unless that was done before; then fuse at the equilibrium."""
-    measured, shared = fields.get("measured"), {**_sampling(fields), **_pair(fields)}
-    given = (model, sounds["original"], sounds.get("reference"))
+    spec, measured = task.spec, task.known.window
     share = 0.1 if measured is None else 1.0  # of the sound in the time
     if measured is None:
-        settings = WindowSettings(**shared, points=fields["points"])
         found = windows.measure(
-            *given, settings, memory=memory,
-            on_progress=lambda stage, fraction: on_progress(stage, fraction * (1 - share)),
+            *task.sounds_of_pair, WindowSettings(**task.pair, points=spec.points), memory=task.memory,
+            on_progress=lambda stage, fraction: task.on_progress(stage, fraction * (1 - share)),
         )  # fmt: skip
         measured = asdict(found)
-    step = min(max(round(measured["equilibrium"]), 0), fields["steps"])
+    step = min(max(round(measured["equilibrium"]), 0), spec.steps)
     audio = operations.fuse(
-        *given, FuseSettings(**shared, intervention=step), memory=memory,
-        on_progress=lambda stage, fraction: on_progress(stage, 1 - share + fraction * share),
+        *task.sounds_of_pair, FuseSettings(**task.pair, intervention=step), memory=task.memory,
+        on_progress=lambda stage, fraction: task.on_progress(stage, 1 - share + fraction * share),
     )  # fmt: skip
-    leads = "checkpoint" if fields.get("checkpoint") else _leads(sounds)
-    decided = {"intervention": step, "reference": leads, "window": measured}
-    return Made(audio.numpy(), {**_schedule(model, fields["steps"]), **decided}, notes=_remarks(measured))
+    decided = {"intervention": step, "reference": task.leads, "window": measured}
+    return Made(audio.numpy(), {**task.schedule, **decided}, notes=_remarks(measured))
 
 
 def _remarks(measured: Mapping[str, Any]) -> tuple[str, ...]:
@@ -241,30 +270,13 @@ def _remarks(measured: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _pair(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What the fusions of a pair have in common; blend goes by the pair's own window where that was measured."""
-    shared = {name: fields[name] for name in ("hold", "anchor", "prompt", "guidance")}
-    return shared | ({"window": tuple(fields["ratios"])} if fields.get("ratios") else {})
-
-
-def _leads(sounds: Mapping) -> str:
-    return "none: the prompt leads" if "reference" not in sounds else "instant"
-
-
-_Perform = Callable[[LoadedModel, Memory, Mapping, Mapping[str, Any], OnProgress], Made]
-_COMMANDS: dict[str, _Perform] = {
+_COMMANDS: dict[str, Callable[[_Task], Made]] = {
     "generate": _generate,
     "vary": _vary,
     "invert": _invert,
     "fuse": _fuse,
     "window": _window,
 }
-
-
-def _sampling(fields: Mapping[str, Any]) -> dict[str, Any]:
-    null = fields.get("null") or NULLS[0]  # a job that an older version accepted has none
-    loop = Loop(*fields["around"]) if fields.get("around") else None
-    return {**{name: fields[name] for name in SAMPLING}, "null": null, "loop": loop}
 
 
 def _schedule(model: LoadedModel, steps: int) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """A learner as the worker uses it: arrays and plain fields on this side, tensors and settings on the other."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -13,6 +12,7 @@ from tertium.engine.models.loaded_model import LoadedModel
 from tertium.engine.settings import LearnSettings
 from tertium.engine.training.adapters import Weights
 from tertium.engine.training.fine_tune import Learner
+from tertium.job_spec import Learn
 from tertium.storage.training_states import State
 
 FIELDS = ("prompt", "method", "steps", "batch", "seconds", "rank", "rate", "null_dropout", "ema", "seed")
@@ -25,11 +25,11 @@ class TorchLearner:
 
     Args:
         reference: float32, (channels, frames), at the model's rate.
-        fields: resolved, of a ``learn``.
+        spec: of the training job. Fields that are None take the defaults of the settings.
     """
 
-    def __init__(self, model: LoadedModel, reference: np.ndarray, fields: Mapping[str, Any]):
-        chosen = {name: fields[name] for name in FIELDS if name in fields}  # an older daemon accepted it with fewer
+    def __init__(self, model: LoadedModel, reference: np.ndarray, spec: Learn):
+        chosen = {name: value for name in FIELDS if (value := getattr(spec, name)) is not None}
         settings = LearnSettings(**chosen, checkpointing=model.parameters > LARGE)
         self._learner = Learner(model, torch.from_numpy(reference), settings)
         self.settings = dataclasses.asdict(settings) | {"rate": settings.peak_rate}

@@ -17,6 +17,7 @@ import safetensors
 
 from tertium import __version__
 from tertium.errors import TertiumError
+from tertium.job_spec import Generate, Learn, Preview
 from tertium.storage.checkpoint_format import LONGEST_STEM, Checkpoint
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library
@@ -73,14 +74,14 @@ class Work:
     """A learning and its circumstances.
 
     Args:
-        fields: resolved, of its job.
+        spec: of its job.
         spent: seconds that it has worked before.
         notes: what to say of it in the end.
         writing: how long that took the last time, seconds.
     """
 
     learner: Learner
-    fields: Mapping[str, Any]
+    spec: Learn
     spent: float = 0.0
     notes: list[str] = field(default_factory=list)
     writing: float = 0.0
@@ -115,7 +116,7 @@ class Teacher:
     def learn(
         self,
         job: str,
-        fields: Mapping[str, Any],
+        spec: Learn,
         notes: tuple[str, ...],
         on_progress: OnProgress,
         is_paused: Callable[[], bool],
@@ -123,7 +124,6 @@ class Teacher:
         """Carry out a job, or go on with it.
 
         Args:
-            fields: resolved: ``reference`` is the id of a sound, ``checkpoint`` the name of what is to be kept; and those of the engine's learner.
             notes: what was said of the job before.
             on_progress: told the loss too; what it raises stops the learning.
             is_paused: whether the job is to make room; asked before each step.
@@ -135,16 +135,16 @@ class Teacher:
             Paused: it made room; call this again with the same job.
         """
         began, spent, told = time.monotonic(), None, [*notes]
-        kept = self._kept_before(job, fields)
+        kept = self._kept_before(job, spec)
         if kept is None:
-            work = self._taken_up(job, fields, on_progress)
+            work = self._taken_up(job, spec, on_progress)
             self._run(job, work, on_progress, is_paused, began)
             kept, spent = self._keep(job, work), work.spent
             told += work.notes
         else:
             told.append("learned before the daemon or its worker was ended, and kept")
         try:
-            result = self._sound(job, kept, fields, told, on_progress)
+            result = self._sound(job, kept, spec, told, on_progress)
         finally:
             self._learnings.remove(job)
         return result | {
@@ -152,14 +152,13 @@ class Teacher:
             "loss": kept.losses[-1],
             "steps": kept.steps,
             "elapsed": None if spent is None else time.monotonic() - began + spent,  # of what went before nobody knows
-            "seed": fields["seed"],
+            "seed": spec.seed,
         }
 
-    def preview(self, fields: Mapping[str, Any], notes: tuple[str, ...], on_progress: OnProgress) -> dict[str, Any]:
+    def preview(self, spec: Preview, notes: tuple[str, ...], on_progress: OnProgress) -> dict[str, Any]:
         """What the prompt of a learning under way gives now, from noise. The learning is not touched.
 
         Args:
-            fields: resolved: ``job`` is the learning's, ``learning`` its fields; and those of a generation.
             notes: what was said of the job before.
             on_progress: what it raises stops the sampling.
 
@@ -169,17 +168,22 @@ class Teacher:
         Raises:
             TertiumError: conflict if the learning has ended meanwhile, or has taken no step yet.
         """
-        job = fields["job"]
+        job = spec.job
         work = self._paused.get(job)
         if work is None and job in self._learnings.jobs():  # the process is a new one, and has not come to it yet
-            work = self._paused[job] = self._taken_up(job, fields["learning"], on_progress)
+            work = self._paused[job] = self._taken_up(job, spec.learning, on_progress)
         if work is None or not work.learner.step:
             raise _nothing_to_hear(job, begun=work is not None)
         learner = work.learner
-        about = {"job": job, "step": learner.step, "loss": learner.losses[-1], "fields": dict(work.fields)}
-        said = (*notes, f"the prompt after {learner.step} of {work.fields['steps']} steps of learning")
+        about = {
+            "job": job,
+            "step": learner.step,
+            "loss": learner.losses[-1],
+            "fields": work.spec.model_dump(exclude={"command"}),
+        }
+        said = (*notes, f"the prompt after {learner.step} of {work.spec.steps} steps of learning")
         with self._engine.heard(learner) as engine:
-            result = self._maker.preview(engine, fields, said, on_progress, learning=about)
+            result = self._maker.preview(engine, spec, said, on_progress, learning=about)
         return result | {"learned": learner.step, "loss": learner.losses[-1]}
 
     def forget(self, job: str) -> Checkpoint | None:
@@ -213,14 +217,14 @@ class Teacher:
         self._learnings.remove(job)
         return kept
 
-    def _taken_up(self, job: str, fields: Mapping[str, Any], on_progress: OnProgress) -> Work:
+    def _taken_up(self, job: str, spec: Learn, on_progress: OnProgress) -> Work:
         """The learning of a job: where it was paused, or where it was written down, or from its beginning."""
         if job in self._paused:
             return self._paused.pop(job)
         on_progress("reading", 0.0)
-        reference = self._maker.fitted(self._library.get(fields["reference"]), "reference")
+        reference = self._maker.fitted(self._library.get(spec.reference), "reference")
         on_progress("encode", 0.0)
-        work = Work(self._engine.learner(reference.samples, fields), fields)
+        work = Work(self._engine.learner(reference.samples, spec), spec)
         try:
             self._resume(job, work)
         except (Unfit, ValueError, KeyError, TypeError) as reason:
@@ -247,14 +251,14 @@ class Teacher:
 
     def _about(self, work: Work) -> dict[str, Any]:
         """What a learning is of."""
-        engine, learner, fields = self._engine.about, work.learner, work.fields
+        engine, learner, spec = self._engine.about, work.learner, work.spec
         return {
-            "reference": fields["reference"], "fingerprint": engine["fingerprint"], "model": engine["name"], "name": fields["checkpoint"],
-            "prompt": fields["prompt"], "method": learner.method, "rank": learner.rank,
+            "reference": spec.reference, "fingerprint": engine["fingerprint"], "model": engine["name"], "name": spec.checkpoint,
+            "prompt": spec.prompt, "method": learner.method, "rank": learner.rank,
         }  # fmt: skip
 
     def _run(self, job: str, work: Work, on_progress: OnProgress, is_paused: Callable[[], bool], since: float) -> None:
-        learner, steps = work.learner, work.fields["steps"]
+        learner, steps = work.learner, work.spec.steps
         first, began = learner.step, time.monotonic()
         written = began
 
@@ -295,9 +299,9 @@ class Teacher:
             logging.getLogger(__name__).warning("a learning could not be written down: %s", error)
         work.writing = time.monotonic() - began
 
-    def _kept_before(self, job: str, fields: Mapping[str, Any]) -> Checkpoint | None:
+    def _kept_before(self, job: str, spec: Learn) -> Checkpoint | None:
         """What a job learned to its end before its process, or the daemon, was ended: it was not told of then, and need not be learned again."""
-        kept = self._checkpoints.learned_by(job, fields["steps"])
+        kept = self._checkpoints.learned_by(job, spec.steps)
         of_this_model = kept is not None and kept.fingerprint == self._engine.about["fingerprint"]
         return kept if of_this_model else None
 
@@ -320,22 +324,22 @@ class Teacher:
         return self._checkpoints.save(replace(checkpoint, job=job), weights)
 
     def _sound(
-        self, job: str, kept: Checkpoint, fields: Mapping[str, Any], told: list[str], on_progress: OnProgress
+        self, job: str, kept: Checkpoint, spec: Learn, told: list[str], on_progress: OnProgress
     ) -> dict[str, Any]:
         """What the prompt gives in the end, as the fields of the protocol's result. It is named after what was kept."""
-        name = fields["name"]
-        if kept.name != fields["checkpoint"]:
-            told = [*told, f"kept as '{kept.name}': the name '{fields['checkpoint']}' was taken meanwhile"]
+        name = spec.name
+        if kept.name != spec.checkpoint:
+            told = [*told, f"kept as '{kept.name}': the name '{spec.checkpoint}' was taken meanwhile"]
             name = f"{kept.name[:LONGEST_NAME]} learned"
-        sound = {
-            "checkpoint": kept.name, "checkpoint_created": kept.created, "prompt": kept.prompt, "seconds": kept.seconds, "guidance": 1.0, "steps": SOUND_STEPS, "order": 3, "eta": 1.0,
-            "seed": fields["seed"], "name": name, "format": fields["format"], "sample_rate": None,
-        }  # fmt: skip
+        sound = Generate(
+            checkpoint=kept.name, checkpoint_created=kept.created, prompt=kept.prompt, seconds=kept.seconds, guidance=1.0, steps=SOUND_STEPS,
+            seed=spec.seed, name=name, format=spec.format,
+        )  # fmt: skip
 
         def sampling(stage: str, fraction: float, **facts: Any) -> None:
             on_progress(stage, HEARD + fraction * (1 - HEARD), **facts)
 
-        return self._maker.make("generate", sound, tuple(told), sampling, job=job)[0]
+        return self._maker.make(sound, tuple(told), sampling, job=job)[0]
 
 
 def _nothing_to_hear(job: str, *, begun: bool) -> TertiumError:

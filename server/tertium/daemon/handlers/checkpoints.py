@@ -4,32 +4,32 @@ import asyncio
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from tertium import safe_files
+from tertium import job_spec, safe_files
 from tertium.audio import files as audio
 from tertium.daemon.config import default_roots
+from tertium.daemon.handlers import resolve
 from tertium.daemon.handlers.registry import Context, House, handles
-from tertium.daemon.handlers.render import file_stem, longest_sound
-from tertium.daemon.handlers.sounds import resolve
-from tertium.daemon.handlers.submit import queue
-from tertium.daemon.jobs.queue import TERMINAL, Job
+from tertium.daemon.handlers.render import seed
+from tertium.daemon.handlers.resolve import file_stem, longest_sound
+from tertium.daemon.handlers.submit import submit
+from tertium.daemon.jobs.job import TERMINAL, Job
 from tertium.errors import SoundError, TertiumError
 from tertium.storage.checkpoint_format import Checkpoint, CheckpointError, must_be_plain
 from tertium.storage.checkpoints import Checkpoints
 from tertium_protocol import messages as m
 
-FIELDS = ("prompt", "method", "steps", "batch", "rank", "rate", "null_dropout", "ema", "seed", "format")
+FIELDS = ("prompt", "method", "steps", "batch", "rank", "rate", "null_dropout", "ema", "format")
 
 
 @handles("learn")
 async def learn(house: House, request: m.Learn, context: Context) -> None:
-    await queue(house, "learn", request, context, learn_fields)
+    await submit(house, request, context, learn_spec)
 
 
 @handles("preview")
 async def preview(house: House, request: m.Preview, context: Context) -> None:
-    await queue(house, "preview", request, context, preview_fields)
+    await submit(house, request, context, preview_spec)
 
 
 @handles("checkpoints")
@@ -70,17 +70,14 @@ async def import_(house: House, request: m.ImportCheckpoint, context: Context) -
 def _opened(house: House, path: str) -> safe_files.OpenFile:
     try:
         return safe_files.open_allowed(path, house.walls.roots)
-    except SoundError as error:
-        if error.code != "unknown_sound":
-            raise
-        raise CheckpointError(
-            "unknown_checkpoint", error.message, field=error.field, value=error.value, remedy=error.remedy
-        ) from error
+    except SoundError as error:  # what is opened here is no sound
+        code = "unknown_checkpoint" if error.code == "unknown_sound" else error.code
+        raise CheckpointError(code, error.message, field=error.field, value=error.value, remedy=error.remedy) from error
 
 
-def learn_fields(house: House, request: m.Learn) -> dict[str, Any]:
-    """Resolved fields of a learning. Raises TertiumError."""
-    reference = resolve(house, request.reference, field="reference")
+def learn_spec(house: House, request: m.Learn) -> job_spec.Learn:
+    """The specification of a training job. Raises TertiumError."""
+    reference = resolve.sound(house, request.reference, field="reference")
     longest = longest_sound(house)
     if request.seconds is not None and request.seconds > longest:
         raise SoundError(
@@ -98,34 +95,31 @@ def learn_fields(house: House, request: m.Learn) -> dict[str, Any]:
     whole = reference.seconds * math.ceil(max(1.0, audio.SHORTEST / reference.seconds))
     seconds = min(whole, longest) if request.seconds is None else request.seconds
     chosen = {field: getattr(request, field) for field in FIELDS}
-    return {
+    return job_spec.Learn(
         **chosen,
-        "reference": reference.id,
-        "checkpoint": name,
-        "name": file_stem(f"{name} learned"),
-        "seconds": seconds,
-    }
+        seed=seed(request.seed),
+        reference=reference.id,
+        checkpoint=name,
+        name=file_stem(f"{name} learned"),
+        seconds=seconds,
+    )
 
 
-def preview_fields(house: House, request: m.Preview) -> dict[str, Any]:
-    """Resolved fields of a preview. Raises TertiumError: unknown_job; conflict for a job that is no learning, has not begun or has ended."""
-    learning = house.jobs.get(request.job)
-    _must_be_under_way(learning)
-    taught = learning.fields
-    return {
-        "job": learning.id,
-        "learning": taught,
-        "prompt": taught["prompt"],
-        "seconds": taught["seconds"],
-        "steps": request.steps,
-        "seed": taught["seed"] if request.seed is None else request.seed,
-        "name": request.name or file_stem(f"{taught['checkpoint']} preview"),
-        "format": request.format,
-        "guidance": 1.0,
-        "order": 3,
-        "eta": 1.0,
-        "sample_rate": None,
-    }
+def preview_spec(house: House, request: m.Preview) -> job_spec.Preview:
+    """The specification of a preview. Raises TertiumError: unknown_job; conflict for a job that is no training job, has not begun or has ended."""
+    job = house.jobs.get(request.job)
+    _must_be_under_way(job)
+    learning = job.spec
+    return job_spec.Preview(
+        job=job.id,
+        learning=learning,
+        prompt=learning.prompt,
+        seconds=learning.seconds,
+        steps=request.steps,
+        seed=learning.seed if request.seed is None else request.seed,
+        name=request.name or file_stem(f"{learning.checkpoint} preview"),
+        format=request.format,
+    )
 
 
 def _must_be_under_way(job: Job) -> None:

@@ -10,6 +10,7 @@ from tertium.daemon.allowed_folders import Walls
 from tertium.daemon.config import Settings
 from tertium.daemon.jobs.queue import Jobs
 from tertium.daemon.jobs.supervisor import Worker
+from tertium.daemon.notifier import Notifier
 from tertium.daemon.sessions import Session, Sessions
 from tertium.daemon.single_flight import Flights
 from tertium.storage.home import Home
@@ -40,6 +41,7 @@ class House:
     jobs: Jobs
     worker: Worker
     sessions: Sessions
+    notifier: Notifier
     stop: Callable[[str], None]
     started: float
     walls: Walls

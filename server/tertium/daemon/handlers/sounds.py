@@ -2,11 +2,10 @@
 
 import asyncio
 
-from tertium import path_spelling
 from tertium.audio import files as audio
 from tertium.audio.warp import Excerpt
+from tertium.daemon.handlers import resolve
 from tertium.daemon.handlers.registry import Context, House, handles
-from tertium.errors import SoundError
 from tertium.storage.library import Sound
 from tertium_protocol import messages as m
 from tertium_protocol.codecs.audio_buffer import AudioBuffer
@@ -40,7 +39,7 @@ async def allow(house: House, request: m.Allow, context: Context) -> m.AllowRepl
 
 @handles("sound")
 async def sound(house: House, request: m.Sound, context: Context) -> m.SoundInfo:
-    return sound_info(await asyncio.to_thread(resolve, house, request.sound, field="sound"))
+    return sound_info(await asyncio.to_thread(resolve.sound, house, request.sound, field="sound"))
 
 
 @handles("sounds")
@@ -53,39 +52,13 @@ async def sounds(house: House, request: m.Sounds, context: Context) -> m.SoundsR
 @handles("sound_audio")
 async def sound_audio(house: House, request: m.SoundAudio, context: Context) -> m.SoundInfo:
     def read() -> tuple[Sound, AudioBuffer]:
-        found = resolve(house, request.sound, field="sound")
+        found = resolve.sound(house, request.sound, field="sound")
         samples = house.library.read(found)
         return found, AudioBuffer.from_array(samples.samples, samples.sample_rate)
 
     found, buffer = await asyncio.to_thread(read)
     context.attached.append(buffer)
     return sound_info(found)
-
-
-def resolve(house: House, text: str, *, field: str, max_seconds: float = audio.MAX_SECONDS) -> Sound:
-    """The sound that a client names by id, by the beginning of an id, or by a path. A file is taken into the library first. Reads the disk.
-
-    Args:
-        text: what the client gave.
-        field: in which field, for errors.
-        max_seconds: longest sound that is of use there.
-
-    Raises:
-        SoundError: with ``field``.
-    """
-    try:
-        if path_spelling.names_file(text):
-            found = house.library.add_path(text, house.walls.roots, max_seconds=max_seconds, field=field)
-        else:
-            found = house.library.get(text)
-    except SoundError as error:
-        raise SoundError(error.code, error.message, field=field, value=text, remedy=error.remedy) from error
-    if found.seconds > max_seconds:
-        raise SoundError(
-            "bad_sound", f"'{found.name}' lasts {found.seconds:.1f} s, which is too long here.", field=field, value=text,
-            remedy=f"Cut it to at most {max_seconds:g} s.",
-        )  # fmt: skip
-    return found
 
 
 def sound_info(sound: Sound) -> m.SoundInfo:

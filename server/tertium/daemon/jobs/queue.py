@@ -6,66 +6,18 @@ queued → running → done, failed or cancelled; a queued one may be cancelled 
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from tertium.daemon import log
-from tertium.daemon.jobs.journal import COLUMNS, KEPT, Journal
+from tertium.daemon.jobs import scheduling
+from tertium.daemon.jobs.job import TERMINAL, Job
+from tertium.daemon.jobs.journal import KEPT, Journal
 from tertium.errors import TertiumError
 
-TERMINAL = frozenset({"done", "failed", "cancelled"})
-PAUSABLE = ("learn",)
 PROGRESS_INTERVAL = 0.05
 """Seconds between two progress events of a job, at least: twenty a second."""
-
-
-@dataclass(eq=False)
-class Job:
-    """One accepted request that takes time.
-
-    Args:
-        request: the client's request id, as JSON text, so that 7 and "7" differ.
-        fingerprint: digest of what was asked; the same request id with another fingerprint is another request.
-        command: what to do.
-        fields: with what, everything chosen: sounds as ids, a seed, the steps.
-        slot: latest wins among queued jobs of one slot.
-        priority: lower goes first.
-        ready_by: when the client needs it, seconds since the epoch.
-        notes: what acceptance has to say, told with the result.
-    """
-
-    request: str
-    fingerprint: str
-    command: str
-    fields: dict[str, Any]
-    slot: str | None = None
-    priority: int = 0
-    ready_by: float | None = None
-    notes: list[str] = field(default_factory=list)
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
-    state: str = "queued"
-    stage: str | None = "queued"
-    fraction: float = 0.0
-    seconds_left: float | None = None
-    result: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
-    reason: str | None = None
-    created: float = field(default_factory=time.time)
-    started: float | None = None
-    finished: float | None = None
-    attempts: int = 0
-    lost_at: float = 0.0
-    cancelling: str | None = None
-    takes: list[dict[str, Any]] = field(default_factory=list)
-    loss: float | None = None
-    told: float = field(default=0.0, repr=False)
-
-    def row(self) -> dict[str, Any]:
-        """The job as the journal keeps it."""
-        return {name: getattr(self, name) for name in COLUMNS}
 
 
 Listener = Callable[[Job, str], None]
@@ -103,7 +55,11 @@ class Jobs:
     def restore(self, rows: list[dict[str, Any]]) -> int:
         """Take up what the journal remembers. Jobs that were queued or running are queued again; returns how many."""
         for row in rows:
-            job = Job(**row)
+            try:
+                job = Job.restored(row)
+            except ValueError as error:  # of a version to come, or damaged: it stays in the journal
+                log.event("job not understood", level=logging.ERROR, job=row["id"], reason=str(error))
+                continue
             if job.state not in TERMINAL:
                 job.state, job.stage, job.started = "queued", "queued", None
                 self._enqueue(job)
@@ -197,8 +153,7 @@ class Jobs:
         self._tell(job, "progress")
         job.state, job.attempts = "queued", job.attempts - 1
         self.running = None
-        place = next((i for i, other in enumerate(self._queue) if other.priority >= job.priority), len(self._queue))
-        self._queue.insert(place, job)
+        self._queue.insert(scheduling.place(self._queue, job, before_equals=True), job)
         self._arrived.set()
         await self._write(job, state="queued")
 
@@ -269,8 +224,7 @@ class Jobs:
         return [job for job in self._queue if slot is not None and job.slot == slot]
 
     def _enqueue(self, job: Job) -> None:
-        place = next((i for i, other in enumerate(self._queue) if other.priority > job.priority), len(self._queue))
-        self._queue.insert(place, job)
+        self._queue.insert(scheduling.place(self._queue, job), job)
         self._arrived.set()
 
     def _remember(self, job: Job) -> None:

@@ -10,13 +10,16 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from tertium.cost_model import Pace
+from tertium import worker_messages as m
+from tertium.cost_model import CostModel
 from tertium.daemon import log
-from tertium.daemon.jobs.queue import PAUSABLE, TERMINAL, Job, Jobs
+from tertium.daemon.jobs import scheduling
+from tertium.daemon.jobs.job import TERMINAL, Job
+from tertium.daemon.jobs.queue import Jobs
+from tertium.daemon.jobs.scheduling import PAUSABLE
 from tertium.daemon.jobs.worker_process import Process
+from tertium.errors import TertiumError
 
-ATTEMPTS = 2
-LEAST_GAIN = 0.01
 DEATHS_WHILE_LOADING = 3
 RESPITE = 5.0  # seconds before another process is started where starting them goes wrong
 
@@ -25,14 +28,14 @@ class Worker:
     """Keeps a child alive, gives it one job at a time, and tells :class:`~tertium.daemon.jobs.queue.Jobs` how they go.
 
     Args:
-        options: what the child is told at its start; see :func:`tertium.worker.main.main`.
+        load: the first command of each child; the training jobs are filled in.
         jobs: where jobs come from.
         grace: seconds that a cancelled job may take to stop before its process is killed.
         retry_after: seconds after which a model that could not be had may be tried again.
     """
 
-    def __init__(self, options: dict[str, Any], jobs: Jobs, *, grace: float = 30.0, retry_after: float = 5.0):
-        self._options = options
+    def __init__(self, load: m.Load, jobs: Jobs, *, grace: float = 30.0, retry_after: float = 5.0):
+        self._load = load
         self._jobs = jobs
         self._grace, self._retry_after = grace, retry_after
         self._asked = asyncio.Event()
@@ -41,10 +44,10 @@ class Worker:
         self.state = "loading"
         self.model: dict[str, Any] = {}
         self.models: list[dict[str, Any]] = []
-        self.problem: dict[str, Any] | None = None
-        self.pace: Pace | None = None
+        self.problem: m.Problem | None = None
+        self.costs: CostModel | None = None
         self._waits_for: str | None = None
-        self._loss: dict[str, Any] | None = None  # of the device, as the child told it
+        self._device_lost: m.DeviceLost | None = None
         jobs.on_cancel(self._interrupt)
         jobs.on_event(self._make_room)
 
@@ -60,7 +63,7 @@ class Worker:
                 await asyncio.sleep(RESPITE)
                 continue
             try:
-                await process.say({"do": "load", **self._options, "learnings": self._learnings()})
+                await process.say(self._load.model_copy(update={"training_jobs": self._training_jobs()}))
                 if await self._loaded(process):
                     deaths = 0
                     await self._serve(process)
@@ -87,32 +90,36 @@ class Worker:
     def message(self) -> str | None:
         """A word on the model: why it is not to be had and what to do, what loading waits for, or what was assumed in loading it."""
         if self.problem is not None:
-            return " ".join(filter(None, (self.problem["message"], self.problem.get("remedy"))))
+            return " ".join(filter(None, (self.problem.message, self.problem.remedy)))
         return self._waits_for if self.state == "loading" else self.model.get("note")
 
-    def _learnings(self) -> list[str]:
-        """The learnings that have not ended: what is written down of them is to be gone on with."""
-        return [job.id for job in self._jobs.all() if job.command in PAUSABLE and job.state not in TERMINAL]
+    def _training_jobs(self) -> tuple[str, ...]:
+        """The training jobs that have not ended: their saved states are to be resumed."""
+        return tuple(job.id for job in self._jobs.all() if job.command in PAUSABLE and job.state not in TERMINAL)
 
     async def _loaded(self, process: Process) -> bool:
         self._waits_for = None
         while (message := await process.hear()) is not None:
-            if message["say"] == "waits":
-                self._waits_for = message["for"]
-                log.event("model loading", waits_for=message["for"])
-            if message["say"] == "models":
-                self.models = message["models"]
-            if message["say"] == "ready":
-                self.model, self.state = message["model"], "ready"
-                self.pace = Pace(**message["pace"]) if message["pace"] else self.pace
-                log.event("model ready", **{key: self.model.get(key) for key in ("name", "device", "precision")})
-                if note := self.model.get("note"):
-                    log.event("model in another precision", level=logging.WARNING, note=note)
-                return True
-            if message["say"] == "unavailable":
-                self.problem = message["error"]
-                return False
+            match message:
+                case m.Waits():
+                    self._waits_for = message.what
+                    log.event("model loading", waits_for=message.what)
+                case m.Models():
+                    self.models = list(message.models)
+                case m.Ready():
+                    self._ready(message)
+                    return True
+                case m.Unavailable():
+                    self.problem = message.error
+                    return False
         return False
+
+    def _ready(self, message: m.Ready) -> None:
+        self.model, self.state = message.model, "ready"
+        self.costs = message.costs or self.costs
+        log.event("model ready", **{key: self.model.get(key) for key in ("name", "device", "precision")})
+        if note := self.model.get("note"):
+            log.event("model in another precision", level=logging.WARNING, note=note)
 
     def ask_again(self) -> None:
         """Somebody wanted the model that could not be had: try to load it again, unless that was tried a moment ago."""
@@ -122,22 +129,22 @@ class Worker:
         reason = process.reason()
         log.event("worker died while loading", level=logging.ERROR, reason=reason, times=deaths)
         if deaths >= DEATHS_WHILE_LOADING:
-            self.problem = {
-                "code": "model_unavailable",
-                "message": f"The model could not be loaded: its process {reason}, {deaths} times.",
-                "remedy": "See the daemon's log, and tertium doctor; it is tried again when the next request comes.",
-            }
+            self.problem = m.Problem(
+                code="model_unavailable",
+                message=f"The model could not be loaded: its process {reason}, {deaths} times.",
+                remedy="See the daemon's log, and tertium doctor; it is tried again when the next request comes.",
+            )
 
-    async def _refuse_all(self, problem: dict[str, Any]) -> None:
+    async def _refuse_all(self, problem: m.Problem) -> None:
         """Fail what waits for a model that cannot be had, until somebody asks again, who may have followed the remedy."""
         self.state = "failed"
-        log.event("model unavailable", level=logging.ERROR, message=problem["message"], remedy=problem.get("remedy"))
+        log.event("model unavailable", level=logging.ERROR, message=problem.message, remedy=problem.remedy)
         rested = time.monotonic() + self._retry_after
         while not self._asked.is_set() or time.monotonic() < rested:
             self._asked.clear()
             await _first(self._jobs.arrival(), self._asked.wait())
             while self._jobs.waiting:
-                await self._jobs.failed(await self._jobs.start(), problem)
+                await self._jobs.failed(await self._jobs.start(), problem.told())
         self._asked.clear()
         log.event("model tried again")
 
@@ -162,77 +169,64 @@ class Worker:
         if job.cancelling:
             await self._jobs.cancelled(job, job.cancelling)
             return True
-        if job.ready_by is not None and time.time() > job.ready_by:
-            await self._jobs.failed(job, _too_late(job))
+        if (late := scheduling.missed(job)) is not None:
+            await self._jobs.failed(job, _problem(late).told())
             return True
-        await process.say(
-            {"do": "run", "job": job.id, "command": job.command, "fields": job.fields, "notes": job.notes}
-        )
+        await process.say(m.Run(job=job.id, spec=job.spec, notes=tuple(job.notes)))
         if job.cancelling:
             self._interrupt(job)
         while (message := await process.hear()) is not None:
-            if message.get("job") != job.id:
-                continue
-            if message["say"] == "progress":
-                self._jobs.progress(
-                    job, message["stage"], message["fraction"], message["seconds_left"], loss=message.get("loss")
-                )
-                continue
-            if message["say"] == "take":
-                self._jobs.take(job, message["take"])
-                continue
-            if message["say"] == "paused":
-                await self._jobs.pause(job)
+            if getattr(message, "job", None) == job.id and await self._heard(job, message):
                 return True
-            if message["say"] == "lost":
-                self._loss = message
-                continue  # the process ends itself
-            self.pace = Pace(**message["pace"]) if message.get("pace") else self.pace
-            await self._finish(job, message)
-            return True
         return False
 
-    async def _finish(self, job: Job, message: dict[str, Any]) -> None:
-        if message["say"] == "done":
-            await self._jobs.done(job, message["result"] | {"notes": [*message["result"]["notes"], *_lateness(job)]})
-        elif message["say"] == "cancelled":
-            await self._jobs.cancelled(job, " ".join([job.cancelling or "Cancelled.", *message.get("notes", ())]))
-        else:
-            await self._jobs.failed(job, message["error"])
+    async def _heard(self, job: Job, message: m.Report) -> bool:
+        """Do what a report on the running job asks for; whether the worker is done with it."""
+        match message:
+            case m.Progress():
+                self._jobs.progress(job, message.stage, message.fraction, message.seconds_left, loss=message.loss)
+                return False
+            case m.Take():
+                self._jobs.take(job, message.take)
+                return False
+            case m.DeviceLost():
+                self._device_lost = message
+                return False  # the process ends itself
+            case m.Paused():
+                await self._jobs.pause(job)
+            case m.Done():
+                self.costs = message.costs or self.costs
+                notes = [*message.result["notes"], *scheduling.lateness(job)]
+                await self._jobs.done(job, message.result | {"notes": notes})
+            case m.Cancelled():
+                await self._jobs.cancelled(job, " ".join([job.cancelling or "Cancelled.", *message.notes]))
+            case m.Failed():
+                await self._jobs.failed(job, message.error.told())
+        return True
 
     async def _lost(self, process: Process, job: Job) -> None:
-        loss, self._loss = self._loss, None
-        reason = process.reason() if loss is None else f"lost its device ({loss['reason']})"
+        lost, self._device_lost = self._device_lost, None
+        reason = process.reason() if lost is None else f"lost its device ({lost.reason})"
         log.event("worker died under a job", level=logging.ERROR, job=job.id, reason=reason, attempt=job.attempts)
         if job.cancelling:
             await self._jobs.cancelled(job, job.cancelling)
-        elif job.attempts < ATTEMPTS or _got_on(job):
+        elif scheduling.may_try_again(job):
             job.lost_at = job.fraction
             await self._jobs.give_back(job)
+        elif lost is not None and lost.error.code == "out_of_memory":
+            await self._jobs.failed(job, lost.error.told())
         else:
-            remedy = "Try fewer steps or a shorter sound; the daemon's log may tell more."
-            if loss is not None:
-                remedy = "Close what else uses the device, restart the computer, or start the daemon with --device cpu."
-            if job.command in PAUSABLE:
-                remedy = "What was written down of it becomes a checkpoint. Try a shorter sound, or fewer rows a step."
-            error = {
-                "code": "worker_died",
-                "message": f"The process that computes {reason}, {job.attempts} times in this job.",
-                "remedy": remedy,
-            }
-            out_of_memory = loss is not None and loss["error"]["code"] == "out_of_memory"
-            await self._jobs.failed(job, loss["error"] if out_of_memory else error)
+            await self._jobs.failed(job, _died(job, reason, device=lost is not None).told())
 
     def _make_room(self, job: Job, event: str) -> None:
-        """A new job that goes before the learning under way pauses it; a learning that ended elsewhere than in the child is let go there."""
+        """Pause a running training job for a new job that goes first; discard the state of one that ended elsewhere than in the child."""
         running = self._jobs.running
-        pausing = running is not None and running.command in PAUSABLE and job.priority < running.priority
-        if event == "accepted" and pausing:
-            self._say({"do": "pause", "job": running.id})
+        if event == "accepted" and scheduling.makes_room(running, job.priority):
+            self._say(m.Pause(job=running.id))
         elif event in ("cancelled", "failed") and job.command in PAUSABLE:
-            self._say({"do": "forget", "job": job.id})
+            self._say(m.Forget(job=job.id))
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _say(self, message: m.Command) -> None:
         """Tell the child something, soon."""
         if self._process is not None:
             saying = asyncio.ensure_future(self._process.say(message))
@@ -244,7 +238,7 @@ class Worker:
         process = self._process
         if process is None:
             return
-        self._say({"do": "cancel", "job": job.id})
+        self._say(m.Cancel(job=job.id))
 
         def insist() -> None:
             if job.state == "running" and self._jobs.running is job:
@@ -263,20 +257,16 @@ async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
             task.cancel()
 
 
-def _got_on(job: Job) -> bool:
-    """Whether a learning came further since its process died the last time: it goes on where it was, and so ends some day."""
-    return job.command in PAUSABLE and job.fraction >= job.lost_at + LEAST_GAIN
+def _died(job: Job, reason: str, *, device: bool) -> m.Problem:
+    """The error of a job whose worker died under it too often."""
+    remedy = "Try fewer steps or a shorter sound; the daemon's log may tell more."
+    if device:
+        remedy = "Close what else uses the device, restart the computer, or start the daemon with --device cpu."
+    if job.command in PAUSABLE:
+        remedy = "What was written down of it becomes a checkpoint. Try a shorter sound, or fewer rows a step."
+    message = f"The process that computes {reason}, {job.attempts} times in this job."
+    return m.Problem(code="worker_died", message=message, remedy=remedy)
 
 
-def _too_late(job: Job) -> dict[str, Any]:
-    return {
-        "code": "deadline",
-        "message": "The job's deadline had passed before it could begin.",
-        "field": "deadline",
-        "remedy": "Send it again, with more time or without a deadline.",
-    }
-
-
-def _lateness(job: Job) -> list[str]:
-    late = 0.0 if job.ready_by is None else time.time() - job.ready_by
-    return [f"done {late:.1f} s after its deadline"] if late >= 0.05 else []
+def _problem(error: TertiumError) -> m.Problem:
+    return m.Problem(code=error.code, message=error.message, field=error.field, value=error.value, remedy=error.remedy)

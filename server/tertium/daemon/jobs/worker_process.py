@@ -2,15 +2,14 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
 import sys
 from collections import deque
-from typing import Any
 
 from tertium.daemon import log
+from tertium.worker_messages import Command, Report, Trouble, parse_report
 
 LONGEST_LINE = 2**20
 _START = "from tertium.worker.main import main; main()"
@@ -21,7 +20,7 @@ class Process:
 
     def __init__(self, process: asyncio.subprocess.Process):
         self._process = process
-        self._heard: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._heard: asyncio.Queue[Report | None] = asyncio.Queue()
         self._last_words: deque[str] = deque(maxlen=5)
         self._tasks = [asyncio.ensure_future(self._listen()), asyncio.ensure_future(self._log())]
 
@@ -56,13 +55,13 @@ class Process:
         """Whether the process is not known to have ended."""
         return self._process.returncode is None
 
-    async def say(self, message: dict[str, Any]) -> None:
+    async def say(self, message: Command) -> None:
         """Send a message; to a process that has ended, nothing."""
         with contextlib.suppress(ConnectionError, OSError):
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.write(message.line())
             await self._process.stdin.drain()
 
-    async def hear(self) -> dict[str, Any] | None:
+    async def hear(self) -> Report | None:
         """The next message; None when the process has ended."""
         message = await self._heard.get()
         if message is None:
@@ -100,16 +99,12 @@ class Process:
     async def _listen(self) -> None:
         try:
             while line := await self._process.stdout.readline():
-                message = json.loads(line)
-                if message["say"] == "trouble":
-                    log.event("worker in trouble", level=logging.ERROR, traceback=message["text"])
+                message = parse_report(line)
+                if isinstance(message, Trouble):
+                    log.event("worker in trouble", level=logging.ERROR, traceback=message.text)
                 else:
                     self._heard.put_nowait(message)
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-        ) as error:  # too long, no JSON, or of another shape: nothing that follows can be trusted
+        except ValueError as error:  # too long, no JSON, or of another shape: nothing that follows can be trusted
             log.event("worker not understood", level=logging.ERROR, reason=str(error))
             self.kill()
         await self._process.wait()
