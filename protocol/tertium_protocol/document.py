@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 
 from tertium_protocol import commands
 from tertium_protocol.client import job
-from tertium_protocol.codecs import audio_buffer, osc_answers, osc_requests, zeromq
+from tertium_protocol.codecs import audio_buffer, envelope, osc_answers, osc_requests, zeromq
 from tertium_protocol.errors import ERROR_CODES, LONGEST_VALUE
 from tertium_protocol.messages import fields
 from tertium_protocol.messages.events import EVENTS, Payload, Result, TakeInfo, WindowInfo, WindowPoint
@@ -191,7 +191,7 @@ def _errors() -> str:
 
 def _limits() -> str:
     rows = (
-        ("text of a request id", f"{osc_requests.LONGEST_ID} characters"),
+        ("text of a request id", f"{envelope.LONGEST_ID} characters"),
         ("path", f"{fields.LONGEST_PATH} characters"),
         ("prompt", f"{fields.LONGEST_PROMPT} characters"),
         ("value repeated in an error", f"{LONGEST_VALUE} characters"),

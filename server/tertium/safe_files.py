@@ -205,15 +205,41 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error  # fmt: skip
 
 
-def write_part(path: Path, data: bytes) -> Path:
+def part_of(path: Path) -> Path:
+    """The name of an unfinished file or folder beside ``path``. It holds this process's id, so that what a crash leaves can be told from what is being written."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}{PART}")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new file to be written by others, which takes the place of ``path`` at the end of the block, once it is on the disk; on any error nothing is left.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    part = part_of(path)
+    try:
+        yield part
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_part(path: Path, data: bytes, *, mode: int = 0o666) -> Path:
     """Write ``data`` to a new file beside ``path``, down to the disk, and return it; ``publish`` gives it its name.
 
-    It is named after this process, so that what a crash leaves is known for what it is. Nothing is left on an error.
+    Nothing is left on an error.
+
+    Args:
+        mode: permissions, before the process's mask.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}{PART}")
+    part = part_of(path)
     with disk_errors(path):
         try:
-            with open(part, "xb") as file:
+            with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -261,9 +287,9 @@ def write_whole(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def write_over(path: Path, data: bytes) -> None:
+def write_over(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """A file in place of one that may be there: at every moment the old one or the new one, whole. Nothing else is left behind on any error."""
-    part = write_part(path, data)
+    part = write_part(path, data, mode=mode)
     try:
         with disk_errors(path):
             os.replace(part, path)

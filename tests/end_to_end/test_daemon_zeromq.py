@@ -10,6 +10,7 @@ import zmq
 from tertium_protocol import PROTOCOL_VERSION
 from tertium_protocol.client import Client, JobCancelled, RemoteError
 from tertium_protocol.codecs import zeromq
+from tertium_protocol.codecs.envelope import Call
 from tests.end_to_end.daemons import running
 from tests.sounds import tone
 
@@ -99,14 +100,14 @@ def test_a_req_socket_is_served_too(daemon):
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
         socket.linger, socket.rcvtimeo = 0, 20000
         socket.connect(daemon.facts["zmq"])
-        socket.send_multipart(zeromq.encode_call(zeromq.Call("status", 1)))
+        socket.send_multipart(zeromq.encode_call(Call("status", 1)))
         answer, _ = zeromq.decode_answer(socket.recv_multipart())
         assert (answer.id, answer.event) == (1, "reply")
 
 
 def test_frames_that_are_no_request_are_refused_and_the_next_request_is_answered(dealer):
     rng = random.Random(1)
-    good = zeromq.encode_call(zeromq.Call("status", "mutated"))[0]
+    good = zeromq.encode_call(Call("status", "mutated"))[0]
     parts = [[b""], [b"{"], [b"[]"], [b"\xff\xfe"], [b"{}"] * 20, [b"[" * 60000], [good, b"\0" * 1000], [b"1" * 70000]]
     for _ in range(300):
         broken = bytearray(good)
@@ -115,7 +116,7 @@ def test_frames_that_are_no_request_are_refused_and_the_next_request_is_answered
         parts.append([bytes(broken)])
     for one in parts:
         dealer.send_multipart(one)
-    dealer.send_multipart(zeromq.encode_call(zeromq.Call("status", "after")))
+    dealer.send_multipart(zeromq.encode_call(Call("status", "after")))
     answers = []
     while not answers or answers[-1].id != "after":
         answers.append(zeromq.decode_answer(dealer.recv_multipart())[0])
@@ -132,7 +133,7 @@ def test_over_tcp_each_request_needs_the_token(tmp_path):
             socket.linger, socket.rcvtimeo = 0, 20000
             socket.connect(daemon.facts["zmq"])
             for token in (None, "guess", "gué"):
-                socket.send_multipart(zeromq.encode_call(zeromq.Call("shutdown", 1, token=token)))
+                socket.send_multipart(zeromq.encode_call(Call("shutdown", 1, token=token)))
                 answer, _ = zeromq.decode_answer(socket.recv_multipart())
                 assert (answer.event, answer.fields["code"], answer.fields["field"]) == (
                     "error",

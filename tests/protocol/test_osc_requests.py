@@ -11,6 +11,7 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 
 from tertium_protocol import ProtocolError
 from tertium_protocol.codecs import osc_requests
+from tertium_protocol.codecs.envelope import Call
 
 
 def message(address="/tertium/status", arguments=((7, "i"),)):
@@ -45,7 +46,7 @@ def test_a_message_of_another_library_is_read():
         (20, "i"),
     )
     (call,) = osc_requests.decode(message("/tertium/fuse", arguments).dgram)
-    assert call == osc_requests.OscCall("fuse", "r1", {"original": "/ä/é.wav", "blend": 0.25, "steps": 20})
+    assert call == Call("fuse", "r1", {"original": "/ä/é.wav", "blend": 0.25, "steps": 20})
 
 
 def test_our_message_is_read_by_another_library():

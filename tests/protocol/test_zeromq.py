@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tertium_protocol import Answer, ProtocolError
 from tertium_protocol.codecs import zeromq
 from tertium_protocol.codecs.audio_buffer import AudioBuffer
-from tertium_protocol.codecs.zeromq import Call
+from tertium_protocol.codecs.envelope import Call
 
 GOOD = {"tertium": "1.0", "id": 7, "command": "status", "fields": {}}
 

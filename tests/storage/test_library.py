@@ -201,12 +201,12 @@ def test_a_full_disk_leaves_the_library_as_it_was(library, monkeypatch):
     kept = library.add_samples(tone(100), 44_100)
     before = sorted(os.listdir(library.sounds_folder)), sorted(os.listdir(library.results_folder))
 
-    def full(source, target):
+    def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     for step in ("fsync", "link"):
         with monkeypatch.context() as patch:
-            patch.setattr(safe_files.os, step, full if step == "link" else lambda descriptor: full(None, None))
+            patch.setattr(safe_files.os, step, full)
             patch.setattr(safe_files.os, "open", full) if step == "link" else None
             for action in (library.add_samples, library.store_result):
                 extra = {"name": "x"}

@@ -22,6 +22,7 @@ from tertium_protocol.client.errors import NoAnswer, RemoteError
 from tertium_protocol.client.job import AsyncJob, TakeWatcher, Watcher
 from tertium_protocol.codecs import zeromq
 from tertium_protocol.codecs.audio_buffer import AudioBuffer
+from tertium_protocol.codecs.envelope import Call
 from tertium_protocol.commands import COMMANDS
 from tertium_protocol.errors import ProtocolError
 from tertium_protocol.messages.events import Answer, ErrorInfo
@@ -120,7 +121,7 @@ class AsyncClient:
         id = next(self._ids)
         queue = self._waiting[id] = asyncio.Queue()
         try:
-            answer, _ = await self._exchange(queue, zeromq.Call(command, id, fields), timeout)
+            answer, _ = await self._exchange(queue, Call(command, id, fields), timeout)
         except BaseException:
             del self._waiting[id]
             raise
@@ -176,11 +177,11 @@ class AsyncClient:
         id = next(self._ids)
         queue = self._waiting[id] = asyncio.Queue()
         try:
-            return await self._exchange(queue, zeromq.Call(command, id, fields, tuple(buffers)), timeout)
+            return await self._exchange(queue, Call(command, id, fields, tuple(buffers)), timeout)
         finally:
             del self._waiting[id]
 
-    async def _exchange(self, queue: asyncio.Queue[Reply], call: zeromq.Call, timeout: float | None) -> Reply:
+    async def _exchange(self, queue: asyncio.Queue[Reply], call: Call, timeout: float | None) -> Reply:
         """Send a call and take the first answer to it; send it again when the daemon has been started anew."""
         loop = asyncio.get_running_loop()
         limit = self.timeout if timeout is None else timeout
@@ -198,13 +199,13 @@ class AsyncClient:
             return answer, buffers
         raise NoAnswer(self._silence(call.command, limit))
 
-    async def _send(self, call: zeromq.Call) -> Daemon:
+    async def _send(self, call: Call) -> Daemon:
         """Send a call to the daemon that is there now; returns which."""
         fields = {name: value for name, value in call.fields.items() if value is not None}
         daemon = self._reach()
         assert self._socket is not None
         await self._socket.send_multipart(
-            zeromq.encode_call(zeromq.Call(call.command, call.id, fields, call.buffers, daemon.token)), copy=False
+            zeromq.encode_call(Call(call.command, call.id, fields, call.buffers, daemon.token)), copy=False
         )
         return daemon
 

@@ -7,15 +7,13 @@ level that is to be carried out at once. It does not recurse, allocates no more 
 
 from __future__ import annotations
 
-import math
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from pythonosc.osc_message_builder import OscMessageBuilder
 
+from tertium_protocol.codecs.envelope import Call, check_id
 from tertium_protocol.errors import ProtocolError
 from tertium_protocol.messages.events import EVENT_NAMES, RequestId
 from tertium_protocol.messages.fields import INT32, storable
@@ -25,7 +23,6 @@ LARGEST_DATAGRAM = 32768
 """Bytes of a request; answers are far smaller."""
 MOST_ARGUMENTS = 128
 MOST_MESSAGES = 16
-LONGEST_ID = 64
 LARGEST_FLOAT = (2 - 2.0**-23) * 2.0**127
 """Of float32."""
 ANSWERS = (*EVENT_NAMES, "item", "part")
@@ -40,22 +37,7 @@ _NAME = re.compile(r"[a-z][a-z_]{0,63}\Z")
 Value = int | float | str
 
 
-@dataclass(frozen=True)
-class OscCall:
-    """One request as OSC carries it; its fields are not validated yet.
-
-    Args:
-        command: last part of the address.
-        id: request id, unchanged.
-        fields: name to value, in the order sent.
-    """
-
-    command: str
-    id: RequestId
-    fields: Mapping[str, Value] = field(default_factory=dict)
-
-
-def decode(datagram: bytes) -> tuple[OscCall, ...]:
+def decode(datagram: bytes) -> tuple[Call, ...]:
     """The calls in a datagram: one, or those of a bundle. A bundle is taken whole or refused whole.
 
     Raises:
@@ -111,25 +93,7 @@ def encode_message(address: str, arguments: list[Value]) -> bytes:
     return builder.build().dgram
 
 
-def check_id(id: Any) -> RequestId:
-    """A request id as it came.
-
-    Raises:
-        ProtocolError: bad_message unless it is a 32-bit int, a finite float, or 1 … 64 characters of text.
-    """
-    if isinstance(id, str):
-        good = 1 <= len(id) <= LONGEST_ID and storable(id)
-    elif isinstance(id, bool) or not isinstance(id, int | float):
-        good = False
-    else:
-        good = math.isfinite(id) if isinstance(id, float) else INT32[0] <= id <= INT32[1]
-    if not good:
-        remedy = f"Send a 32-bit whole number, a finite number, or text of 1 to {LONGEST_ID} characters."
-        raise ProtocolError("bad_message", "The request id cannot be used.", "id", id, remedy)
-    return id
-
-
-def _call(address: str, id: RequestId, fields: dict[str, Value]) -> OscCall:
+def _call(address: str, id: RequestId, fields: dict[str, Value]) -> Call:
     if not address.startswith(PREFIX):
         problem = f"Addresses here begin with {PREFIX}; got “{address[:60]}”."
         raise ProtocolError("unknown_command", problem, "command", address, _SHAPE, request_id=id)
@@ -148,7 +112,9 @@ def _call(address: str, id: RequestId, fields: dict[str, Value]) -> OscCall:
     if not _NAME.match(command):
         problem = f"“{address[:60]}” is not an address here: they are exact, without patterns."
         raise ProtocolError("unknown_command", problem, "command", address, _SHAPE, request_id=id)
-    return OscCall(command, id, fields)
+    # The token is for the daemon, not for the command: it travels beside the fields, as in a ZeroMQ header.
+    token = fields.pop("token", None)
+    return Call(command, id, fields, token=None if token is None else str(token))
 
 
 def _elements(datagram: bytes) -> list[tuple[int, int]]:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tertium_protocol.codecs.audio_buffer import AudioBuffer
-from tertium_protocol.codecs.osc_requests import check_id
+from tertium_protocol.codecs.envelope import Call, check_id
 from tertium_protocol.errors import ProtocolError
-from tertium_protocol.messages.events import EVENT_NAMES, Answer, RequestId
+from tertium_protocol.messages.events import EVENT_NAMES, Answer
 from tertium_protocol.messages.fields import nearest, storable
 from tertium_protocol.messages.requests import PROTOCOL_VERSION
 
@@ -28,25 +27,6 @@ _REQUEST_KEYS = ("tertium", "id", "command", "fields", "buffers", "token")
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 """Takes an unfinished string to the end of the text, so that a search never begins within one: the search is linear."""
 _SHAPE = 'A header is {"tertium": "1.4", "id": …, "command": …, "fields": {…}}.'
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request as ZeroMQ carries it; its fields are not validated yet.
-
-    Args:
-        command: the command's name.
-        id: request id, unchanged.
-        fields: name to JSON value.
-        buffers: audio that came with it.
-        token: what the client gave to prove that it may ask.
-    """
-
-    command: str
-    id: RequestId
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    buffers: tuple[AudioBuffer, ...] = ()
-    token: str | None = None
 
 
 def encode_call(call: Call) -> list[bytes]:

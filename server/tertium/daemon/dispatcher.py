@@ -3,32 +3,19 @@
 import asyncio
 import hmac
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
 
 from tertium.daemon import log
 from tertium.daemon.handlers.registry import Context, House, handlers
 from tertium.daemon.sessions import Session
 from tertium.errors import TertiumError
 from tertium_protocol.codecs import osc_requests, zeromq
-from tertium_protocol.codecs.audio_buffer import AudioBuffer
+from tertium_protocol.codecs.envelope import Call
 from tertium_protocol.commands import COMMANDS, parse_request
 from tertium_protocol.errors import ERROR_CODES, ProtocolError
-from tertium_protocol.messages.events import Answer, ErrorInfo, RequestId
+from tertium_protocol.messages.events import Answer, ErrorInfo
 
 MOST_AT_ONCE = 512
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request as any transport brings it; its fields are not validated yet."""
-
-    command: str
-    id: RequestId
-    fields: Mapping[str, Any]
-    buffers: Sequence[AudioBuffer] = field(default=())
-    token: str | None = None
 
 
 class Dispatcher:
@@ -53,9 +40,7 @@ class Dispatcher:
             self._refuse_message(session, problem)
             return
         for call in calls:
-            fields = dict(call.fields)
-            token = fields.pop("token", None)
-            self.take(session, Call(call.command, call.id, fields, token=None if token is None else str(token)))
+            self.take(session, call)
 
     def message(self, session: Session, parts: Sequence[bytes]) -> None:
         """Take what came by ZeroMQ."""
@@ -64,7 +49,7 @@ class Dispatcher:
         except ProtocolError as problem:
             self._refuse_message(session, problem)
             return
-        self.take(session, Call(call.command, call.id, call.fields, call.buffers, call.token))
+        self.take(session, call)
 
     def take(self, session: Session, call: Call) -> None:
         """Begin to answer a call. Deadlines count from here."""

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,16 +10,14 @@ from typing import Any
 
 import safetensors
 
-from tertium import __version__
+from tertium import __version__, file_names
 from tertium.errors import TertiumError
+from tertium.file_names import LONGEST_BYTES
 from tertium.storage import safetensors_files
 
 ABOUT, WEIGHTS, METADATA = "checkpoint.json", "weights.safetensors", "tertium_checkpoint"
 METHODS = ("lora", "full")
 SCHEMA = 1
-LONGEST_NAME = 100
-LONGEST_STEM = 180
-"""Bytes of a new name in UTF-8: file systems take 255, and what marks an unfinished one comes to it."""
 LONGEST_TEXT = 4096
 GREATEST = 2**31 - 1
 
@@ -159,14 +156,9 @@ def _must_hold(path: Path, checkpoint: Checkpoint) -> None:
         raise ValueError(f"the weights are not those of {checkpoint.method} of rank {checkpoint.rank}")
 
 
-def is_plain(name: str) -> bool:
-    """Whether a name can be a folder's on every system, and is not hidden."""
-    return 0 < len(name) <= LONGEST_NAME and name[0] not in ". " and not re.search(r'[/\\:*?"<>|\x00-\x1f]', name)
-
-
 def must_be_plain(name: str) -> None:
     """Refuse what cannot be the name of a checkpoint. Raises CheckpointError: out_of_range."""
-    if not is_plain(name) or len(name.encode("utf-8", "replace")) > LONGEST_STEM:
+    if not file_names.is_plain(name) or len(name.encode("utf-8", "replace")) > LONGEST_BYTES:
         raise CheckpointError(
             "out_of_range", f"{name!r} cannot be the name of a checkpoint.", field="name", value=name,
             remedy="Choose a shorter name, or a plainer one, without a folder.",

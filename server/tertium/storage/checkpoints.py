@@ -16,7 +16,7 @@ from pathlib import Path
 
 import safetensors
 
-from tertium import safe_files
+from tertium import file_names, safe_files
 from tertium.storage import safetensors_files
 from tertium.storage.checkpoint_format import (
     ABOUT,
@@ -24,7 +24,6 @@ from tertium.storage.checkpoint_format import (
     WEIGHTS,
     Checkpoint,
     CheckpointError,
-    is_plain,
     judged,
     must_be_plain,
     read,
@@ -54,7 +53,7 @@ class Checkpoints:
         Raises:
             CheckpointError: unknown_checkpoint.
         """
-        found = read(self.folder / name / ABOUT) if is_plain(name) else None
+        found = read(self.folder / name / ABOUT) if file_names.is_plain(name) else None
         if found is None:
             raise CheckpointError(
                 "unknown_checkpoint", f"There is no checkpoint '{name[:80]}'.", field="checkpoint", value=name,
@@ -233,7 +232,7 @@ class Checkpoints:
         raise AssertionError("there is always another name")
 
     def _hidden(self, name: str) -> Path:
-        return self.folder / f".{name}.{os.getpid()}.{os.urandom(4).hex()}{safe_files.PART}"
+        return safe_files.part_of(self.folder / name)
 
     def _must_be_free(self, name: str) -> None:
         if not self.is_free(name):

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tertium import safe_files
 from tertium.errors import TertiumError
-from tertium.safe_files import disk_errors
 from tertium.storage.network_drives import NO_LOCKS, unfit
 
 FOLDERS = ("sounds", "results", "checkpoints", "cache")
@@ -79,12 +79,7 @@ class Home:
         Raises:
             TertiumError: disk_full or path_refused.
         """
-        part = self.folder / ".daemon.json.part"
-        with disk_errors(self.folder / "daemon.json"):
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(facts, file, indent=2)
-            os.replace(part, self.folder / "daemon.json")
+        safe_files.write_over(self.folder / "daemon.json", json.dumps(facts, indent=2).encode(), mode=0o600)
 
     def socket(self, name: str) -> str:
         """``ipc://`` endpoint of a socket in the home; in a folder of this user under a temporary one where the home's path is too long for it."""

@@ -20,16 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tertium import __version__, safe_files
+from tertium import __version__, file_names, safe_files
 from tertium.audio import files as audio
 from tertium.audio.files import Audio
 from tertium.audio.warp import ALL, Excerpt
 from tertium.errors import SoundError
+from tertium.file_names import LONGEST_BYTES
 
 SHORTEST_PREFIX = 8
-LONGEST_NAME = 100
-LONGEST_STEM = 180
-"""Bytes in UTF-8: file systems take 255, and a number, an extension and the mark of an unfinished file come to it."""
 RACES = 3  # how often to look again when another process writes the same sound
 SCHEMA = 1  # of the sidecars
 ADDED = ("job", "take", "layout")  # which older sidecars do not have
@@ -362,13 +360,12 @@ def _read_sidecar(sidecar: Path) -> Sound | None:
 
 
 def _plain_name(name: str) -> str:
-    bad = not 0 < len(name) <= LONGEST_NAME or name[0] in ". " or re.search(r'[/\\:*?"<>|\x00-\x1f]', name)
-    if bad:
+    if not file_names.is_plain(name):
         raise SoundError(
             "out_of_range", f"{name!r} cannot be the name of a file.", field="name", value=name,
             remedy="Choose a plain name without folder and extension.",
         )  # fmt: skip
-    return name.encode("utf-8", "replace")[:LONGEST_STEM].decode("utf-8", "ignore").rstrip(". ") or "result"
+    return name.encode("utf-8", "replace")[:LONGEST_BYTES].decode("utf-8", "ignore").rstrip(". ") or "result"
 
 
 def _names(stem: str) -> Iterable[str]:

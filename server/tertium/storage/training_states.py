@@ -4,8 +4,6 @@ A file holds everything that a learner needs to go on to the last bit, and what 
 """
 
 import json
-import os
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from safetensors.numpy import save, save_file
 
 from tertium import __version__, safe_files
 from tertium.storage.checkpoint_format import Checkpoint
+from tertium.storage.safetensors_files import checksum
 
 METADATA, SCHEMA = "tertium_learning", 1
 PREFIX, SUFFIX = "learning-", ".safetensors"
@@ -83,15 +82,9 @@ class Learnings:
         """
         path = self._path(job)
         path.parent.mkdir(parents=True, exist_ok=True)
-        facts = {**state.facts, **about, "tertium": __version__, "schema": SCHEMA, "checksum": _checksum(state.tensors)}
-        part = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}{safe_files.PART}")
-        try:
+        facts = {**state.facts, **about, "tertium": __version__, "schema": SCHEMA, "checksum": checksum(state.tensors)}
+        with safe_files.replacing(path) as part:
             save_file(dict(state.tensors), part, {METADATA: json.dumps(facts)})
-            with open(part, "rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
 
     def read(self, job: str) -> State | None:
         """The last state of a job; None where nothing is written down.
@@ -106,7 +99,7 @@ class Learnings:
             with safetensors.safe_open(path, framework="numpy") as file:
                 facts = json.loads((file.metadata() or {})[METADATA])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            whole = facts["checksum"] == _checksum(tensors)
+            whole = facts["checksum"] == checksum(tensors)
             schema, facts["tertium"] = facts["schema"], str(facts["tertium"])
         except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
             raise Unfit("the file is damaged") from error
@@ -126,11 +119,3 @@ class Learnings:
 
     def _path(self, job: str) -> Path:
         return self._folder / f"{PREFIX}{job}{SUFFIX}"
-
-
-def _checksum(tensors: Mapping[str, np.ndarray]) -> int:
-    """CRC-32 of all bytes, by name: a safetensors file vouches for its header alone."""
-    total = 0
-    for name in sorted(tensors):
-        total = zlib.crc32(np.ascontiguousarray(tensors[name]).reshape(-1).view(np.uint8).data, total)
-    return total

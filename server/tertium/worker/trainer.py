@@ -17,8 +17,9 @@ import safetensors
 
 from tertium import __version__
 from tertium.errors import TertiumError
+from tertium.file_names import LONGEST_BYTES
 from tertium.job_spec import Generate, Learn, Preview
-from tertium.storage.checkpoint_format import LONGEST_STEM, Checkpoint
+from tertium.storage.checkpoint_format import Checkpoint
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library
 from tertium.storage.training_states import Learnings, State, Unfit
@@ -211,7 +212,7 @@ class Teacher:
             state = self._learnings.read(job)
             if state is not None and state.facts["step"]:
                 checkpoint, weights = state.checkpoint()
-                room = LONGEST_STEM - len(ending)
+                room = LONGEST_BYTES - len(ending)
                 name = checkpoint.name[: LONGEST_NAME - len(ending)].encode()[:room].decode(errors="ignore") + ending
                 kept = self._saved_once(job, replace(checkpoint, name=name), weights)
         self._learnings.remove(job)

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from tertium import safe_files
+from tertium.storage.safetensors_files import checksum
 
 SUFFIX, CHECKSUM = ".safetensors", "checksum"
 
@@ -57,7 +57,7 @@ class TrajectoryFiles:
         """Keep tensors under a key, whole or not at all; those that are larger than all may be together are not kept. Never fails: they can be made anew."""
         path = self._path(key)
         kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        part = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}{safe_files.PART}")
+        part = safe_files.part_of(path)
         try:
             save_file(kept, part, {CHECKSUM: _checksum(kept)})
             if part.stat().st_size <= self._limit:
@@ -93,7 +93,4 @@ def _remove(path: Path) -> None:
 
 
 def _checksum(tensors: Mapping[str, torch.Tensor]) -> str:
-    total = 0
-    for name in sorted(tensors):
-        total = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, total)
-    return str(total)
+    return str(checksum({name: tensor.reshape(-1).view(torch.uint8).numpy() for name, tensor in tensors.items()}))
