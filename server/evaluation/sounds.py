@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from pocket.material import recordings
-from tertium.audio import files as audio
+from tertium.audio import files
+from tertium.audio.signal import conform
 from tertium.cli.demo import SOUNDS as SHIPPED
 from tertium.engine.inputs import looped
 from tertium.engine.models.loaded_model import LoadedModel
@@ -63,7 +64,7 @@ def check(names: set[str]) -> None:
 
 def load(name: str, model: LoadedModel, seconds: float) -> torch.Tensor:
     """(channels, samples) at the model's rate, ``seconds`` long from the recording's start; a shorter one is repeated."""
-    conformed = audio.conform(audio.read(SOUNDS[name].path), sample_rate=model.sample_rate, channels=model.channels)
+    conformed = conform(files.read(SOUNDS[name].path), sample_rate=model.sample_rate, channels=model.channels)
     return looped(torch.from_numpy(conformed.samples), round(seconds * model.sample_rate))
 
 

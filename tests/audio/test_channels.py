@@ -7,8 +7,7 @@ import pytest
 import soundfile
 
 from tertium.audio import channels
-from tertium.audio import files as audio
-from tertium.audio.files import Audio
+from tertium.audio.signal import Audio, conform, within_full_scale
 from tertium.storage.library import Library
 from tests.audio.test_decoders import RATE, chunk, riff
 from tests.sounds import tone
@@ -38,7 +37,7 @@ def downmixed(tmp_path, content, name="a.wav"):
     """What a model of two channels gets of a file, by way of the library."""
     (tmp_path / name).write_bytes(content)
     library = Library(tmp_path / "home")
-    return audio.conform(library.read(library.add_path(tmp_path / name, [tmp_path])), sample_rate=RATE, channels=2)
+    return conform(library.read(library.add_path(tmp_path / name, [tmp_path])), sample_rate=RATE, channels=2)
 
 
 def levels(sound):
@@ -90,7 +89,7 @@ def test_b_format_of_any_order_begins_with_what_comes_from_everywhere(tmp_path, 
 
 def test_ambisonics_in_the_words_of_ffmpeg():
     first = Audio(one_channel(4, 0), RATE, layout="AMBI0+AMBI1+AMBI2+AMBI3")
-    assert levels(audio.conform(first, sample_rate=RATE, channels=2)) == pytest.approx([1, 1], abs=1e-3)
+    assert levels(conform(first, sample_rate=RATE, channels=2)) == pytest.approx([1, 1], abs=1e-3)
 
 
 def test_what_tells_nothing_is_taken_for_what_is_usual(tmp_path):
@@ -102,8 +101,8 @@ def test_what_tells_nothing_is_taken_for_what_is_usual(tmp_path):
 
 def test_to_other_numbers_of_channels():
     six = Audio(np.arange(1, 5, dtype=np.float32)[:, None].repeat(9, 1), RATE)
-    assert audio.conform(six, sample_rate=RATE, channels=6).samples[:, 0].tolist() == [1, 2, 3, 4, 1, 2]
-    mono = audio.conform(six, sample_rate=RATE, channels=1)
+    assert conform(six, sample_rate=RATE, channels=6).samples[:, 0].tolist() == [1, 2, 3, 4, 1, 2]
+    mono = conform(six, sample_rate=RATE, channels=1)
     assert mono.samples[:, 0] == pytest.approx([(1 + 2 + 7 * HALF) / 2])
     assert mono.notes == ("4 channels, taken for FL FR BL BR and mixed down to mono",)
 
@@ -114,15 +113,15 @@ def test_a_mask_that_does_not_fit_is_not_believed():
 
 
 def test_what_is_beyond_full_scale_is_lowered_and_said():
-    loud = audio.within_full_scale(Audio(tone(peak=4.0), RATE))
+    loud = within_full_scale(Audio(tone(peak=4.0), RATE))
     assert np.abs(loud.samples).max() == pytest.approx(1.0)
     assert loud.notes == ("peaks at +12.0 dBFS, lowered to full scale",)
     calm = Audio(tone(peak=1.0), RATE)
-    assert audio.within_full_scale(calm) is calm
+    assert within_full_scale(calm) is calm
 
 
 def test_a_hair_beyond_full_scale_is_lowered_without_a_word():
-    sound = audio.within_full_scale(Audio(tone(peak=1.004), RATE))
+    sound = within_full_scale(Audio(tone(peak=1.004), RATE))
     assert np.abs(sound.samples).max() == pytest.approx(1.0)
     assert sound.notes == ()
 
@@ -130,8 +129,6 @@ def test_a_hair_beyond_full_scale_is_lowered_without_a_word():
 def test_a_downmix_beyond_full_scale_is_not_clipped():
     """All of 5.1 alike and at full scale: the sum is 2.4 times as much, and keeps its shape."""
     wave = tone(peak=1.0, channels=1)
-    mixed = audio.conform(
-        Audio(np.repeat(wave, 6, axis=0), RATE, layout="FL+FR+FC+LFE+BL+BR"), sample_rate=RATE, channels=2
-    )
+    mixed = conform(Audio(np.repeat(wave, 6, axis=0), RATE, layout="FL+FR+FC+LFE+BL+BR"), sample_rate=RATE, channels=2)
     assert mixed.samples[0] == pytest.approx((1 + 2 * HALF) * wave[0], abs=1e-5)
-    assert audio.within_full_scale(mixed).notes[-1] == "peaks at +7.7 dBFS, lowered to full scale"
+    assert within_full_scale(mixed).notes[-1] == "peaks at +7.7 dBFS, lowered to full scale"

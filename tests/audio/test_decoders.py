@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tertium.audio import decoders
-from tertium.audio import files as audio
+from tertium.audio import decoders, files
+from tertium.errors import SoundError
 from tests.audio.test_files import refused
 from tests.sounds import tone
 
@@ -39,7 +39,7 @@ FLOAT = SAMPLES.T.astype("<f4").tobytes()
 def read(tmp_path, content, name="a.wav"):
     path = tmp_path / name
     path.write_bytes(content)
-    return audio.read(path)
+    return files.read(path)
 
 
 def assert_is_the_tone(sound, *, frames=SAMPLES.shape[1], likeness=0.999, slack=0):
@@ -122,7 +122,7 @@ def test_old_codecs_in_a_wav_are_read(tmp_path, subtype):
     if not soundfile.check_format("WAV", subtype):
         pytest.skip(f"libsndfile here does not write {subtype}")
     soundfile.write(tmp_path / "a.wav", tone(seconds=2, sample_rate=8000, channels=1).T, 8000, subtype=subtype)
-    sound = audio.read(tmp_path / "a.wav")
+    sound = files.read(tmp_path / "a.wav")
     assert (sound.sample_rate, sound.channels) == (8000, 1)
     assert sound.seconds == pytest.approx(2, abs=0.05)
     spectra = [np.abs(np.fft.rfft(one[0, :15_900])) for one in (sound.samples, tone(seconds=2, sample_rate=8000))]
@@ -184,7 +184,7 @@ def test_aac_is_read(tmp_path, container):
 def test_an_ogg_that_is_cut_gives_what_decodes(tmp_path):
     soundfile.write(tmp_path / "a.ogg", np.random.default_rng(0).uniform(-0.5, 0.5, (6 * RATE, 2)), RATE)
     content = (tmp_path / "a.ogg").read_bytes()
-    assert audio.read(tmp_path / "a.ogg").notes == ()
+    assert files.read(tmp_path / "a.ogg").notes == ()
     sound = read(tmp_path, content[: len(content) // 2], "b.ogg")
     assert 2 < sound.seconds < 4
     assert "'b.ogg': it ends in the middle of its stream: read as far as it goes" in sound.notes
@@ -198,12 +198,12 @@ def test_oggs_that_were_joined_are_read_to_the_end(tmp_path):
 
 def test_a_part_of_a_file_whose_length_is_not_known(tmp_path):
     (tmp_path / "a.mp3").write_bytes(mp3())
-    whole = audio.read(tmp_path / "a.mp3").samples
-    part = audio.read(tmp_path / "a.mp3", span=audio.Span(0.5, 1.5)).samples
+    whole = files.read(tmp_path / "a.mp3").samples
+    part = files.read(tmp_path / "a.mp3", span=files.Span(0.5, 1.5)).samples
     np.testing.assert_array_equal(part, whole[:, RATE // 2 : 3 * RATE // 2])
-    refused(audio.read, tmp_path / "a.mp3", max_seconds=1.5, text="lasts more than 1.5 s, which is too long")
+    refused(files.read, tmp_path / "a.mp3", max_seconds=1.5, text="lasts more than 1.5 s, which is too long")
     refused(
-        audio.read, tmp_path / "a.mp3", span=audio.Span(3.0, 4.0), code="out_of_range", field="start", text="start is 3 s, but the file"
+        files.read, tmp_path / "a.mp3", span=files.Span(3.0, 4.0), code="out_of_range", field="start", text="start is 3 s, but the file"
     )  # fmt: skip
 
 
@@ -221,7 +221,7 @@ def test_a_large_wav_gets_a_large_header(tmp_path):
     path.write_bytes(head + PCM)
     with path.open("r+b") as file:
         file.truncate(len(head) + length)
-    sound = audio.read(path, span=audio.Span(0.0, 2.0))
+    sound = files.read(path, span=files.Span(0.0, 2.0))
     assert_is_the_tone(sound)
 
 
@@ -240,8 +240,8 @@ def test_headers_that_were_spoilt_by_chance_end_in_a_sound_or_in_words(tmp_path)
                 spoilt[at] = rng.integers(256)
             (tmp_path / name).write_bytes(spoilt)
             try:
-                assert audio.read(tmp_path / name).frames > 0
-            except audio.SoundError as error:
+                assert files.read(tmp_path / name).frames > 0
+            except SoundError as error:
                 assert error.message and error.remedy
 
 

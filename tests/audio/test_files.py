@@ -12,9 +12,9 @@ import pytest
 import soundfile
 
 from tertium import safe_files
-from tertium.audio import decoders
-from tertium.audio import files as audio
+from tertium.audio import decoders, files
 from tertium.audio.files import Span
+from tertium.audio.signal import conform, make_safe, true_peak_dbtp
 from tertium.errors import SoundError
 from tests.sounds import tone
 
@@ -33,29 +33,29 @@ def refused(action, *args, code="bad_sound", text, field="path", **kwargs) -> So
 @pytest.fixture
 def wav(tmp_path):
     path = tmp_path / "tone.wav"
-    audio.write(path, tone(), 44_100, format="wav")
+    files.write(path, tone(), 44_100, format="wav")
     return path
 
 
 @pytest.mark.parametrize(("format", "tolerance"), [("wav", 0.0), ("flac", 2**-24)])
 def test_what_is_written_is_read_again(tmp_path, format, tolerance):
     samples = tone(channels=3)
-    audio.write(tmp_path / f"a.{format}", samples, 48_000, format=format)
-    sound = audio.read(tmp_path / f"a.{format}")
+    files.write(tmp_path / f"a.{format}", samples, 48_000, format=format)
+    sound = files.read(tmp_path / f"a.{format}")
     assert (sound.channels, sound.frames, sound.sample_rate, sound.notes) == (*samples.shape, 48_000, ())
     assert sound.samples.dtype == np.float32
     assert np.abs(sound.samples - samples).max() <= tolerance
-    np.testing.assert_array_equal(sound.samples, audio.stored(samples, format=format))
+    np.testing.assert_array_equal(sound.samples, files.stored(samples, format=format))
     assert os.listdir(tmp_path) == [f"a.{format}"]
 
 
 def test_the_missing_and_the_empty(tmp_path):
     gone = tmp_path / "gone.wav"
-    assert refused(audio.read, gone, code="unknown_sound", text="There is no file").value == str(gone)
+    assert refused(files.read, gone, code="unknown_sound", text="There is no file").value == str(gone)
     (tmp_path / "empty.wav").touch()
-    refused(audio.read, tmp_path / "empty.wav", text="is empty")
+    refused(files.read, tmp_path / "empty.wav", text="is empty")
     soundfile.write(tmp_path / "none.wav", np.zeros((0, 2)), 44_100)
-    refused(audio.read, tmp_path / "none.wav", text="holds no samples")
+    refused(files.read, tmp_path / "none.wav", text="holds no samples")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_missing_and_the_empty(tmp_path):
 )
 def test_what_is_no_audio(tmp_path, content):
     (tmp_path / "a.wav").write_bytes(content)
-    refused(audio.read, tmp_path / "a.wav", text="cannot be read as a sound")
+    refused(files.read, tmp_path / "a.wav", text="cannot be read as a sound")
 
 
 @pytest.mark.parametrize("container", ["WAV", "RF64", "AIFF", "FLAC"])
@@ -72,9 +72,9 @@ def test_the_truncated(tmp_path, container, kept):
     path = tmp_path / "a.sound"
     soundfile.write(path, tone(seconds=2).T, 44_100, format=container)
     whole = path.read_bytes()
-    assert audio.read(path).seconds == 2
+    assert files.read(path).seconds == 2
     path.write_bytes(whole[: int(len(whole) * kept)])
-    refused(audio.read, path, text="truncated")
+    refused(files.read, path, text="truncated")
 
 
 def test_a_streamed_wav_without_a_length_is_read_to_its_end(wav):
@@ -82,30 +82,30 @@ def test_a_streamed_wav_without_a_length_is_read_to_its_end(wav):
     at = content.index(b"data")
     content[at + 4 : at + 8] = struct.pack("<I", 0xFFFFFFFF)
     wav.write_bytes(content)
-    assert audio.read(wav).seconds == pytest.approx(0.6)
+    assert files.read(wav).seconds == pytest.approx(0.6)
 
 
 def test_numbers_that_are_no_samples_are_refused(tmp_path):
     path = tmp_path / "huge.wav"
     soundfile.write(path, tone(peak=1e19).T, 44_100, subtype="FLOAT")
-    refused(audio.read, path, text="peaks at +380 dBFS")
+    refused(files.read, path, text="peaks at +380 dBFS")
 
 
 def test_the_silent_and_what_is_not_a_number(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, np.full((44_100, 2), 1e-6), 44_100, subtype="FLOAT")
-    refused(audio.read, path, text="is silent")
+    refused(files.read, path, text="is silent")
     for wrong in (np.nan, np.inf):
         samples = tone(seconds=1).T.copy()
         samples[1234, 1] = wrong
         soundfile.write(path, samples, 44_100, subtype="FLOAT")
-        refused(audio.read, path, text="not numbers (NaN or infinity), the first at frame 1234")
+        refused(files.read, path, text="not numbers (NaN or infinity), the first at frame 1234")
 
 
 def test_the_too_short_and_the_too_long(tmp_path, wav):
     soundfile.write(tmp_path / "short.wav", tone(seconds=0.003).T, 44_100)
-    refused(audio.read, tmp_path / "short.wav", text="lasts 0.00299 s, which is too short")
-    refused(audio.read, wav, max_seconds=0.55, text="lasts 0.6 s, which is too long")
+    refused(files.read, tmp_path / "short.wav", text="lasts 0.00299 s, which is too short")
+    refused(files.read, wav, max_seconds=0.55, text="lasts 0.6 s, which is too long")
 
 
 def sparse_wav(path, *, seconds: int, sample_rate: int, channels: int):
@@ -121,9 +121,9 @@ def test_the_huge_are_refused_by_their_header(tmp_path, monkeypatch):
     """Both would take gigabytes as floats."""
     monkeypatch.setattr(decoders.Sndfile, "read", None)  # nothing of them is read
     sparse_wav(tmp_path / "long.wav", seconds=3 * 3600, sample_rate=48_000, channels=1)
-    refused(audio.read, tmp_path / "long.wav", text="lasts 10800.0 s, which is too long")
+    refused(files.read, tmp_path / "long.wav", text="lasts 10800.0 s, which is too long")
     sparse_wav(tmp_path / "wide.wav", seconds=100, sample_rate=192_000, channels=32)
-    refused(audio.read, tmp_path / "wide.wav", text="holds 614 million samples, which is too many")
+    refused(files.read, tmp_path / "wide.wav", text="holds 614 million samples, which is too many")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_conversion_is_said(tmp_path, sample_rate, channels, notes):
     path = tmp_path / "a.wav"
     samples = tone(seconds=1, sample_rate=sample_rate, channels=channels)
     soundfile.write(path, samples.T, sample_rate, subtype="FLOAT")
-    sound = audio.conform(audio.read(path), sample_rate=44_100, channels=2)
+    sound = conform(files.read(path), sample_rate=44_100, channels=2)
     assert (sound.channels, sound.sample_rate, sound.notes) == (2, 44_100, notes)
     assert sound.frames == pytest.approx(44_100, abs=2)
     left = {1: 1, 2: 1, 10: np.mean([1, 0.9**2, 0.9**4, 0.9**6, 0.9**8])}[channels]
@@ -155,17 +155,17 @@ def test_true_peak_is_seen_between_the_samples():
     frames = np.arange(48_000)
     wave = np.hanning(48_000) * np.sin(np.pi / 2 * frames + np.pi / 4)
     assert 20 * np.log10(np.abs(wave).max()) == pytest.approx(-3.01, abs=0.01)
-    assert audio.true_peak_dbtp(wave[None]) == pytest.approx(0, abs=0.02)
-    assert audio.true_peak_dbtp(np.zeros((2, 100))) == -np.inf
+    assert true_peak_dbtp(wave[None]) == pytest.approx(0, abs=0.02)
+    assert true_peak_dbtp(np.zeros((2, 100))) == -np.inf
 
 
 def test_the_loud_is_lowered_and_the_quiet_let_be():
-    loud, notes = audio.make_safe(tone(peak=3.0), 44_100)
-    assert -1.01 < audio.true_peak_dbtp(loud) <= -1
+    loud, notes = make_safe(tone(peak=3.0), 44_100)
+    assert -1.01 < true_peak_dbtp(loud) <= -1
     assert notes == ("lowered by 10.5 dB to keep its true peak at -1 dBTP",)
     assert np.corrcoef(loud[0], tone()[0])[0, 1] > 0.999999, "gain alone, no clipping"
     quiet = tone(peak=0.01)
-    same, notes = audio.make_safe(quiet, 44_100)
+    same, notes = make_safe(quiet, 44_100)
     np.testing.assert_array_equal(same, quiet)
     assert notes == ()
 
@@ -173,31 +173,31 @@ def test_the_loud_is_lowered_and_the_quiet_let_be():
 def test_a_model_that_fails_is_not_passed_off_as_silence():
     samples = tone()
     samples[0, 7] = np.nan
-    refused(audio.make_safe, samples, 44_100, code="internal", text="not numbers", field=None)
+    refused(make_safe, samples, 44_100, code="internal", text="not numbers", field=None)
 
 
 def test_only_regular_files_are_opened(tmp_path):
     """A pipe that nobody writes to would hold us for ever; each of these must be refused at once."""
     os.mkfifo(tmp_path / "pipe.wav")
-    refused(audio.read, tmp_path / "pipe.wav", code="path_refused", text="is a pipe")
-    refused(audio.read, tmp_path, code="path_refused", text="is a folder")
-    refused(audio.read, "/dev/zero", code="path_refused", text="is a device")
+    refused(files.read, tmp_path / "pipe.wav", code="path_refused", text="is a pipe")
+    refused(files.read, tmp_path, code="path_refused", text="is a folder")
+    refused(files.read, "/dev/zero", code="path_refused", text="is a device")
     (tmp_path / "link.wav").symlink_to("/dev/zero")
-    refused(audio.read, tmp_path / "link.wav", code="path_refused", text="is a device")
+    refused(files.read, tmp_path / "link.wav", code="path_refused", text="is a device")
     with socket.socket(socket.AF_UNIX) as end:
         end.bind(str(tmp_path / "s"))
-        refused(audio.read, tmp_path / "s", code="path_refused", text="is a socket")
+        refused(files.read, tmp_path / "s", code="path_refused", text="is a socket")
     (tmp_path / "round").symlink_to(tmp_path / "round")
-    refused(audio.read, tmp_path / "round", code="path_refused", text="cannot be followed")
-    refused(audio.read, "/tmp/nul\0.wav", code="path_refused", text="cannot be followed")
-    refused(audio.read, "/" + "a" * 5000, code="path_refused", text="cannot be followed")
+    refused(files.read, tmp_path / "round", code="path_refused", text="cannot be followed")
+    refused(files.read, "/tmp/nul\0.wav", code="path_refused", text="cannot be followed")
+    refused(files.read, "/" + "a" * 5000, code="path_refused", text="cannot be followed")
 
 
 def test_a_pipe_that_takes_a_files_place_holds_nobody(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe")
     regular = os.stat(__file__)
     monkeypatch.setattr(safe_files.os, "stat", lambda path: regular)
-    refused(audio.read, tmp_path / "pipe", code="path_refused", text="is a pipe")
+    refused(files.read, tmp_path / "pipe", code="path_refused", text="is a pipe")
 
 
 def test_paths_stay_within_the_roots(tmp_path, wav):
@@ -221,7 +221,7 @@ def test_paths_stay_within_the_roots(tmp_path, wav):
 def test_nothing_is_overwritten(wav):
     before = wav.read_bytes()
     with pytest.raises(FileExistsError):
-        audio.write(wav, tone(880), 44_100, format="wav")
+        files.write(wav, tone(880), 44_100, format="wav")
     assert wav.read_bytes() == before
     assert os.listdir(wav.parent) == [wav.name]
 
@@ -233,10 +233,10 @@ def test_without_hard_links_nothing_is_overwritten_either(wav, monkeypatch):
     monkeypatch.setattr(safe_files.os, "link", no_links)
     before = wav.read_bytes()
     with pytest.raises(FileExistsError):
-        audio.write(wav, tone(880), 44_100, format="wav")
+        files.write(wav, tone(880), 44_100, format="wav")
     assert wav.read_bytes() == before
-    audio.write(wav.with_name("b.wav"), tone(880), 44_100, format="wav")
-    assert audio.read(wav.with_name("b.wav")).frames == tone().shape[1]
+    files.write(wav.with_name("b.wav"), tone(880), 44_100, format="wav")
+    assert files.read(wav.with_name("b.wav")).frames == tone().shape[1]
     assert sorted(os.listdir(wav.parent)) == ["b.wav", "tone.wav"]
 
 
@@ -246,7 +246,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(safe_files.os, "fsync", full)
     error = refused(
-        audio.write, tmp_path / "a.wav", tone(), 44_100, format="wav", code="disk_full", text="the disk is full"
+        files.write, tmp_path / "a.wav", tone(), 44_100, format="wav", code="disk_full", text="the disk is full"
     )
     assert "Make room" in error.remedy
     assert os.listdir(tmp_path) == []
@@ -261,7 +261,7 @@ def test_a_disk_that_is_really_full(tmp_path):
         pytest.skip("no file system may be mounted here")
     try:
         refused(
-            audio.write,
+            files.write,
             tmp_path / "a.wav",
             tone(seconds=2),
             44_100,
@@ -277,13 +277,13 @@ def test_a_disk_that_is_really_full(tmp_path):
 
 def test_a_missing_folder_is_said(tmp_path):
     refused(
-        audio.write, tmp_path / "no" / "a.wav", tone(), 44_100, format="wav", code="path_refused", text="No such file"
+        files.write, tmp_path / "no" / "a.wav", tone(), 44_100, format="wav", code="path_refused", text="No such file"
     )
 
 
 def test_flac_holds_eight_channels(tmp_path):
     refused(
-        audio.write, tmp_path / "a.flac", tone(channels=9), 44_100, format="flac", text="9 channels", field="format"
+        files.write, tmp_path / "a.flac", tone(channels=9), 44_100, format="flac", text="9 channels", field="format"
     )
 
 
@@ -299,19 +299,19 @@ def test_what_crashed_writers_left_is_cleaned_and_living_ones_are_not(tmp_path):
 
 
 def test_a_part_is_read_alone(wav):
-    whole = audio.read(wav).samples
-    part = audio.read(wav, span=Span(0.05, 0.58))
+    whole = files.read(wav).samples
+    part = files.read(wav, span=Span(0.05, 0.58))
     np.testing.assert_array_equal(part.samples, whole[:, 2205:25578])
-    np.testing.assert_array_equal(audio.read(wav, span=Span(0.02)).samples, whole[:, 882:])
-    np.testing.assert_array_equal(audio.read(wav, span=Span(0.02, 0.609)).samples, whole[:, 882:])  # a host's rounding
+    np.testing.assert_array_equal(files.read(wav, span=Span(0.02)).samples, whole[:, 882:])
+    np.testing.assert_array_equal(files.read(wav, span=Span(0.02, 0.609)).samples, whole[:, 882:])  # a host's rounding
 
 
 def test_a_part_of_a_recording_that_is_too_long_is_fine(tmp_path):
     path = tmp_path / "rehearsal.flac"
     samples = np.concatenate([np.zeros(8_000 * 601), tone(seconds=1.0, sample_rate=8_000, channels=1)[0]])
     soundfile.write(path, samples, 8_000)
-    refused(audio.read, path, text="lasts 602.0 s, which is too long")
-    part = audio.read(path, span=Span(601.0, 602.0))
+    refused(files.read, path, text="lasts 602.0 s, which is too long")
+    part = files.read(path, span=Span(601.0, 602.0))
     assert part.frames == 8_000 and np.abs(part.samples).max() > 0.4
 
 
@@ -323,9 +323,9 @@ def test_a_part_of_a_recording_that_is_too_long_is_fine(tmp_path):
     ],
 )
 def test_a_part_beyond_the_end_is_refused(wav, span, field, text, remedy):
-    error = refused(audio.read, wav, span=span, code="out_of_range", field=field, text=text)
+    error = refused(files.read, wav, span=span, code="out_of_range", field=field, text=text)
     assert "lasts 0.600 s." in error.message and remedy in error.remedy
 
 
 def test_a_part_that_is_too_short_is_refused_as_a_part(wav):
-    refused(audio.read, wav, span=Span(0.2, 0.21), text="The part of the file")
+    refused(files.read, wav, span=Span(0.2, 0.21), text="The part of the file")

@@ -9,14 +9,14 @@ import soundfile
 
 from tertium import cost_model
 from tertium.audio import loops
-from tertium.audio.files import Audio
 from tertium.audio.loops import Loop
+from tertium.audio.signal import Audio
 from tertium.cli import parser
 from tertium.cost_model import CostModel
 from tertium.errors import SoundError
 from tertium.storage.library import Library
-from tertium.storage.window_cache import Windows
-from tertium.worker.renderer import Maker
+from tertium.storage.window_cache import WindowCache
+from tertium.worker.renderer import Renderer
 from tests.sounds import tone
 from tests.specs import spec
 from tests.worker.fake_engine import FakeEngine
@@ -139,13 +139,13 @@ def test_what_was_made_too_short_is_filled_up():
 
 
 @pytest.fixture
-def maker(tmp_path):
-    return Maker(FakeEngine("fake"), Library(tmp_path), Windows(tmp_path / "cache"))
+def renderer(tmp_path):
+    return Renderer(FakeEngine("fake"), Library(tmp_path), WindowCache(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("rate", [8000, 44_100, 48_000, 96_000])
 @pytest.mark.parametrize("command", ["fuse", "vary", "morph"])
-def test_results_are_as_long_as_the_loop_and_say_what_it_was(tmp_path, maker, rate, command):
+def test_results_are_as_long_as_the_loop_and_say_what_it_was(tmp_path, renderer, rate, command):
     library = Library(tmp_path)
     frames = round(0.7371 * rate)  # no whole number of latent frames
     wave = 0.5 * np.sin(2 * np.pi * 8 * np.arange(frames) / frames)  # it closes on itself
@@ -153,7 +153,7 @@ def test_results_are_as_long_as_the_loop_and_say_what_it_was(tmp_path, maker, ra
     for asked, on in (("auto", True), ("on", True), ("off", False)):
         pair = {} if command == "vary" else {"reference": original.id}
         made_of = spec(command, original=original.id, seconds=original.seconds, steps=3, loop=asked, name=asked, **pair)
-        result, _ = maker.make(made_of, (), silent)
+        result, _ = renderer.make(made_of, (), silent)
         assert result["frames"] == frames
         assert [note for note in result["notes"] if "loop" in note] == {
             "auto": ["original: its ends meet: made to loop"], "on": ["original: made to loop"], "off": [],
@@ -165,19 +165,19 @@ def test_results_are_as_long_as_the_loop_and_say_what_it_was(tmp_path, maker, ra
         assert soundfile.info(result["path"]).frames == frames
 
 
-def test_a_job_of_before_there_were_loops_is_made_as_it_was_promised(tmp_path, maker):
+def test_a_job_of_before_there_were_loops_is_made_as_it_was_promised(tmp_path, renderer):
     library = Library(tmp_path)
     original = library.add_samples(tone(220), RATE)
-    result, _ = maker.make(spec("vary", original=original.id, seconds=original.seconds, steps=3), (), silent)
+    result, _ = renderer.make(spec("vary", original=original.id, seconds=original.seconds, steps=3), (), silent)
     kept = json.loads(Path(result["recall"]).read_text())["recall"]
     assert (kept["fields"]["loop"], kept["decided"]["loop"]) == ("off", {"asked": "off", "on": False})
 
 
-def test_a_loop_shorter_than_models_take_is_repeated_and_not_filled_with_silence(tmp_path, maker):
+def test_a_loop_shorter_than_models_take_is_repeated_and_not_filled_with_silence(tmp_path, renderer):
     library = Library(tmp_path)
     beat = library.add_samples(np.stack([sine(40, 0.25)] * 2).astype(np.float32), RATE)
     made_of = spec("vary", original=beat.id, seconds=beat.seconds, steps=3, loop="auto")
-    result, _ = maker.make(made_of, (), silent)
+    result, _ = renderer.make(made_of, (), silent)
     assert result["frames"] == beat.frames
     assert not [note for note in result["notes"] if "silence" in note]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tertium.audio import files as audio
-from tertium.audio import streams
+from tertium.audio import files, streams
+from tertium.audio.signal import Audio
 from tests.audio.test_decoders import PCM, RATE, SAMPLES, assert_is_the_tone, chunk, form, mp3, read, riff, without_xing
 from tests.audio.test_files import refused
 from tests.sounds import tone
@@ -60,7 +60,7 @@ def test_mp3s_that_were_joined_say_so(tmp_path):
     assert heard.seconds == pytest.approx(4, abs=0.1)
     count = SAMPLES.shape[1] - RATE // 20
     assert np.corrcoef(heard.samples[0, :count], SAMPLES[0, :count])[0, 1] > 0.999
-    assert_is_the_tone(audio.Audio(heard.samples[:, : 2 * RATE], RATE), likeness=0.99)
+    assert_is_the_tone(Audio(heard.samples[:, : 2 * RATE], RATE), likeness=0.99)
     spectra = [np.abs(np.fft.rfft(one[0, -int(1.9 * RATE) :])) for one in (heard.samples, other)]
     assert np.corrcoef(*spectra)[0, 1] > 0.99
 
@@ -91,7 +91,7 @@ def test_a_late_part_of_a_long_mp3_takes_no_more_memory_than_an_early_one(tmp_pa
     parts = []
     concatenate = np.concatenate
     monkeypatch.setattr(np, "concatenate", lambda kept, **more: (parts.extend(kept), concatenate(kept, **more))[1])
-    late = audio.read(tmp_path / "a.mp3", span=audio.Span(58.0, 59.0))
+    late = files.read(tmp_path / "a.mp3", span=files.Span(58.0, 59.0))
     assert late.seconds == 1
     assert sum(part.base.nbytes if part.base is not None else part.nbytes for part in parts) < 3 * late.samples.nbytes
 

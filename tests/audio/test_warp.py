@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tertium.audio import warp
-from tertium.audio.files import Audio
+from tertium.audio.signal import Audio
 from tertium.errors import SoundError
 from tests.sounds import tone
 

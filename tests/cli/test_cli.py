@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tertium import __version__, subprocess_env
-from tertium.audio import files as audio
+from tertium.audio import files
 from tertium.cli import connect, doctor, main, output, parser, render
 from tertium.errors import TertiumError
 from tertium_protocol.client import NoDaemon
@@ -28,7 +28,7 @@ def own_home(tmp_path, monkeypatch):
 @pytest.fixture
 def clip(tmp_path):
     path = tmp_path / "clip.wav"
-    audio.write(path, tone(), 44_100, format="wav")
+    files.write(path, tone(), 44_100, format="wav")
     return str(path)
 
 

@@ -21,7 +21,7 @@ def test_a_mistake_in_the_supervisor_ends_the_daemon_with_a_status_and_a_traceba
     async def breaks_down(worker):
         raise ZeroDivisionError("one of ours")
 
-    monkeypatch.setattr("tertium.daemon.jobs.supervisor.Worker.run", breaks_down)
+    monkeypatch.setattr("tertium.daemon.jobs.supervisor.Supervisor.run", breaks_down)
     caught = signal.getsignal(signal.SIGTERM)
     assert app.run(settings) == app.EXIT_BROKEN
     assert "ZeroDivisionError: one of ours" in capsys.readouterr().err

@@ -51,7 +51,7 @@ async def until_answered(dispatcher):
     ],
 )
 async def test_an_exception_becomes_an_error_that_tells_no_secrets(exchanged, session, heard, problem, code):
-    async def fails(house, request, context):
+    async def fails(services, request, context):
         raise problem
 
     dispatcher = exchanged("status", fails)
@@ -65,7 +65,7 @@ async def test_an_exception_becomes_an_error_that_tells_no_secrets(exchanged, se
 async def test_a_flood_is_refused_and_then_all_is_well(exchanged, session, heard):
     gate = asyncio.Event()
 
-    async def waits(house, request, context):
+    async def waits(services, request, context):
         await gate.wait()
         return m.CommandsReply(protocol="1.0")
 
@@ -83,11 +83,11 @@ async def test_what_one_peer_queues_is_handled_in_its_order_and_immediate_comman
 ):
     order = []
 
-    async def slow_first(house, request, context):
+    async def slow_first(services, request, context):
         await asyncio.sleep(0.05 if context.id == "first" else 0)
         order.append(context.id)
 
-    async def at_once(house, request, context):
+    async def at_once(services, request, context):
         order.append(context.id)
         return m.CommandsReply(protocol="1.0")
 
@@ -104,7 +104,7 @@ async def test_what_one_peer_queues_is_handled_in_its_order_and_immediate_comman
 
 
 async def test_what_is_no_message_is_refused_with_its_id_where_it_has_one(exchanged, session, heard):
-    async def never(house, request, context):
+    async def never(services, request, context):
         raise AssertionError
 
     dispatcher = exchanged("status", never)
@@ -123,7 +123,7 @@ async def test_an_answer_that_cannot_be_encoded_is_our_mistake_and_stops_nothing
 
     session = Session("osc", "s", local=True, trusted=True, put=put)
 
-    async def replies(house, request, context):
+    async def replies(services, request, context):
         return m.CommandsReply(protocol="1.0")
 
     dispatcher = exchanged("commands", replies)

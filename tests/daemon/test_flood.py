@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from tertium.daemon import log
-from tertium.daemon.transports.fair_queue import OVERHEAD, Inbox
+from tertium.daemon.transports.fair_queue import OVERHEAD, FairQueue
 from tertium.daemon.transports.osc import OscTransport
 
 
@@ -57,7 +57,7 @@ async def test_one_peer_s_flood_keeps_no_other_waiting():
 
 
 def test_an_inbox_is_bounded_and_the_greediest_loses():
-    inbox = Inbox(most_bytes=5 * (OVERHEAD + 1))
+    inbox = FairQueue(most_bytes=5 * (OVERHEAD + 1))
     assert all(inbox.put(b"g", ("127.0.0.1", 1)) for _ in range(4))
     assert inbox.put(b"a", ("127.0.0.1", 2))
     assert not inbox.put(b"b", ("127.0.0.1", 3))

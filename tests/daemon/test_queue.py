@@ -8,7 +8,7 @@ import pytest
 
 from tertium.daemon.jobs.job import Job
 from tertium.daemon.jobs.journal import Journal
-from tertium.daemon.jobs.queue import Jobs
+from tertium.daemon.jobs.queue import JobQueue
 from tertium.errors import TertiumError
 from tests.specs import spec
 
@@ -28,7 +28,7 @@ def journal(tmp_path):
 
 @pytest.fixture
 def jobs(journal):
-    jobs = Jobs(journal, limit=3)
+    jobs = JobQueue(journal, limit=3)
     jobs.heard = []
     jobs.on_event(lambda job, event: jobs.heard.append((json.loads(job.request), event)))
     return jobs
@@ -139,7 +139,7 @@ async def test_a_request_id_with_other_content_is_a_conflict_until_its_job_has_e
     newer = a_job()
     newer.fingerprint = "g"
     await jobs.accept(newer)
-    after = Jobs(journal, limit=3)
+    after = JobQueue(journal, limit=3)
     after.restore(list(reopened(journal).values()))
     for known in (jobs, after):
         assert known.known(job.request, "g").id == newer.id
@@ -177,7 +177,7 @@ async def test_after_a_crash_what_was_running_is_queued_again_and_ends_are_remem
     ended = await jobs.start()
     await jobs.failed(ended, {"code": "internal", "message": "m"})
     await jobs.start()
-    after = Jobs(journal, limit=3)
+    after = JobQueue(journal, limit=3)
     assert after.restore(list(reopened(journal).values())) == 2
     assert [json.loads(job.request) for job in after.waiting] == ["runs", "waits"]
     assert after.get(ended.id).error == {"code": "internal", "message": "m"}
@@ -259,7 +259,7 @@ OLD_ROWS = {  # as version 0.1 wrote them before there were specifications
 async def test_a_journal_of_an_older_version_is_read(command, journal):
     row = a_job().row() | {"id": "old", "command": command, "fields": OLD_ROWS[command]}
     await journal.insert(row)
-    jobs = Jobs(journal, limit=3)
+    jobs = JobQueue(journal, limit=3)
     assert jobs.restore(list(reopened(journal).values())) == 1
     (job,) = jobs.waiting
     told = job.spec.model_dump()
@@ -272,7 +272,7 @@ async def test_a_journal_of_an_older_version_is_read(command, journal):
 async def test_a_row_that_is_not_understood_is_left_alone_and_the_others_go_on(journal, jobs, caplog):
     await journal.insert(a_job().row() | {"id": "odd", "command": "fuse", "fields": {"steps": "many"}})
     await jobs.accept(a_job("good"))
-    after = Jobs(journal, limit=3)
+    after = JobQueue(journal, limit=3)
     assert after.restore(list(reopened(journal).values())) == 1
     assert [json.loads(job.request) for job in after.waiting] == ["good"]
     assert reopened(journal)["odd"]["state"] == "queued"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tertium import safe_files
-from tertium.audio import files as audio
+from tertium.audio import files
 from tertium.daemon import reader_pool
 from tertium.errors import SoundError, TertiumError
 from tertium.storage.library import Library
@@ -18,14 +18,14 @@ from tests.sounds import tone
 
 @pytest.fixture
 def readers():
-    readers = reader_pool.Readers(seconds=20)
+    readers = reader_pool.ReaderPool(seconds=20)
     yield readers
     readers.close()
 
 
 @pytest.fixture
 def clip(tmp_path):
-    audio.write(tmp_path / "a.wav", tone(), 44_100, format="wav")
+    files.write(tmp_path / "a.wav", tone(), 44_100, format="wav")
     return tmp_path / "a.wav"
 
 
@@ -39,8 +39,8 @@ def pids(readers):
 
 
 def test_what_is_read_elsewhere_is_what_is_read_here(readers, clip):
-    whole, part = read(readers, clip), read(readers, clip, span=audio.Span(0.1, 0.65 - 0.05))
-    np.testing.assert_array_equal(whole.samples, audio.read(clip).samples)
+    whole, part = read(readers, clip), read(readers, clip, span=files.Span(0.1, 0.65 - 0.05))
+    np.testing.assert_array_equal(whole.samples, files.read(clip).samples)
     np.testing.assert_array_equal(part.samples, whole.samples[:, 4410:26_460])
     assert len(pids(readers)) == 1, "the same process read both"
 
@@ -58,7 +58,7 @@ def test_errors_come_back_as_they_are(readers, tmp_path):
 
 
 def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_read(clip):
-    readers = reader_pool.Readers(seconds=0.5)
+    readers = reader_pool.ReaderPool(seconds=0.5)
     readers.warm()
     time.sleep(2)  # until it waits for requests
     (first,) = pids(readers)
@@ -83,9 +83,9 @@ def test_a_reader_that_dies_costs_one_file(readers, clip):
 @pytest.mark.skipif(not os.path.exists("/proc"), reason="where memory is counted")
 def test_a_file_that_takes_too_much_memory_is_refused_in_words(clip, monkeypatch, tmp_path):
     monkeypatch.setattr(reader_pool, "_START", "import tertium.audio.reader as m; m.MEMORY = 200 << 20; m.main()")
-    readers = reader_pool.Readers()
+    readers = reader_pool.ReaderPool()
     seconds = 400
-    audio.write(tmp_path / "long.wav", np.tile(tone(seconds=1), seconds), 44_100, format="wav")
+    files.write(tmp_path / "long.wav", np.tile(tone(seconds=1), seconds), 44_100, format="wav")
     with pytest.raises(SoundError, match="it takes more memory than a file may take"):
         read(readers, tmp_path / "long.wav")
     assert read(readers, clip).frames == tone().shape[1]
@@ -93,7 +93,7 @@ def test_a_file_that_takes_too_much_memory_is_refused_in_words(clip, monkeypatch
 
 
 def test_who_waits_for_a_file_is_told_when_the_daemon_stops(clip):
-    readers = reader_pool.Readers(seconds=60)
+    readers = reader_pool.ReaderPool(seconds=60)
     readers.warm()
     (first,) = pids(readers)
     os.kill(first, signal.SIGSTOP)

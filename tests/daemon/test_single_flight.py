@@ -5,11 +5,11 @@ import threading
 
 import pytest
 
-from tertium.daemon.single_flight import Flights
+from tertium.daemon.single_flight import SingleFlight
 
 
 async def test_what_runs_is_joined_and_what_has_ended_is_done_anew():
-    flights, go, runs = Flights(), threading.Event(), []
+    flights, go, runs = SingleFlight(), threading.Event(), []
 
     def work():
         runs.append(1)
@@ -25,7 +25,7 @@ async def test_what_runs_is_joined_and_what_has_ended_is_done_anew():
 
 
 async def test_one_who_stops_waiting_ends_nothing():
-    flights, go = Flights(), threading.Event()
+    flights, go = SingleFlight(), threading.Event()
     first = asyncio.create_task(flights.join("a", lambda: go.wait(20)))
     second = asyncio.create_task(flights.join("a", lambda: pytest.fail("begun twice")))
     await asyncio.sleep(0)
@@ -36,7 +36,7 @@ async def test_one_who_stops_waiting_ends_nothing():
 
 
 async def test_a_failure_is_everybodys_and_is_not_kept():
-    flights, go = Flights(), threading.Event()
+    flights, go = SingleFlight(), threading.Event()
 
     def fail():
         assert go.wait(20)

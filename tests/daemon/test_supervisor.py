@@ -10,9 +10,9 @@ import pytest
 
 from tertium.daemon.jobs.job import Job
 from tertium.daemon.jobs.journal import Journal
-from tertium.daemon.jobs.queue import Jobs
-from tertium.daemon.jobs.supervisor import Worker
-from tertium.daemon.jobs.worker_process import Process
+from tertium.daemon.jobs.queue import JobQueue
+from tertium.daemon.jobs.supervisor import Supervisor
+from tertium.daemon.jobs.worker_process import WorkerProcess
 from tertium.errors import TertiumError
 from tertium.worker.device_faults import lost_the_device, ran_out_of_memory, told
 from tertium.worker.recipe import versions
@@ -29,9 +29,9 @@ async def worker(tmp_path, monkeypatch):
     monkeypatch.setenv("TERTIUM_FAKE_FOLDER", str(tmp_path))
     journal = Journal(tmp_path / "journal.sqlite")
     journal.open()
-    jobs = Jobs(journal, limit=10)
+    jobs = JobQueue(journal, limit=10)
     load = a_load(tmp_path, model="fake", precision="fp32")
-    worker = Worker(load, jobs, grace=0.3)
+    worker = Supervisor(load, jobs, grace=0.3)
     worker.jobs = jobs
     task = asyncio.ensure_future(worker.run())
     yield worker
@@ -89,7 +89,7 @@ async def test_what_was_running_is_given_back_when_the_daemon_stops(worker):
 
 async def test_the_child_ends_with_the_input_that_it_hears(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
-    process = await Process.start()
+    process = await WorkerProcess.start()
     process._process.stdin.close()  # as when the daemon is killed
     await asyncio.wait_for(process.ended(), 20)
     await process.end()
@@ -100,7 +100,7 @@ async def test_a_child_that_cannot_be_understood_is_ended(monkeypatch):
     monkeypatch.setattr(
         "tertium.daemon.jobs.worker_process._START", "print('no JSON', flush=True); import time; time.sleep(60)"
     )
-    process = await Process.start()
+    process = await WorkerProcess.start()
     assert await asyncio.wait_for(process.hear(), 20) is None
     assert "SIGKILL" in process.reason()
     await process.end()
@@ -110,8 +110,8 @@ async def test_a_model_that_could_not_be_had_is_tried_again_when_somebody_asks(t
     monkeypatch.syspath_prepend(str(ROOT))
     journal = Journal(tmp_path / "journal.sqlite")
     journal.open()
-    jobs = Jobs(journal, limit=10)
-    worker = Worker(a_load(tmp_path, model="gated"), jobs, retry_after=0.0)
+    jobs = JobQueue(journal, limit=10)
+    worker = Supervisor(a_load(tmp_path, model="gated"), jobs, retry_after=0.0)
     waiting = a_job("x")
     await jobs.accept(waiting)
     task = asyncio.ensure_future(worker.run())
@@ -134,7 +134,7 @@ async def _loaded(tmp_path, monkeypatch, model):
     journal = Journal(tmp_path / "journal.sqlite")
     journal.open()
     load = a_load(tmp_path, model=model, precision="fp16")
-    worker = Worker(load, Jobs(journal, limit=10))
+    worker = Supervisor(load, JobQueue(journal, limit=10))
     task = asyncio.ensure_future(worker.run())
     await until(lambda: worker.state in ("ready", "failed"))
     task.cancel()
@@ -163,7 +163,7 @@ async def test_what_loading_waits_for_is_said(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     journal = Journal(tmp_path / "journal.sqlite")
     journal.open()
-    worker = Worker(a_load(tmp_path, model="slow"), Jobs(journal, limit=10))
+    worker = Supervisor(a_load(tmp_path, model="slow"), JobQueue(journal, limit=10))
     task = asyncio.ensure_future(worker.run())
     await until(lambda: worker.message == "fetching slow from the model hub")
     assert worker.state == "loading"

@@ -14,7 +14,8 @@ import soundfile
 from safetensors.numpy import load_file
 
 from tertium import subprocess_env
-from tertium.audio import files as audio
+from tertium.audio import files
+from tertium.audio.signal import true_peak_dbtp
 from tertium.storage import home
 from tests.sounds import tone
 
@@ -49,8 +50,8 @@ def folder(tmp_path_factory):
     """A daemon's home, with the daemon serving it, and two clips beside it."""
     folder = tmp_path_factory.mktemp("cli")
     daemon = tertium("serve", "--home", folder / "home", "--osc", "127.0.0.1:0")
-    audio.write(folder / "low.wav", tone(110, seconds=1), 44_100, format="wav")
-    audio.write(folder / "high.wav", tone(1760, seconds=0.7, sample_rate=22_050, channels=1), 22_050, format="wav")
+    files.write(folder / "low.wav", tone(110, seconds=1), 44_100, format="wav")
+    files.write(folder / "high.wav", tone(1760, seconds=0.7, sample_rate=22_050, channels=1), 22_050, format="wav")
     until(lambda: home.find(folder / "home"))
     yield folder
     daemon.send_signal(signal.SIGINT)
@@ -86,7 +87,7 @@ def test_fuse_copies_draws_and_can_be_repeated(ask, folder, tmp_path):
     samples, sample_rate = soundfile.read(tmp_path / "third.flac", dtype="float32")
     assert (samples.shape, sample_rate) == ((44_100, 2), 44_100)
     assert np.isfinite(samples).all() and np.abs(samples).max() > 1e-4
-    assert audio.true_peak_dbtp(samples.T) <= -1
+    assert true_peak_dbtp(samples.T) <= -1
     assert done["output"] == str(tmp_path / "third.flac")
     width, height = struct.unpack(">II", (tmp_path / "third.png").read_bytes()[16:24])
     assert width > 2.5 * height
@@ -113,7 +114,7 @@ def test_invert_keeps_latents_and_reconstructs(ask, folder, tmp_path):
     )
     latents = load_file(tmp_path / "z.safetensors")
     assert latents and all(np.isfinite(value).all() for value in latents.values())
-    assert audio.read(tmp_path / "back.wav").frames == 44_100
+    assert files.read(tmp_path / "back.wav").frames == 44_100
     assert done["latents_output"] == str(tmp_path / "z.safetensors")
 
 
@@ -225,7 +226,7 @@ def test_what_the_daemon_does_not_know_is_refused(call, folder):
 def test_ctrl_c_cancels_the_job(ask, folder, end):
     long = folder / "long.wav"
     if not long.exists():
-        audio.write(long, tone(seconds=40), 44_100, format="wav")
+        files.write(long, tone(seconds=40), 44_100, format="wav")
     process = tertium("fuse", long, long, "--steps", "500", "--home", folder / "home")
     job = until(lambda: ask("status").get("job"))
     process.send_signal(end)

@@ -8,21 +8,22 @@ import sys
 import numpy as np
 
 from tertium import subprocess_env
-from tertium.audio import files as audio
+from tertium.audio import files
+from tertium.audio.signal import Audio, true_peak_dbtp
 from tertium.cli import demo
 from tertium.plots import spectrogram
 
 
-def decibels(sound: audio.Audio) -> np.ndarray:
+def decibels(sound: Audio) -> np.ndarray:
     return np.log10(spectrogram.band_power(sound.samples, sound.sample_rate) + 1e-7)
 
 
-def course(one: audio.Audio, other: audio.Audio) -> float:
+def course(one: Audio, other: Audio) -> float:
     """How alike two sounds are in their loudness over time: a correlation."""
     return np.corrcoef(decibels(one).mean(axis=0), decibels(other).mean(axis=0))[0, 1]
 
 
-def colour(one: audio.Audio, other: audio.Audio) -> float:
+def colour(one: Audio, other: Audio) -> float:
     """How alike two sounds are in their loudness over frequency: a correlation."""
     return np.corrcoef(decibels(one).mean(axis=1), decibels(other).mean(axis=1))[0, 1]
 
@@ -40,10 +41,10 @@ def test_the_demo_makes_what_it_says(tmp_path):
         + ["original.wav", "reference.wav", "spectrograms.png"]
     )
     names = ("original", "reference", over_osc, over_zeromq)
-    original, reference, first, second = (audio.read(out / f"{name}.wav") for name in names)
+    original, reference, first, second = (files.read(out / f"{name}.wav") for name in names)
     for made in (first, second):
         assert made.samples.shape == original.samples.shape
-        assert audio.true_peak_dbtp(made.samples) <= -1
+        assert true_peak_dbtp(made.samples) <= -1
         assert course(made, original) > 0.6 > course(reference, original), "it moves as the drums do"
         assert colour(made, reference) > 0.8 > colour(original, reference), "it is made of the hum"
     assert np.abs(first.samples - second.samples).max() > 1e-3

@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from tertium.audio import loops
-from tertium.audio.files import Audio
+from tertium.audio.signal import Audio
 from tertium.engine import operations, pair
 from tertium.engine.fusion.loops import Loop
 from tertium.engine.fusion.reference_phase import Memory

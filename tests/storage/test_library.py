@@ -14,8 +14,9 @@ import pytest
 import soundfile
 
 from tertium import safe_files
-from tertium.audio import files as audio
+from tertium.audio import files
 from tertium.audio.files import Span
+from tertium.audio.signal import true_peak_dbtp
 from tertium.audio.warp import Excerpt
 from tertium.errors import SoundError
 from tertium.storage.library import Library, sound_id
@@ -31,13 +32,13 @@ def library(tmp_path):
 def clip(tmp_path):
     path = tmp_path / "clips" / "kick.wav"
     path.parent.mkdir()
-    audio.write(path, tone(100, channels=1), 22_050, format="wav")
+    files.write(path, tone(100, channels=1), 22_050, format="wav")
     return path
 
 
 def test_a_file_is_kept_under_the_hash_of_its_samples(library, clip, tmp_path):
     sound = library.add_path(clip, [tmp_path])
-    samples = audio.read(clip).samples
+    samples = files.read(clip).samples
     assert sound.id == sound_id(samples, 22_050) and re.fullmatch("[0-9a-f]{64}", sound.id)
     assert sound.path == str(library.sounds_folder / f"{sound.id}.wav")
     assert (sound.frames, sound.channels, sound.sample_rate, sound.name) == (samples.shape[1], 1, 22_050, "kick")
@@ -58,7 +59,7 @@ def test_the_same_samples_are_one_sound(library, clip, tmp_path):
     first = library.add_path(clip, [tmp_path])
     (tmp_path / "copy.wav").write_bytes(clip.read_bytes())
     assert library.add_path(tmp_path / "copy.wav", [tmp_path]) == first
-    assert library.add_samples(audio.read(clip).samples, 22_050) == first
+    assert library.add_samples(files.read(clip).samples, 22_050) == first
     assert library.add_path(first.path, []) == first, "the library's own files may always be named"
     assert len(os.listdir(library.sounds_folder)) == 2
 
@@ -112,7 +113,7 @@ def test_results_never_overwrite_and_can_be_made_again(library, format):
     ]
     assert [Path(sound.path).name for sound in kept] == [f"kick × bell{n}.{format}" for n in ("", "-2", "-3")]
     for sound, frequency in zip(kept, (100, 200, 300), strict=True):
-        np.testing.assert_array_equal(library.read(sound).samples, audio.stored(tone(frequency), format=format))
+        np.testing.assert_array_equal(library.read(sound).samples, files.stored(tone(frequency), format=format))
         assert sound.id == sound_id(library.read(sound).samples, 48_000)
         assert json.loads(Path(sound.sidecar).read_text())["recall"] == recall
     other = "flac" if format == "wav" else "wav"
@@ -123,7 +124,7 @@ def test_results_never_overwrite_and_can_be_made_again(library, format):
 
 def test_results_are_safe(library):
     sound = library.store_result(tone(peak=2.0), 44_100, name="loud", format="flac")
-    assert sound.peak_dbtp == pytest.approx(audio.true_peak_dbtp(library.read(sound).samples), abs=1e-6)
+    assert sound.peak_dbtp == pytest.approx(true_peak_dbtp(library.read(sound).samples), abs=1e-6)
     assert -1.01 < sound.peak_dbtp <= -1
     assert sound.notes == ("lowered by 7.0 dB to keep its true peak at -1 dBTP",)
     silent = library.store_result(np.zeros((2, 30_000)), 44_100, name="silent")
@@ -234,7 +235,7 @@ def test_a_file_in_another_format_is_kept_without_loss(library, tmp_path):
     soundfile.write(tmp_path / "a.aiff", tone(channels=8, seconds=2).T, 96_000, subtype="PCM_24")
     sound = library.add_path(tmp_path / "a.aiff", [tmp_path])
     assert (sound.channels, sound.sample_rate) == (8, 96_000)
-    np.testing.assert_array_equal(library.read(sound).samples, audio.read(tmp_path / "a.aiff").samples)
+    np.testing.assert_array_equal(library.read(sound).samples, files.read(tmp_path / "a.aiff").samples)
 
 
 def test_the_name_that_was_given_last_is_the_sounds(library, clip, tmp_path):
@@ -287,7 +288,7 @@ def test_a_part_is_a_sound_of_its_own_and_knows_where_it_came_from(library, clip
 
 
 def test_a_part_of_samples(library, clip):
-    samples = audio.read(clip).samples
+    samples = files.read(clip).samples
     part = library.add_samples(samples, 22_050, excerpt=Excerpt(Span(0.0, 0.5)))
     np.testing.assert_array_equal(library.read(part).samples, samples[:, :11_025])
     with pytest.raises(SoundError, match="start is 2 s, but the sound lasts 1.200 s"):

@@ -8,7 +8,7 @@ import pytest
 
 from tertium.cli.render import window_lines
 from tertium.plots import window
-from tertium.storage.window_cache import Windows
+from tertium.storage.window_cache import WindowCache
 from tertium_protocol.messages import WindowInfo
 from tests.specs import spec
 from tests.worker.fake_engine import a_window
@@ -19,7 +19,7 @@ MEASURED = spec("window", **SHAPE, steps=50, seed=4)
 
 @pytest.fixture
 def windows(tmp_path):
-    return Windows(tmp_path / "cache")
+    return WindowCache(tmp_path / "cache")
 
 
 def test_a_window_is_found_again_whatever_the_steps_and_the_seed(windows):

@@ -17,8 +17,8 @@ import numpy as np
 from safetensors.numpy import save
 
 from tertium.errors import TertiumError
-from tertium.storage.training_states import State
-from tertium.worker.engine_api import NOTHING_KNOWN, Made
+from tertium.storage.training_states import TrainingState
+from tertium.worker.engine_api import NOTHING_KNOWN, Rendered
 
 RATE = 44100
 
@@ -88,7 +88,7 @@ class FakeLearner:
 
     def state(self):
         facts = {"settings": self.settings, "step": self.step, "losses": list(self.losses), "seconds": self.seconds}
-        return State(facts, {"weights/numbers": self.numbers})
+        return TrainingState(facts, {"weights/numbers": self.numbers})
 
     def resume(self, state):
         if state.facts["settings"] != self.settings:
@@ -133,11 +133,11 @@ class FakeEngine:
             samples *= 0
         if spec.command == "window":
             facts = {"steps": steps, "intervention": 3, "window": known.window or a_window(steps)}
-            return Made(samples, facts | {"measured": known.window is None})
+            return Rendered(samples, facts | {"measured": known.window is None})
         latents = {"latents": np.zeros((steps + 1, 4, 8), np.float32)} if spec.command == "invert" else {}
         entered = np.nan if "unsaid" in orders else getattr(spec, "intervention", None)
         facts = {"steps": steps, "intervention": entered, "forwards": steps}
-        return Made(samples.astype(np.float32), facts, latents)
+        return Rendered(samples.astype(np.float32), facts, latents)
 
     def takes(self, spec, *, sounds, on_progress, known=NOTHING_KNOWN):
         orders, count = _orders(spec), spec.count
@@ -149,7 +149,7 @@ class FakeEngine:
             samples = (blend * sounds["original"] + 0.1 * (1 - blend)).astype(np.float32)
             step = None if index == 1 else round(blend * spec.steps)
             facts = {"steps": spec.steps, "index": index, "blend": blend, "intervention": step}
-            yield Made(samples, facts | ({"ratios": list(known.ratios)} if known.ratios else {}))
+            yield Rendered(samples, facts | ({"ratios": list(known.ratios)} if known.ratios else {}))
 
     def learner(self, reference, spec):
         return FakeLearner(reference, spec, self)
@@ -158,10 +158,10 @@ class FakeEngine:
         return self
 
     @contextlib.contextmanager
-    def heard(self, learner):
+    def as_learned(self, learner):
         yield self
 
-    def relieve(self):
+    def free_memory(self):
         pass
 
     def _flaw(self):

@@ -10,8 +10,8 @@ import pytest
 
 from tertium.errors import SoundError
 from tertium.storage.library import Library
-from tertium.storage.window_cache import Windows
-from tertium.worker.renderer import Maker
+from tertium.storage.window_cache import WindowCache
+from tertium.worker.renderer import Renderer
 from tests.sounds import tone
 from tests.specs import spec
 from tests.worker.fake_engine import FakeEngine
@@ -23,8 +23,8 @@ def library(tmp_path):
 
 
 @pytest.fixture
-def maker(library, tmp_path):
-    return Maker(FakeEngine("fake"), library, Windows(tmp_path / "cache"))
+def renderer(library, tmp_path):
+    return Renderer(FakeEngine("fake"), library, WindowCache(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -51,42 +51,42 @@ def silent(stage, fraction, **facts):
     pass
 
 
-def test_an_inversion_whose_latents_find_no_room_leaves_nothing(maker, library, original):
+def test_an_inversion_whose_latents_find_no_room_leaves_nothing(renderer, library, original):
     made_of = dict(
         original=original.id,
         seconds=original.seconds,
         steps=400,
     )  # latents of 51 kB, a sound of 32 at most
     with largest_file(40_000), pytest.raises(SoundError) as caught:
-        maker.make(spec("invert", **made_of), (), silent, job="j")
+        renderer.make(spec("invert", **made_of), (), silent, job="j")
     assert caught.value.code == "disk_full"
     assert files_of(library) == []
     assert library.list() == [original]
-    result, _ = maker.make(spec("invert", **made_of), (), silent, job="j")
+    result, _ = renderer.make(spec("invert", **made_of), (), silent, job="j")
     assert files_of(library) == ["made.json", "made.safetensors", "made.wav"]
     assert Path(result["latents"]).stat().st_size > 40_000
 
 
-def test_a_job_has_its_name_back_that_it_took_before_it_was_ended(maker, library, original, tmp_path):
+def test_a_job_has_its_name_back_that_it_took_before_it_was_ended(renderer, library, original, tmp_path):
     made_of = dict(original=original.id, seconds=original.seconds, steps=3)
-    result, _ = maker.make(spec("invert", **made_of), (), silent, job="j")
+    result, _ = renderer.make(spec("invert", **made_of), (), silent, job="j")
     os.unlink(result["path"])  # the last of its files: without it, it is as if killed before that was written
-    again = Maker(FakeEngine("fake"), Library(tmp_path), Windows(tmp_path / "cache"))
+    again = Renderer(FakeEngine("fake"), Library(tmp_path), WindowCache(tmp_path / "cache"))
     assert Path(again.make(spec("invert", **made_of), (), silent, job="j")[0]["path"]).name == "made.wav"
     assert Path(again.make(spec("invert", **made_of), (), silent, job="another")[0]["path"]).name == "made-2.wav"
     assert files_of(library) == [f"made{n}.{kind}" for n in ("-2", "") for kind in ("json", "safetensors", "wav")]
 
 
-def test_a_result_without_its_sound_keeps_its_name_from_other_jobs(maker, library, original):
+def test_a_result_without_its_sound_keeps_its_name_from_other_jobs(renderer, library, original):
     made_of = dict(original=original.id, seconds=original.seconds, steps=3)
-    result, _ = maker.make(spec("vary", **made_of), (), silent, job="j")
+    result, _ = renderer.make(spec("vary", **made_of), (), silent, job="j")
     os.unlink(result["path"])
     for job in ("another", None):
-        assert Path(maker.make(spec("vary", **made_of), (), silent, job=job)[0]["path"]).stem != "made"
+        assert Path(renderer.make(spec("vary", **made_of), (), silent, job=job)[0]["path"]).stem != "made"
     assert json.loads(Path(result["recall"]).read_text())["job"] == "j"
 
 
-def test_takes_that_are_there_are_not_stored_again(maker, library, original):
+def test_takes_that_are_there_are_not_stored_again(renderer, library, original):
     made_of = dict(
         original=original.id,
         reference=original.id,
@@ -100,8 +100,8 @@ def test_takes_that_are_there_are_not_stored_again(maker, library, original):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        maker.make(spec("morph", **made_of), (), silent, end, job="j")
+        renderer.make(spec("morph", **made_of), (), silent, end, job="j")
     assert files_of(library) == [f"made {n}.{kind}" for n in (1, 3) for kind in ("json", "wav")]
-    result, _ = maker.make(spec("morph", **made_of), (), silent, job="j")
+    result, _ = renderer.make(spec("morph", **made_of), (), silent, job="j")
     assert [Path(take["path"]).name for take in result["takes"]] == ["made 1.wav", "made 2.wav", "made 3.wav"]
     assert len(files_of(library)) == 6

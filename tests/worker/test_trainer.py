@@ -11,10 +11,10 @@ from tertium.errors import TertiumError
 from tertium.job_spec import Preview
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library
-from tertium.storage.training_states import Learnings, State, Unfit
-from tertium.storage.window_cache import Windows
-from tertium.worker.renderer import Maker
-from tertium.worker.trainer import Paused, Teacher
+from tertium.storage.training_states import TrainingState, TrainingStates, Unfit
+from tertium.storage.window_cache import WindowCache
+from tertium.worker.renderer import Renderer
+from tertium.worker.trainer import Paused, Trainer
 from tertium_protocol import parse_request
 from tests.sounds import tone
 from tests.specs import spec
@@ -26,23 +26,23 @@ class Died(BaseException):
 
 
 class School:
-    """A folder in which one teacher follows another."""
+    """A folder in which one trainer follows another."""
 
     def __init__(self, folder):
         self.folder, self.library = folder, Library(folder)
         self.reference = self.library.add_samples(tone(seconds=0.5), 44_100, name="tone").id
-        self.checkpoints, self.learnings = Checkpoints(folder / "checkpoints"), Learnings(folder / "cache")
+        self.checkpoints, self.learnings = Checkpoints(folder / "checkpoints"), TrainingStates(folder / "cache")
 
-    def teacher(self, *, write_every=0.0, model="fake"):
+    def trainer(self, *, write_every=0.0, model="fake"):
         engine = FakeEngine(model)
         engine.about["fingerprint"] = (model + "f" * 64)[:64]
-        maker = Maker(engine, self.library, Windows(self.folder / "cache"), self.checkpoints)
-        return Teacher(engine, self.library, self.checkpoints, self.learnings, maker, write_every=write_every)
+        renderer = Renderer(engine, self.library, WindowCache(self.folder / "cache"), self.checkpoints)
+        return Trainer(engine, self.library, self.checkpoints, self.learnings, renderer, write_every=write_every)
 
     def spec(self, prompt="a tone", *, name="kept", **more):
         return spec("learn", reference=self.reference, checkpoint=name, prompt=prompt, name="heard", **more)
 
-    def learn(self, job="job", teacher=None, *, stop=None, end=Died, **fields):
+    def learn(self, job="job", trainer=None, *, stop=None, end=Died, **fields):
         """Carry out a job; at the step ``stop`` it ends as ``end`` says."""
 
         def on_progress(stage, fraction, **facts):
@@ -51,7 +51,7 @@ class School:
                     self.killed = {path.name: path.read_bytes() for path in self.cache()}
                 raise end
 
-        return (teacher or self.teacher()).learn(job, self.spec(**fields), (), on_progress, lambda: False)
+        return (trainer or self.trainer()).learn(job, self.spec(**fields), (), on_progress, lambda: False)
 
     def die_at(self, stop, job="job", **fields):
         """A process is killed before a step, with what it has written down until then."""
@@ -103,7 +103,7 @@ def test_nothing_is_noted_and_nothing_left_where_nothing_befell(school):
 
 def test_states_are_no_more_often_written_than_asked_for(school):
     with pytest.raises(Died):
-        school.learn(teacher=school.teacher(write_every=60), stop=6)
+        school.learn(trainer=school.trainer(write_every=60), stop=6)
     assert school.killed == {}
 
 
@@ -163,9 +163,9 @@ def test_one_whose_process_died_while_its_sound_was_made_is_not_learned_again(sc
             raise Died
 
     with pytest.raises(Died):
-        school.teacher().learn("job", school.spec(), (), die, lambda: False)
+        school.trainer().learn("job", school.spec(), (), die, lambda: False)
     stages = []
-    done = school.teacher().learn("job", school.spec(), (), lambda stage, *_, **__: stages.append(stage), lambda: False)
+    done = school.trainer().learn("job", school.spec(), (), lambda stage, *_, **__: stages.append(stage), lambda: False)
     assert "learn" not in stages and "decode" in stages
     assert (done["checkpoint"], done["steps"], done["loss"]) == ("kept", 8, undisturbed[0][-1])
     assert said(done) == ["learned before the daemon or its worker was ended, and kept"]
@@ -183,7 +183,7 @@ def test_one_that_was_done_but_not_told_of_is_told_of_with_the_sound_that_there_
 
 def test_what_another_model_learned_is_no_reason_not_to_learn(school):
     school.learn()
-    assert school.learn(teacher=school.teacher(model="other"))["checkpoint"] == "kept-2"
+    assert school.learn(trainer=school.trainer(model="other"))["checkpoint"] == "kept-2"
 
 
 def test_the_sound_is_named_after_what_was_kept(school):
@@ -212,9 +212,9 @@ def test_a_learning_that_fails_keeps_what_it_had_learned_and_says_so(school):
 
 def test_what_is_written_down_of_a_job_that_is_no_more_becomes_a_checkpoint(school, undisturbed):
     school.die_at(6)
-    school.teacher().settle(["job"])
+    school.trainer().discard_ended(["job"])
     assert len(school.cache()) == 1, "a job that waits goes on with it"
-    school.teacher().settle([])
+    school.trainer().discard_ended([])
     kept = school.checkpoints.get("kept")
     assert (kept.losses, kept.steps, kept.settings) == (undisturbed[0][:5], 5, {"steps": 8, "seed": 5})
     assert school.cache() == []
@@ -222,15 +222,15 @@ def test_what_is_written_down_of_a_job_that_is_no_more_becomes_a_checkpoint(scho
 
 def test_a_job_that_is_let_go_before_it_was_taken_up_again_is_kept(school):
     school.die_at(6)
-    assert school.teacher().forget("job").steps == 5
-    assert school.cache() == [] and school.teacher().forget("unknown") is None
+    assert school.trainer().forget("job").steps == 5
+    assert school.cache() == [] and school.trainer().forget("unknown") is None
 
 
 def test_a_damaged_state_of_a_job_that_is_no_more_is_removed(school):
     school.die_at(6)
     (path,) = school.cache()
     path.write_bytes(b"broken")
-    school.teacher().settle([])
+    school.trainer().discard_ended([])
     assert (school.cache(), school.checkpoints.list()) == ([], [])
 
 
@@ -246,10 +246,10 @@ def test_what_cannot_be_written_down_does_not_stop_the_learning(school, undistur
 
 
 def test_a_paused_learning_is_heard_and_goes_on_undisturbed(school, undisturbed):
-    teacher = school.teacher()
+    trainer = school.trainer()
     with pytest.raises(Paused):
-        school.learn(teacher=teacher, stop=5, end=Paused)
-    done = teacher.preview(preview(school), ("said before",), lambda *_, **__: None)
+        school.learn(trainer=trainer, stop=5, end=Paused)
+    done = trainer.preview(preview(school), ("said before",), lambda *_, **__: None)
     assert (done["learned"], done["loss"]) == (5, undisturbed[0][4])
     assert said(done) == ["said before", "the prompt after 5 of 8 steps of learning"]
     recall = json.loads(Path(done["recall"]).read_text())["recall"]
@@ -257,27 +257,27 @@ def test_a_paused_learning_is_heard_and_goes_on_undisturbed(school, undisturbed)
         "preview", {"job": "job", "steps": 2, "seed": 5, "format": "wav", "name": "heard so far"},
     )  # fmt: skip
     assert (recall["learning"]["step"], recall["learning"]["fields"]["prompt"]) == (5, "a tone")
-    school.learn(teacher=teacher)
+    school.learn(trainer=trainer)
     assert school.checkpoints.get("kept").losses == undisturbed[0]
 
 
 def test_a_learning_that_a_new_process_has_not_come_to_is_heard_from_what_is_written_down(school, undisturbed):
     school.die_at(6)
-    teacher = school.teacher()
-    assert teacher.preview(preview(school), (), lambda *_, **__: None)["learned"] == 5
-    assert said(school.learn(teacher=teacher)) == ["resumed at step 5"]
+    trainer = school.trainer()
+    assert trainer.preview(preview(school), (), lambda *_, **__: None)["learned"] == 5
+    assert said(school.learn(trainer=trainer)) == ["resumed at step 5"]
     assert school.checkpoints.get("kept").losses == undisturbed[0]
 
 
 def test_there_is_nothing_to_hear_of_a_learning_that_has_ended_or_taken_no_step(school):
     with pytest.raises(TertiumError, match="The learning job is not under way any more.") as caught:
-        school.teacher().preview(preview(school), (), lambda *_, **__: None)
+        school.trainer().preview(preview(school), (), lambda *_, **__: None)
     assert (caught.value.code, caught.value.field) == ("conflict", "job")
-    teacher = school.teacher()
+    trainer = school.trainer()
     with pytest.raises(Paused):
-        school.learn(teacher=teacher, stop=0, end=Paused)
+        school.learn(trainer=trainer, stop=0, end=Paused)
     with pytest.raises(TertiumError, match="The learning job has taken no step yet."):
-        teacher.preview(preview(school), (), lambda *_, **__: None)
+        trainer.preview(preview(school), (), lambda *_, **__: None)
 
 
 def said(result):
@@ -292,17 +292,17 @@ def preview(school):
 
 
 def test_a_running_average_is_what_becomes_the_checkpoint(tmp_path):
-    learnings = Learnings(tmp_path)
+    learnings = TrainingStates(tmp_path)
     facts = {
         "settings": {}, "chosen": {"ema": 0.9}, "step": 1, "losses": [0.5], "seconds": 1.0, "name": "n", "prompt": "p", "reference": "r",
         "model": "m", "fingerprint": "f", "method": "lora", "rank": 2,
     }  # fmt: skip
     tensors = {"weights/a.lora_A": np.zeros(3, np.float32), "average/a.lora_A": np.ones(3, np.float32)}
-    learnings.write("job", State(facts, tensors))
+    learnings.write("job", TrainingState(facts, tensors))
     checkpoint, weights = learnings.read("job").checkpoint()
     assert (checkpoint.losses, checkpoint.settings) == ((0.5,), {"ema": 0.9})
     (tmp_path / "w").write_bytes(weights)
     assert {name: one.tolist() for name, one in load_file(tmp_path / "w").items()} == {"a.lora_A": [1, 1, 1]}
     del facts["chosen"]
     with pytest.raises(Unfit, match="chosen"):
-        State(facts, tensors).checkpoint()
+        TrainingState(facts, tensors).checkpoint()

@@ -1,24 +1,20 @@
-"""Sound files read with suspicion, brought to a model's rate and channels, made safe for ears, and written whole."""
+"""Sound files: read with suspicion, and written whole."""
 
 import io
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
-import soxr
 
 from tertium import safe_files
 from tertium.audio import decoders
-from tertium.audio.channels import converted
+from tertium.audio.signal import MAX_SECONDS, MIN_SECONDS, Audio
 from tertium.errors import SoundError
 
 FORMATS = {"wav": ("WAV", "FLOAT"), "flac": ("FLAC", "PCM_24")}
-MIN_SECONDS = 0.02
-SHORTEST = 0.5  # that models take; what is shorter is padded or repeated
-MAX_SECONDS = 600.0
 RATES = (4_000, 768_000)
 MAX_CHANNELS = 64
 FLAC_CHANNELS = 8
@@ -27,33 +23,6 @@ MOST_MISSING = 0.1  # of what a header promises; a file that lacks more is trunc
 SILENCE = 1e-5  # a peak of -100 dBFS
 END_SLACK = 0.01  # seconds by which a part may end beyond its file: hosts count in beats and round
 LOUDEST = 1e6  # a peak of +120 dBFS; the squares and sums of what is louder overflow
-OVERSAMPLING = 4
-TOLD = 0.05  # dB beyond full scale from which on it is worth a word: resampling alone may go a hair beyond
-
-
-@dataclass(frozen=True)
-class Audio:
-    """Samples as they were read or made: float32 of shape (channels, frames), full scale ±1, at ``sample_rate`` Hz.
-
-    ``layout`` says which channel is which, by names joined with ``+`` (:data:`tertium.audio.channels.SHARES`), where the file told.
-    """
-
-    samples: np.ndarray
-    sample_rate: int
-    notes: tuple[str, ...] = ()
-    layout: str | None = None
-
-    @property
-    def channels(self) -> int:
-        return self.samples.shape[0]
-
-    @property
-    def frames(self) -> int:
-        return self.samples.shape[1]
-
-    @property
-    def seconds(self) -> float:
-        return self.frames / self.sample_rate
 
 
 @dataclass(frozen=True)
@@ -248,67 +217,6 @@ def _unreadable(file, value: str, field: str, error: Exception) -> SoundError:
 
 def _bad(message: str, value: object, field: str, remedy: str) -> SoundError:
     return SoundError("bad_sound", message, field=field, value=value, remedy=remedy)
-
-
-def conform(audio: Audio, *, sample_rate: int, channels: int) -> Audio:
-    """Bring a sound to a rate (Hz) and a number of channels; what was done is added to its notes.
-
-    Rate: soxr, very high quality. Channels: :func:`tertium.audio.channels.converted`.
-    """
-    notes = list(audio.notes)
-    samples = audio.samples
-    if audio.channels != channels:
-        samples, note = converted(samples, channels, audio.layout)
-        notes.append(note)
-    if audio.sample_rate != sample_rate:
-        samples = soxr.resample(samples.T, audio.sample_rate, sample_rate, quality="VHQ").T
-        notes.append(f"resampled from {audio.sample_rate} Hz to {sample_rate} Hz")
-    return Audio(np.ascontiguousarray(samples, dtype=np.float32), sample_rate, tuple(notes))
-
-
-def within_full_scale(sound: Audio) -> Audio:
-    """The sound with no sample beyond full scale, lowered as a whole where there is one, which its notes say: codecs distort what is louder."""
-    peak = float(np.abs(sound.samples).max(initial=0.0))
-    if peak <= 1.0:
-        return sound
-    over = 20 * math.log10(peak)
-    said = (f"peaks at {over:+.1f} dBFS, lowered to full scale",) if over >= TOLD else ()
-    return replace(sound, samples=sound.samples / np.float32(peak), notes=(*sound.notes, *said))
-
-
-def true_peak_dbtp(samples: np.ndarray) -> float:
-    """True peak of samples (channels, frames) in dBTP, over four times as many points (ITU-R BS.1770-5, annex 2); -inf for silence."""
-    if samples.size == 0:
-        return -np.inf
-    between = soxr.resample(np.asarray(samples, dtype=np.float64).T, 1, OVERSAMPLING, quality="VHQ")
-    peak = max(float(np.abs(between).max()), float(np.abs(samples).max()))
-    return 20 * np.log10(peak) if peak > 0 else -np.inf
-
-
-def make_safe(
-    samples: np.ndarray, sample_rate: int, *, ceiling_dbtp: float = -1.0
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Samples (channels, frames) whose true peak is at most ``ceiling_dbtp``, lowered as a whole if need be and never raised.
-
-    Returns:
-        The samples as float32, and notes that say by how much they were lowered.
-
-    Raises:
-        SoundError: ``internal`` if there are values that are not numbers: then a model failed, and silence would hide it.
-    """
-    samples = np.asarray(samples, dtype=np.float32)
-    if not np.isfinite(samples).all():
-        raise SoundError(
-            "internal", "The model made values that are not numbers (NaN or infinity).",
-            remedy="Try another seed, or start the daemon with --precision fp32.",
-        )  # fmt: skip
-    peak = true_peak_dbtp(samples)
-    if peak <= ceiling_dbtp:
-        return samples, ()
-    lowered = ceiling_dbtp - peak
-    # A hair more, so that rounding to float32 or to 24 bits cannot lift it over the ceiling again.
-    safe = samples * np.float32(10 ** ((lowered - 1e-3) / 20))
-    return safe, (f"lowered by {-lowered:.1f} dB to keep its true peak at {ceiling_dbtp:g} dBTP",)
 
 
 def stored(samples: np.ndarray, *, format: str) -> np.ndarray:

@@ -161,7 +161,7 @@ class Wav(io.RawIOBase):
     """A WAV file of a format and samples alone, for a reader that is given files: a header of our own, then the bytes of ``file``.
 
     Attributes:
-        layout: see :class:`tertium.audio.files.Audio`.
+        layout: see :class:`tertium.audio.signal.Audio`.
     """
 
     def __init__(self, file: BinaryIO, kept: dict[bytes, bytes], samples: Samples, order: str):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tertium.audio.files import Audio
+from tertium.audio.signal import Audio
 from tertium.cost_model import LOOP_CONTEXT
 from tertium.errors import SoundError
 

@@ -15,8 +15,9 @@ import time
 
 import numpy as np
 
-from tertium.audio import files as audio
-from tertium.audio.files import Audio, Span
+from tertium.audio import files
+from tertium.audio.files import Span
+from tertium.audio.signal import Audio
 from tertium.errors import TertiumError
 
 MEMORY = 3 << 30
@@ -64,7 +65,7 @@ def _answered(request: dict, file) -> tuple[dict, np.ndarray | None]:
 
 def _read(request: dict, file) -> Audio:
     limit = request["max_seconds"]
-    return audio.decoded(
+    return files.decoded(
         file,
         value=request["value"],
         max_seconds=float("inf") if limit is None else limit,

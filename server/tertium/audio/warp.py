@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from tertium.audio import files as audio
-from tertium.audio.files import Audio, Span
+from tertium.audio import files
+from tertium.audio.files import Span
+from tertium.audio.signal import MAX_SECONDS, MIN_SECONDS, Audio
 from tertium.errors import SoundError
 
 MOST = 8.0
@@ -36,7 +37,7 @@ class Excerpt:
         markers: pairs of a second of the whole sound and the second at which it sounds, both rising; the part runs from the first to the last.
     """
 
-    span: Span = audio.WHOLE
+    span: Span = files.WHOLE
     seconds: float | None = None
     markers: Markers = ()
 
@@ -54,7 +55,7 @@ class Excerpt:
 
     def facts(self) -> dict[str, object]:
         """What is worth writing down; nothing for a whole sound as it is."""
-        about = ({} if self.span == audio.WHOLE else asdict(self.span)) | {
+        about = ({} if self.span == files.WHOLE else asdict(self.span)) | {
             "seconds": self.seconds,
             "markers": self.markers or None,
         }
@@ -76,7 +77,7 @@ def to_length(sound: Audio, seconds: float) -> Audio:
         SoundError: ``out_of_range``, naming ``seconds``.
     """
     if not sound.seconds / MOST <= seconds <= sound.seconds * MOST:
-        low, high = max(audio.MIN_SECONDS, sound.seconds / MOST), min(audio.MAX_SECONDS, sound.seconds * MOST)
+        low, high = max(MIN_SECONDS, sound.seconds / MOST), min(MAX_SECONDS, sound.seconds * MOST)
         raise SoundError(
             "out_of_range", f"A sound of {sound.seconds:.3f} s is not stretched to {seconds:g} s: that is more than {MOST:g} times.",
             field="seconds", value=seconds, remedy=f"Give a number from {low:.3f} to {high:.3f}, or another part of it.",
@@ -103,7 +104,7 @@ def warp(sound: Audio, markers: Markers) -> Audio:
             raise _unfit(f"markers {number} and {number + 1} stretch what is between them {ratio:.3g} times.", markers)
         if any(after - before < CLOSEST for before, after in zip(*markers[number - 1 : number + 1], strict=True)):
             raise _unfit(f"markers {number} and {number + 1} are less than {CLOSEST:g} s apart.", markers)
-    if not audio.MIN_SECONDS <= markers[-1][1] <= audio.MAX_SECONDS:
+    if not MIN_SECONDS <= markers[-1][1] <= MAX_SECONDS:
         raise _unfit(f"markers end at {markers[-1][1]:.3f} s.", markers)
     if max(ratios) - min(ratios) < SAME:
         return to_length(sound, markers[-1][1])
@@ -170,7 +171,7 @@ def _fade(before: _Piece, after: _Piece, wanted: int) -> int:
 def _unfit(problem: str, markers: Markers) -> SoundError:
     return SoundError(
         "out_of_range", problem[0].upper() + problem[1:], field="markers", value=str(list(markers))[:200],
-        remedy=f"Leave {CLOSEST:g} s between markers, stretch each piece by at most {MOST:g} times either way, to {audio.MIN_SECONDS:g} to {audio.MAX_SECONDS:g} s in all.",
+        remedy=f"Leave {CLOSEST:g} s between markers, stretch each piece by at most {MOST:g} times either way, to {MIN_SECONDS:g} to {MAX_SECONDS:g} s in all.",
     )  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from tertium.audio import files as audio
-from tertium.audio.files import Audio
+from tertium.audio import files
+from tertium.audio.signal import Audio
 from tertium.cli import ended_like_interrupted
 from tertium.cli.connect import Wanted, running_or_started
 from tertium.cli.output import KNOWN, Output, Watch
@@ -66,10 +66,10 @@ def demonstrate(out: Path, home: str, output: Output) -> None:
         for name, done in made.items():
             put(Path(done.path).read_bytes(), out / f"{name}.wav", replace=True)
             put(Path(done.recall).read_bytes(), out / f"{name}.json", replace=True)
-    given = {"original": audio.read(ORIGINAL), "reference": audio.read(REFERENCE)}
+    given = {"original": files.read(ORIGINAL), "reference": files.read(REFERENCE)}
     for name, sound in given.items():
-        put(audio.encode(sound.samples, sound.sample_rate, format="wav"), out / f"{name}.wav", replace=True)
-    _draw(out, given | {name: audio.read(out / f"{name}.wav") for name in made})
+        put(files.encode(sound.samples, sound.sample_rate, format="wav"), out / f"{name}.wav", replace=True)
+    _draw(out, given | {name: files.read(out / f"{name}.wav") for name in made})
     _tell(out, made, time.monotonic() - began)
 
 

@@ -1,4 +1,4 @@
-"""Which folders clients' files may lie in: all that the user may read, or those within walls, to which a running daemon adds."""
+"""Which folders clients' files may lie in: all that the user may read, or those within allowed_folders, to which a running daemon adds."""
 
 import json
 import threading
@@ -10,12 +10,12 @@ from tertium.errors import TertiumError
 REMEMBERED = "allowed.json"
 
 
-class Walls:
+class AllowedFolders:
     """The folders that may be read; safe to use from several threads.
 
     Args:
         home: the daemon's folder, in which what was allowed is remembered.
-        roots: the folders that the daemon was started with, or None for no walls.
+        roots: the folders that the daemon was started with, or None for no allowed_folders.
     """
 
     def __init__(self, home: Path, roots: tuple[Path, ...] | None):
@@ -50,7 +50,7 @@ class Walls:
 
 
 def _remembered(path: Path) -> tuple[Path, ...]:
-    """What an earlier daemon was told to allow; nothing where that cannot be read: walls then stand as they were built."""
+    """What an earlier daemon was told to allow; nothing where that cannot be read: allowed_folders then stand as they were built."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -12,15 +12,15 @@ from collections.abc import Callable
 
 from tertium import __version__
 from tertium.daemon import log
-from tertium.daemon.allowed_folders import Walls
+from tertium.daemon.allowed_folders import AllowedFolders
 from tertium.daemon.config import Settings, is_loopback
 from tertium.daemon.dispatcher import Dispatcher
-from tertium.daemon.handlers.registry import House
+from tertium.daemon.handlers.registry import Services
 from tertium.daemon.jobs.journal import Journal
-from tertium.daemon.jobs.queue import Jobs
-from tertium.daemon.jobs.supervisor import Worker
+from tertium.daemon.jobs.queue import JobQueue
+from tertium.daemon.jobs.supervisor import Supervisor
 from tertium.daemon.notifier import Notifier
-from tertium.daemon.reader_pool import Readers
+from tertium.daemon.reader_pool import ReaderPool
 from tertium.daemon.sessions import OscSession, Sessions, zeromq_session
 from tertium.daemon.transports.osc import OscTransport
 from tertium.daemon.transports.zeromq import ZeroMqTransport
@@ -89,7 +89,7 @@ class Daemon:
             await self._stopping.wait()
             log.event("stopping")
             self._on_stopping()
-            self._house.worker.state = "stopping"
+            self._services.supervisor.state = "stopping"
         log.event("stopped")
 
     def stop(self, reason: str) -> None:
@@ -107,18 +107,18 @@ class Daemon:
         journal = Journal(home.journal)
         rows = journal.open()
         stack.callback(journal.close)
-        jobs = Jobs(journal, limit=settings.queue)
+        jobs = JobQueue(journal, limit=settings.queue)
         restored = jobs.restore(rows)
-        worker = Worker(self._load(), jobs)
+        worker = Supervisor(self._load(), jobs)
         sessions = Sessions()
         notifier = Notifier(jobs, sessions, lambda frames: self._zmq.publish(frames))
-        readers = Readers()
+        readers = ReaderPool()
         library = Library(settings.home, read=readers.read)
-        self._house = House(
+        self._services = Services(
             settings, home, library, jobs, worker, sessions, notifier, self.stop,
-            started=time.monotonic(), walls=Walls(settings.home, settings.roots),
+            started=time.monotonic(), allowed_folders=AllowedFolders(settings.home, settings.roots),
         )  # fmt: skip
-        dispatcher = self._dispatcher = Dispatcher(self._house, token=self._token)
+        dispatcher = self._dispatcher = Dispatcher(self._services, token=self._token)
         stack.push_async_callback(worker.put_down)
         await self._open_transports(stack)
         stack.push_async_callback(dispatcher.close)
@@ -138,13 +138,13 @@ class Daemon:
         stack.push_async_callback(self._zmq.close)
         host, port = self._osc.address
         shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._house.endpoints.update(osc=shown, zmq=self._zmq.endpoint, events=self._zmq.events)
+        self._services.endpoints.update(osc=shown, zmq=self._zmq.endpoint, events=self._zmq.events)
 
     def _endpoints(self) -> tuple[str, str]:
         """Where requests and events go: sockets in the home, or beside the one that was named; over TCP the next port."""
         asked = self._settings.zmq
         if asked == "ipc://":
-            return self._house.home.socket("requests"), self._house.home.socket("events")
+            return self._services.home.socket("requests"), self._services.home.socket("events")
         if asked.startswith("ipc://"):
             return asked, f"{asked}.events"
         host, _, port = asked.rpartition(":")
@@ -173,8 +173,8 @@ class Daemon:
             "model": self._settings.model,
             "version": __version__,
         }
-        self._house.home.announce(facts)
-        endpoints = self._house.endpoints
+        self._services.home.announce(facts)
+        endpoints = self._services.endpoints
         log.event(
             "serving", home=str(self._settings.home), model=self._settings.model, restored=restored or None, **endpoints
         )
@@ -198,11 +198,11 @@ class Daemon:
         def make() -> OscSession:
             return OscSession(address, self._osc.address, self._osc.send, local=is_loopback(address[0]))
 
-        self._dispatcher.datagram(self._house.sessions.of(address, make), datagram)
+        self._dispatcher.datagram(self._services.sessions.of(address, make), datagram)
 
     def _message(self, parts: list[bytes], peer: tuple[bytes, ...]) -> None:
         trusted = self._zmq.endpoint.startswith("ipc://")
-        session = self._house.sessions.of(peer, lambda: zeromq_session(peer, self._zmq.send, trusted=trusted))
+        session = self._services.sessions.of(peer, lambda: zeromq_session(peer, self._zmq.send, trusted=trusted))
         self._dispatcher.message(session, parts)
 
     def _worker_gone(self, task: asyncio.Task) -> None:

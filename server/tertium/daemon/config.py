@@ -85,7 +85,7 @@ def settings(
     """Validated settings.
 
     Args:
-        roots: the only folders whose files clients may name, besides the daemon's own; none for no walls.
+        roots: the only folders whose files clients may name, besides the daemon's own; none for no allowed_folders.
         allow: as ``roots``, with the usual folders among them: see :func:`default_roots`. The rest: see :class:`Settings`.
 
     Raises:

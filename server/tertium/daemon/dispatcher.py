@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from tertium.daemon import log
-from tertium.daemon.handlers.registry import Context, House, handlers
+from tertium.daemon.handlers.registry import Context, Services, handlers
 from tertium.daemon.sessions import Session
 from tertium.errors import TertiumError
 from tertium_protocol.codecs import osc_requests, zeromq
@@ -22,12 +22,12 @@ class Dispatcher:
     """Answers calls.
 
     Args:
-        house: what handlers work with.
+        services: what handlers work with.
         token: what calls of untrusted sessions must carry.
     """
 
-    def __init__(self, house: House, *, token: str):
-        self._house = house
+    def __init__(self, services: Services, *, token: str):
+        self._services = services
         self._token = token
         self._handlers = handlers()
         self._tasks: set[asyncio.Task] = set()
@@ -78,9 +78,9 @@ class Dispatcher:
             handler = self._handlers[call.command]
             if COMMANDS[call.command].kind == "queued":
                 async with session.order:
-                    await handler(self._house, request, context)
+                    await handler(self._services, request, context)
                 return
-            reply = await handler(self._house, request, context)
+            reply = await handler(self._services, request, context)
             session.send(Answer.of(reply, id=call.id, command=call.command), context.attached)
         except Exception as problem:
             self._refuse(session, call, problem)
@@ -95,7 +95,7 @@ class Dispatcher:
             what = f"{call.command} over OSC needs" if guarded else "Requests over TCP need"
             raise TertiumError(
                 "not_allowed", f"{what} the daemon's token.", field="token",
-                remedy=f"Send the token that {self._house.home.folder / 'daemon.json'} holds, which this user alone can read.",
+                remedy=f"Send the token that {self._services.home.folder / 'daemon.json'} holds, which this user alone can read.",
             )  # fmt: skip
 
     def _refuse_message(self, session: Session, problem: ProtocolError) -> None:

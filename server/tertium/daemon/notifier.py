@@ -6,7 +6,7 @@ from collections.abc import Callable
 from tertium.daemon import log
 from tertium.daemon.jobs import scheduling
 from tertium.daemon.jobs.job import TERMINAL, Job
-from tertium.daemon.jobs.queue import Jobs
+from tertium.daemon.jobs.queue import JobQueue
 from tertium.daemon.sessions import Sessions, instead
 from tertium_protocol import messages as m
 from tertium_protocol.codecs import zeromq
@@ -23,7 +23,7 @@ class Notifier:
         publish: sends the frames of an event to the publisher's subscribers.
     """
 
-    def __init__(self, jobs: Jobs, sessions: Sessions, publish: Callable[[list[bytes]], None]):
+    def __init__(self, jobs: JobQueue, sessions: Sessions, publish: Callable[[list[bytes]], None]):
         self._jobs, self._sessions, self._send = jobs, sessions, publish
         self._sequence = 0
         jobs.on_event(self.notify)

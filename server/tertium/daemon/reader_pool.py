@@ -12,9 +12,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from tertium.audio import files as audio
-from tertium.audio.files import Audio, Span
+from tertium.audio import files
+from tertium.audio.files import Span
 from tertium.audio.reader import LENGTH
+from tertium.audio.signal import Audio
 from tertium.daemon import log
 from tertium.errors import SoundError, TertiumError
 from tertium.subprocess_env import environment as child_environment
@@ -25,7 +26,7 @@ SECONDS, BYTES_A_SECOND = 20.0, 4e6
 _START = "from tertium.audio.reader import main; main()"
 
 
-class Readers:
+class ReaderPool:
     """A few processes that read files, started when they are needed and replaced when they hang or die. Safe to use from several threads.
 
     Args:
@@ -41,7 +42,7 @@ class Readers:
         self._lock = threading.Lock()
         self._closed = False
 
-    def read(self, file: BinaryIO, *, value: str, max_seconds: float, field: str, span: Span = audio.WHOLE) -> Audio:
+    def read(self, file: BinaryIO, *, value: str, max_seconds: float, field: str, span: Span = files.WHOLE) -> Audio:
         """As :func:`tertium.audio.files.decoded`, in another process.
 
         Raises:
@@ -49,7 +50,7 @@ class Readers:
             TertiumError: ``busy`` when the daemon is stopping.
         """
         if not hasattr(socket, "send_fds"):  # Windows: an open file cannot be handed over
-            return audio.decoded(file, value=value, max_seconds=max_seconds, field=field, span=span)
+            return files.decoded(file, value=value, max_seconds=max_seconds, field=field, span=span)
         request = {
             "value": value, "field": field, "span": [span.start, span.end],
             "max_seconds": None if max_seconds == float("inf") else max_seconds,

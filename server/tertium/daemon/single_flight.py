@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 
 
-class Flights(Generic[Result]):
+class SingleFlight(Generic[Result]):
     """What runs in threads now, by key. OSC clients send a request again when no answer comes within a second, and what takes longer
     must not be begun once more for each of them."""
 

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from tertium import __version__, file_names, safe_files
-from tertium.audio import files as audio
-from tertium.audio.files import Audio
+from tertium.audio import files
+from tertium.audio.signal import MAX_SECONDS, Audio, make_safe, true_peak_dbtp
 from tertium.audio.warp import ALL, Excerpt
 from tertium.errors import SoundError
 from tertium.file_names import LONGEST_BYTES
@@ -46,7 +46,7 @@ class Sound:
         created: ISO 8601, UTC.
         sidecar: absolute path of its JSON file; for a result, the recall sidecar.
         peak_dbtp: true peak of a result; None for silence and for sounds that were given.
-        layout: which channel is which, where the file that was given told; see :class:`tertium.audio.files.Audio`.
+        layout: which channel is which, where the file that was given told; see :class:`tertium.audio.signal.Audio`.
         job: id of the job that made a result, and its number among the takes of that job, if there are several.
     """
 
@@ -80,7 +80,7 @@ class Library:
         read: reads clients' files, as :func:`tertium.audio.files.decoded` does.
     """
 
-    def __init__(self, home: str | Path, *, read: Callable[..., Audio] = audio.decoded):
+    def __init__(self, home: str | Path, *, read: Callable[..., Audio] = files.decoded):
         self.sounds_folder = Path(home).absolute() / "sounds"
         self.results_folder = Path(home).absolute() / "results"
         self._decoded = read
@@ -107,7 +107,7 @@ class Library:
         path: str | Path,
         roots: Iterable[str | Path] | None,
         *,
-        max_seconds: float = audio.MAX_SECONDS,
+        max_seconds: float = MAX_SECONDS,
         name: str | None = None,
         field: str = "path",
         excerpt: Excerpt = ALL,
@@ -117,14 +117,14 @@ class Library:
         A sound that is there already stays as it is, but takes ``name`` if one is given, and says so in its notes. Nothing else changes a name.
 
         Raises:
-            SoundError: of ``files.open_allowed``, ``audio.read``, ``excerpts.to_length`` or ``audio.write``; errors name ``field``.
+            SoundError: of ``files.open_allowed``, ``files.read``, ``excerpts.to_length`` or ``files.write``; errors name ``field``.
         """
         walls = None if roots is None else [*roots, self.sounds_folder, self.results_folder]
         opened = safe_files.open_allowed(path, walls, field=field)
         own = opened.path
         with opened.file as file:
             sound = self._decoded(file, value=str(own), max_seconds=max_seconds, field=field, span=excerpt.span)
-        audio.check(sound, max_seconds=max_seconds, field=field, value=str(own))
+        files.check(sound, max_seconds=max_seconds, field=field, value=str(own))
         origin = {"path": str(own), **excerpt.facts()}
         return self._keep(excerpt.fit(sound), name=name, otherwise=own.stem, origin=origin)
 
@@ -133,7 +133,7 @@ class Library:
         samples: np.ndarray,
         sample_rate: int,
         *,
-        max_seconds: float = audio.MAX_SECONDS,
+        max_seconds: float = MAX_SECONDS,
         name: str | None = None,
         origin: dict | None = None,
         excerpt: Excerpt = ALL,
@@ -141,12 +141,12 @@ class Library:
         """Take samples, float32 of shape (channels, frames), into the library; ``origin`` says where they came from. As ``add_path``.
 
         Raises:
-            SoundError: of ``audio.check``, ``excerpts.to_length`` or ``audio.write``.
+            SoundError: of ``files.check``, ``excerpts.to_length`` or ``files.write``.
         """
         first, count = excerpt.span.frames(samples.shape[1], int(sample_rate), "the sound")
         part = np.ascontiguousarray(samples[:, first : first + count], dtype=np.float32)
         sound = Audio(part, int(sample_rate))
-        audio.check(sound, max_seconds=max_seconds)
+        files.check(sound, max_seconds=max_seconds)
         origin = {**(origin or {}), **excerpt.facts()}
         return self._keep(excerpt.fit(sound), name=name, otherwise="buffer", origin=origin)
 
@@ -181,7 +181,7 @@ class Library:
 
     def read(self, sound: Sound) -> Audio:
         """The samples of a sound of this library."""
-        return replace(audio.load(sound.path, max_seconds=float("inf"), field="sound"), layout=sound.layout)
+        return replace(files.load(sound.path, max_seconds=float("inf"), field="sound"), layout=sound.layout)
 
     def made_by(self, job: str, take: int | None = None) -> Sound | None:
         """The result of a job, or of one of its takes, if it is here and whole: then that job need not be done again."""
@@ -225,15 +225,15 @@ class Library:
         Raises:
             SoundError: ``disk_full``, ``path_refused``, ``internal`` for samples that are not numbers, ``out_of_range`` for a name.
         """
-        samples, notes = audio.make_safe(samples, sample_rate)
-        samples = audio.stored(samples, format=format)
-        peak = audio.true_peak_dbtp(samples)
+        samples, notes = make_safe(samples, sample_rate)
+        samples = files.stored(samples, format=format)
+        peak = true_peak_dbtp(samples)
         notes += () if np.isfinite(peak) else ("silent: nothing came of it",)
         about = {
             "id": sound_id(samples, sample_rate), "notes": notes, "peak_dbtp": float(peak) if np.isfinite(peak) else None,
             **_shape(samples, sample_rate), "job": job, "take": take,
         }  # fmt: skip
-        data = audio.encode(samples, sample_rate, format=format)
+        data = files.encode(samples, sample_rate, format=format)
         for stem in _names(_plain_name(name)):
             if _taken(self.results_folder, stem) and not _cleared(self.results_folder, stem, job=job, take=take):
                 continue
@@ -249,7 +249,7 @@ class Library:
         path = self.sounds_folder / f"{sid}.wav"
         about = {"id": sid, "name": name or otherwise, "notes": sound.notes, "layout": sound.layout}
         about |= _shape(sound.samples, sound.sample_rate)
-        data = audio.encode(sound.samples, sound.sample_rate, format="wav")
+        data = files.encode(sound.samples, sound.sample_rate, format="wav")
         for _ in range(RACES):
             self.refresh()
             present = self._matching(sid)
@@ -373,7 +373,7 @@ def _names(stem: str) -> Iterable[str]:
 
 
 def _taken(folder: Path, stem: str) -> bool:
-    return any((folder / f"{stem}.{suffix}").exists() for suffix in ("json", "safetensors", *audio.FORMATS))
+    return any((folder / f"{stem}.{suffix}").exists() for suffix in ("json", "safetensors", *files.FORMATS))
 
 
 def _cleared(folder: Path, stem: str, *, job: str | None, take: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""Learnings under way, written down so that they outlast their process: one safetensors file for each job, whole or not at all.
+"""TrainingStates under way, written down so that they outlast their process: one safetensors file for each job, whole or not at all.
 
 A file holds everything that a learner needs to go on to the last bit, and what a checkpoint of it would say. Reading one runs nothing that is in it.
 """
@@ -26,11 +26,11 @@ class Unfit(Exception):
 
 
 @dataclass(frozen=True)
-class State:
+class TrainingState:
     """A learning between two steps.
 
     Args:
-        facts: what JSON holds: the learner's ``settings``, ``step``, ``losses`` and ``seconds``; once written down, also what :meth:`Learnings.write` was told.
+        facts: what JSON holds: the learner's ``settings``, ``step``, ``losses`` and ``seconds``; once written down, also what :meth:`TrainingStates.write` was told.
         tensors: by name. What a checkpoint would keep is named ``average/…``, or where there are none of these ``weights/…``.
     """
 
@@ -56,7 +56,7 @@ class State:
         return checkpoint, save(kept)
 
 
-class Learnings:
+class TrainingStates:
     """What is written down of learnings, in a folder.
 
     Args:
@@ -71,7 +71,7 @@ class Learnings:
         found = self._folder.glob(f"{PREFIX}*{SUFFIX}")
         return sorted(path.name.removeprefix(PREFIX).removesuffix(SUFFIX) for path in found)
 
-    def write(self, job: str, state: State, **about: Any) -> None:
+    def write(self, job: str, state: TrainingState, **about: Any) -> None:
         """Write a state down, in place of the job's last one; it is on the disk when this returns.
 
         Args:
@@ -86,7 +86,7 @@ class Learnings:
         with safe_files.replacing(path) as part:
             save_file(dict(state.tensors), part, {METADATA: json.dumps(facts)})
 
-    def read(self, job: str) -> State | None:
+    def read(self, job: str) -> TrainingState | None:
         """The last state of a job; None where nothing is written down.
 
         Raises:
@@ -107,7 +107,7 @@ class Learnings:
             raise Unfit(f"version {facts['tertium']} wrote it, and this is {__version__}")
         if not whole:
             raise Unfit("the file is damaged")
-        return State(facts, tensors)
+        return TrainingState(facts, tensors)
 
     def remove(self, job: str) -> None:
         """Forget a job, if anything is written down of it."""

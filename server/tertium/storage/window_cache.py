@@ -14,7 +14,7 @@ SHAPING = ("original", "reference", "prompt", "guidance", "hold", "anchor", "ord
 SCHEMA = 1
 
 
-class Windows:
+class WindowCache:
     """The windows in a folder.
 
     Args:

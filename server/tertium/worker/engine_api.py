@@ -16,7 +16,7 @@ OnProgress = Callable[..., None]
 
 
 @dataclass(frozen=True)
-class Made:
+class Rendered:
     """What an engine made.
 
     Args:
@@ -65,7 +65,7 @@ class Engine(Protocol):
         sounds: Mapping[str, np.ndarray],
         on_progress: OnProgress,
         known: Preparation = NOTHING_KNOWN,
-    ) -> Made:
+    ) -> Rendered:
         """Carry out generate, vary, invert, fuse or window.
 
         Args:
@@ -83,7 +83,7 @@ class Engine(Protocol):
         sounds: Mapping[str, np.ndarray],
         on_progress: OnProgress,
         known: Preparation = NOTHING_KNOWN,
-    ) -> Iterator[Made]:
+    ) -> Iterator[Rendered]:
         """Carry out morph: its takes as they are ready, each with ``index`` and ``blend`` among its facts. Arguments as for ``perform``."""
         ...
 
@@ -95,7 +95,7 @@ class Engine(Protocol):
         """A :class:`tertium.worker.trainer.Learner` of a reference: float32, (channels, frames), at the engine's rate."""
         ...
 
-    def heard(self, learner: Any) -> AbstractContextManager["Engine"]:
+    def as_learned(self, learner: Any) -> AbstractContextManager["Engine"]:
         """This engine with what a learner, as ``learner`` gave it, would keep now; the learner goes on as if nothing had been."""
         ...
 
@@ -103,6 +103,6 @@ class Engine(Protocol):
         """Keep reference phases in a folder too, at most so many bytes of them; sounds are the same with it and without."""
         ...
 
-    def relieve(self) -> None:
+    def free_memory(self) -> None:
         """Give back memory that is kept for later; called after the device ran out of it."""
         ...

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tertium.audio import files as audio
-from tertium.audio.files import Audio
 from tertium.audio.loops import Loop
+from tertium.audio.signal import SHORTEST, Audio, conform, within_full_scale
 from tertium.storage.checkpoint_format import Checkpoint
 from tertium.storage.library import Sound
 
@@ -25,13 +24,13 @@ def fitted(sound: Audio, role: str, about: Mapping[str, Any], loop: Loop | None 
         loop: what the sound is computed as: then what precedes and follows it is around it.
     """
     whole = sound if loop is None else loop.around(sound)
-    conformed = audio.conform(whole, sample_rate=about["sample_rate"], channels=about["channels"])
-    return _long_enough(audio.within_full_scale(conformed), role)
+    conformed = conform(whole, sample_rate=about["sample_rate"], channels=about["channels"])
+    return _long_enough(within_full_scale(conformed), role)
 
 
 def as_asked(made: Audio, *, sample_rate: int, frames: int, loop: Loop | None = None) -> Audio:
     """What was made at a rate and of exactly so many frames, closed if it is a loop; resampling alone may be a frame off."""
-    conformed = audio.conform(made, sample_rate=sample_rate, channels=made.channels)
+    conformed = conform(made, sample_rate=sample_rate, channels=made.channels)
     if loop is not None:
         return Audio(loop.closed(conformed.samples, sample_rate, frames), sample_rate)
     samples = conformed.samples[:, :frames]
@@ -41,14 +40,14 @@ def as_asked(made: Audio, *, sample_rate: int, frames: int, loop: Loop | None = 
 
 def _long_enough(sound: Audio, role: str) -> Audio:
     """A sound that models take: what is too short is repeated as a whole if it is to lead, and else followed by silence, which is cut off again."""
-    least = math.ceil(audio.SHORTEST * sound.sample_rate)
+    least = math.ceil(SHORTEST * sound.sample_rate)
     if sound.frames >= least:
         return sound
     if role == "reference":
         samples = np.tile(sound.samples, -(-least // sound.frames))
         note = f"lasts {sound.seconds:.3f} s, repeated to {samples.shape[1] / sound.sample_rate:.3f} s"
     else:
-        note = f"lasts {sound.seconds:.3f} s, computed with silence after it up to {audio.SHORTEST:g} s"
+        note = f"lasts {sound.seconds:.3f} s, computed with silence after it up to {SHORTEST:g} s"
         samples = np.pad(sound.samples, ((0, 0), (0, least - sound.frames)))
     return Audio(samples, sound.sample_rate, (*sound.notes, note))
 

@@ -27,15 +27,15 @@ from tertium.errors import TertiumError
 from tertium.job_spec import Learn, Preview
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library
-from tertium.storage.training_states import Learnings
-from tertium.storage.window_cache import Windows
+from tertium.storage.training_states import TrainingStates
+from tertium.storage.window_cache import WindowCache
 from tertium.subprocess_env import die_with_the_daemon
 from tertium.worker import self_test
 from tertium.worker.device_faults import lost_the_device, told
 from tertium.worker.engine_api import Engine
-from tertium.worker.renderer import Maker
+from tertium.worker.renderer import Renderer
 from tertium.worker.self_test import calibrated
-from tertium.worker.trainer import Paused, Teacher
+from tertium.worker.trainer import Paused, Trainer
 
 SAY_INTERVAL = 0.02  # seconds between two reports of progress
 LOST_DEVICE = 70  # exit status, EX_SOFTWARE
@@ -45,7 +45,7 @@ class Stopped(Exception):
     """The job was cancelled."""
 
 
-class Inbox:
+class CommandReader:
     """What the daemon says, read by a thread of its own so that a cancellation is seen while a job runs."""
 
     def __init__(self, stream: TextIO):
@@ -53,7 +53,7 @@ class Inbox:
         self.cancelled: set[str] = set()
         self.paused: set[str] = set()
         self._stream = stream
-        threading.Thread(target=self._read, daemon=True, name="inbox").start()
+        threading.Thread(target=self._read, daemon=True, name="reader").start()
 
     def _read(self) -> None:
         for line in self._stream:
@@ -67,25 +67,25 @@ class Inbox:
         os._exit(0)  # the daemon has gone: nobody waits for what is being computed
 
 
-class Report:
+class ProgressReport:
     """Progress of one job, said at every stage and at most fifty times a second within one; raises :class:`Stopped` once the job is cancelled.
 
     Args:
         say: sends a report to the daemon.
-        inbox: knows of cancellations.
+        reader: knows of cancellations.
         job: the job's id.
         expected: how long it should take in seconds, if anybody knows.
     """
 
-    def __init__(self, say: Callable[[m.Report], None], inbox: Inbox, job: str, expected: float | None):
-        self._say, self._inbox, self._job, self._expected = say, inbox, job, expected
+    def __init__(self, say: Callable[[m.Report], None], reader: CommandReader, job: str, expected: float | None):
+        self._say, self._reader, self._job, self._expected = say, reader, job, expected
         self._began = time.monotonic()
         self._said, self._stage = 0.0, ""
 
     def __call__(
         self, stage: str, fraction: float, *, loss: float | None = None, seconds_left: float | None = None
     ) -> None:
-        if self._job in self._inbox.cancelled:
+        if self._job in self._reader.cancelled:
             raise Stopped
         now = time.monotonic()
         if now - self._said >= SAY_INTERVAL or stage != self._stage:
@@ -95,7 +95,7 @@ class Report:
 
     def is_paused(self) -> bool:
         """Whether the job is to make room for another."""
-        return self._job in self._inbox.paused
+        return self._job in self._reader.paused
 
     def _left(self, fraction: float) -> float | None:
         """Seconds left: what was expected counts at first, and how it really goes the more, the more is done."""
@@ -108,17 +108,17 @@ class Report:
         return whole * (1 - fraction)
 
 
-class Child:
+class Worker:
     """The loop: load, then jobs, until the input ends."""
 
-    def __init__(self, inbox: Inbox, output: BinaryIO):
-        self._inbox = inbox
+    def __init__(self, reader: CommandReader, output: BinaryIO):
+        self._reader = reader
         self._output = output
         self._costs: CostModel | None = None
         self._note: str | None = None
 
     def run(self) -> None:
-        wanted = self._inbox.commands.get()
+        wanted = self._reader.commands.get()
         module = importlib.import_module(wanted.engine)
         self._say(m.Models(models=module.known_models()))
         try:
@@ -133,7 +133,7 @@ class Child:
         about = dict(engine.about) | ({"note": self._note} if self._note else {})
         self._say(m.Ready(model=about, costs=self._costs))
         while True:
-            self._do(self._inbox.commands.get())
+            self._do(self._reader.commands.get())
 
     def _tell_trouble(self, error: Exception) -> None:
         self._say(m.Trouble(text="".join(traceback.format_exception(error))))
@@ -143,11 +143,15 @@ class Child:
 
     def _put_together(self, engine: Engine, wanted: m.Load) -> None:
         home = Path(wanted.home)
-        library, checkpoints, learnings = Library(home), Checkpoints(home / "checkpoints"), Learnings(home / "cache")
+        library, checkpoints, learnings = (
+            Library(home),
+            Checkpoints(home / "checkpoints"),
+            TrainingStates(home / "cache"),
+        )
         checkpoints.clean()
-        self._maker = Maker(engine, library, Windows(home / "cache"), checkpoints)
-        self._teacher = Teacher(engine, library, checkpoints, learnings, self._maker, write_every=wanted.write_every)
-        self._teacher.settle(wanted.training_jobs)
+        self._renderer = Renderer(engine, library, WindowCache(home / "cache"), checkpoints)
+        self._trainer = Trainer(engine, library, checkpoints, learnings, self._renderer, write_every=wanted.write_every)
+        self._trainer.discard_ended(wanted.training_jobs)
         trajectories, limit = home / "cache" / "trajectories", wanted.trajectory_disk
         if limit:
             engine.remember_in(trajectories, limit=limit * 2**20)
@@ -160,7 +164,7 @@ class Child:
             return
         job = command.job
         expected = estimate(self._costs, command.spec, self._engine.about) if self._costs else None
-        report = Report(self._say, self._inbox, job, expected)
+        report = ProgressReport(self._say, self._reader, job, expected)
         try:
             result, facts = self._made(command, report)
             _must_be_sayable(result)
@@ -175,25 +179,25 @@ class Child:
             self._say(m.Failed(job=job, error=self._described(error)))
             del error
             gc.collect()
-            self._engine.relieve()
+            self._engine.free_memory()
         else:
             if self._costs and "forwards" in facts:
                 self._costs = self._costs.corrected(facts["seconds_made"], facts["forwards"], result["elapsed"])
             self._say(m.Done(job=job, result=result, costs=self._costs))
-        self._inbox.cancelled.discard(job)
-        self._inbox.paused.discard(job)
+        self._reader.cancelled.discard(job)
+        self._reader.paused.discard(job)
 
-    def _made(self, command: m.Run, report: Report) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    def _made(self, command: m.Run, report: ProgressReport) -> tuple[dict[str, Any], Mapping[str, Any]]:
         job, spec, notes = command.job, command.spec, command.notes
         if isinstance(spec, Learn):
-            return self._teacher.learn(job, spec, notes, report, report.is_paused), {}
+            return self._trainer.learn(job, spec, notes, report, report.is_paused), {}
         if isinstance(spec, Preview):
-            return self._teacher.preview(spec, notes, report), {}
-        return self._maker.make(spec, notes, report, lambda take: self._say(m.Take(job=job, take=take)), job=job)
+            return self._trainer.preview(spec, notes, report), {}
+        return self._renderer.make(spec, notes, report, lambda take: self._say(m.Take(job=job, take=take)), job=job)
 
     def _forget(self, job: str) -> None:
         try:
-            self._teacher.forget(job)
+            self._trainer.forget(job)
         except Exception as error:  # it was cancelled: nobody waits for an answer, but the log shall have it
             self._described(error)
             traceback.print_exception(error)
@@ -229,6 +233,6 @@ def main() -> None:
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    inbox = Inbox(sys.stdin)
+    reader = CommandReader(sys.stdin)
     with contextlib.suppress(KeyboardInterrupt):
-        Child(inbox, output).run()
+        Worker(reader, output).run()

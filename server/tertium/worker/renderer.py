@@ -14,16 +14,16 @@ import numpy as np
 
 from tertium import cost_model
 from tertium.audio import loops
-from tertium.audio.files import Audio
 from tertium.audio.loops import Decision
+from tertium.audio.signal import Audio
 from tertium.errors import TertiumError
 from tertium.job_spec import Fuse, JobSpec, Morph, Preview, Vary, Window
 from tertium.storage.checkpoint_format import Checkpoint
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library, Sound, latents_path
-from tertium.storage.window_cache import Windows
+from tertium.storage.window_cache import WindowCache
 from tertium.worker import fitting, recipe
-from tertium.worker.engine_api import NOTHING_KNOWN, Engine, Made, OnProgress, Preparation
+from tertium.worker.engine_api import NOTHING_KNOWN, Engine, OnProgress, Preparation, Rendered
 
 OnTake = Callable[[dict[str, Any]], None]
 LONGEST_NAME = 90  # of a take, before its number
@@ -31,7 +31,7 @@ READ, WRITE = 0.02, 0.95  # fractions at which the computing begins and ends
 ROLES = ("original", "reference")
 
 
-class Maker:
+class Renderer:
     """Makes sounds with an engine, for a library.
 
     Args:
@@ -41,7 +41,7 @@ class Maker:
         checkpoints: where learned references are; None where there are none.
     """
 
-    def __init__(self, engine: Engine, library: Library, windows: Windows, checkpoints: Checkpoints | None = None):
+    def __init__(self, engine: Engine, library: Library, windows: WindowCache, checkpoints: Checkpoints | None = None):
         self._engine = engine
         self._library = library
         self._windows = windows
@@ -194,7 +194,7 @@ class Maker:
         measured = task.known.window or self._library.recall(sound).get("decided", {}).get("window")
         return measured and {**result, "window": self._kept(task, measured)}
 
-    def _stored(self, task: "_Task", made: Made, *, name: str, take: int | None = None) -> dict[str, Any]:
+    def _stored(self, task: "_Task", made: Rendered, *, name: str, take: int | None = None) -> dict[str, Any]:
         """Put what was made into the library, unless the same job did so before; returns the fields of the protocol's result."""
         before = None if task.job is None else self._library.made_by(task.job, take)
         if before is not None:
@@ -247,7 +247,7 @@ class Maker:
             original.frames * rate / original.sample_rate
         )
 
-    def _recall(self, task: "_Task", made: Made, notes: list[str]) -> dict[str, Any]:
+    def _recall(self, task: "_Task", made: Rendered, notes: list[str]) -> dict[str, Any]:
         """Everything needed to make the sound again: the command with these fields is a request that does."""
         shown = ("id", "name", "path", "frames", "channels", "sample_rate")
         given, ratios = task.given, task.known.ratios

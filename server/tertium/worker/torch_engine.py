@@ -27,7 +27,7 @@ from tertium.engine.training.adapters import Residents, Weights
 from tertium.job_spec import JobSpec, Learn, Morph
 from tertium.storage.checkpoint_format import Checkpoint, CheckpointError
 from tertium.worker import torch_learner
-from tertium.worker.engine_api import NOTHING_KNOWN, Made, OnProgress, Preparation
+from tertium.worker.engine_api import NOTHING_KNOWN, OnProgress, Preparation, Rendered
 from tertium.worker.trajectory_files import TrajectoryFiles
 
 PRECISION_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
@@ -89,7 +89,7 @@ class TorchEngine:
         sounds: Mapping[str, np.ndarray],
         on_progress: OnProgress,
         known: Preparation = NOTHING_KNOWN,
-    ) -> Made:
+    ) -> Rendered:
         """See :class:`tertium.worker.engine_api.Engine`."""
         tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
         return _COMMANDS[spec.command](_Task(self._model, self._memory, tensors, spec, known, on_progress))
@@ -101,7 +101,7 @@ class TorchEngine:
         sounds: Mapping[str, np.ndarray],
         on_progress: OnProgress,
         known: Preparation = NOTHING_KNOWN,
-    ) -> Iterator[Made]:
+    ) -> Iterator[Rendered]:
         """See :class:`tertium.worker.engine_api.Engine`."""
         tensors = {role: torch.from_numpy(samples) for role, samples in sounds.items()}
         task = _Task(self._model, self._memory, tensors, spec, known, on_progress)
@@ -109,7 +109,7 @@ class TorchEngine:
         shared = {**task.schedule, "reference": task.leads}
         for take in operations.morph(*task.sounds_of_pair, settings, memory=self._memory, on_progress=on_progress):
             decided = {"index": take.index, "blend": take.blend, "intervention": take.intervention}
-            yield Made(take.audio.numpy(), {**shared, **decided})
+            yield Rendered(take.audio.numpy(), {**shared, **decided})
 
     def under(self, checkpoint: Checkpoint, path: str) -> "TorchEngine":
         """See :class:`tertium.worker.engine_api.Engine`. Checkpoints that were used before are there at once, as many as fit into the memory for them."""
@@ -134,7 +134,7 @@ class TorchEngine:
         return torch_learner.TorchLearner(self._base, reference, spec)
 
     @contextlib.contextmanager
-    def heard(self, learner: torch_learner.TorchLearner) -> Iterator["TorchEngine"]:
+    def as_learned(self, learner: torch_learner.TorchLearner) -> Iterator["TorchEngine"]:
         """See :class:`tertium.worker.engine_api.Engine`."""
         with learner.as_kept() as model:
             engine = copy.copy(self)
@@ -149,7 +149,7 @@ class TorchEngine:
         )
         self._memory.store = TrajectoryFiles(folder, limit, context=context)
 
-    def relieve(self) -> None:
+    def free_memory(self) -> None:
         """Forget what was kept for later, give cached memory back to the device, and that of the checkpoints."""
         self._memory.clear()
         self._residents.clear()
@@ -198,35 +198,35 @@ class _Task:
         return _schedule(self.model, self.spec.steps)
 
 
-def _generate(task: _Task) -> Made:
+def _generate(task: _Task) -> Rendered:
     model, spec = task.model, task.spec
     settings = GenerateSettings(**task.sampling, prompt=spec.prompt, seconds=spec.seconds, guidance=spec.guidance)
     audio = operations.generate(model, settings, on_progress=task.on_progress)
     guidance = model.default_guidance if settings.guidance is None else settings.guidance
     forwards = settings.steps * _rows(guidance)
-    return Made(audio.numpy(), {**task.schedule, "guidance": guidance, "forwards": forwards})
+    return Rendered(audio.numpy(), {**task.schedule, "guidance": guidance, "forwards": forwards})
 
 
-def _vary(task: _Task) -> Made:
+def _vary(task: _Task) -> Rendered:
     model, spec = task.model, task.spec
     settings = VarySettings(**task.sampling, strength=spec.strength, prompt=spec.prompt or "", guidance=spec.guidance)
     audio = operations.vary(model, task.sounds["original"], settings, on_progress=task.on_progress)
     guidance = model.default_guidance if settings.guidance is None else settings.guidance
     forwards = (settings.steps - settings.start) * (_rows(guidance) if settings.prompt else 1)
     decided = {"start": settings.start, "guidance": guidance if settings.prompt else 1.0, "forwards": forwards}
-    return Made(audio.numpy(), {**task.schedule, **decided})
+    return Rendered(audio.numpy(), {**task.schedule, **decided})
 
 
-def _invert(task: _Task) -> Made:
+def _invert(task: _Task) -> Rendered:
     spec = task.spec
     settings = InvertSettings(**task.sampling, anchor=spec.anchor, reconstruct_from=spec.reconstruct_from)
     inverted = operations.invert(task.model, task.sounds["original"], settings, on_progress=task.on_progress)
     latents = {name: tensor.numpy() for name, tensor in inverted.latents.items()}
     decided = {"reconstruct_from": settings.reconstruct_from, "forwards": settings.steps - settings.reconstruct_from}
-    return Made(inverted.reconstruction.numpy(), {**task.schedule, **decided}, latents)
+    return Rendered(inverted.reconstruction.numpy(), {**task.schedule, **decided}, latents)
 
 
-def _fuse(task: _Task) -> Made:
+def _fuse(task: _Task) -> Rendered:
     spec = task.spec
     settings = FuseSettings(**task.pair, blend=spec.blend, intervention=spec.intervention)
     audio = operations.fuse(*task.sounds_of_pair, settings, memory=task.memory, on_progress=task.on_progress)
@@ -237,10 +237,10 @@ def _fuse(task: _Task) -> Made:
     # A reference phase may have come from the memory: then this took fewer, and says nothing of the costs.
     counted = "forwards_at_most" if led else "forwards"
     decided = {"intervention": step, "reference": task.leads, counted: forwards}
-    return Made(audio.numpy(), {**task.schedule, **decided})
+    return Rendered(audio.numpy(), {**task.schedule, **decided})
 
 
-def _window(task: _Task) -> Made:
+def _window(task: _Task) -> Rendered:
     """Measure, unless that was done before; then fuse at the equilibrium."""
     spec, measured = task.spec, task.known.window
     share = 0.1 if measured is None else 1.0  # of the sound in the time
@@ -256,7 +256,7 @@ def _window(task: _Task) -> Made:
         on_progress=lambda stage, fraction: task.on_progress(stage, 1 - share + fraction * share),
     )  # fmt: skip
     decided = {"intervention": step, "reference": task.leads, "window": measured}
-    return Made(audio.numpy(), {**task.schedule, **decided}, notes=_remarks(measured))
+    return Rendered(audio.numpy(), {**task.schedule, **decided}, notes=_remarks(measured))
 
 
 def _remarks(measured: Mapping[str, Any]) -> tuple[str, ...]:
@@ -270,7 +270,7 @@ def _remarks(measured: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-_COMMANDS: dict[str, Callable[[_Task], Made]] = {
+_COMMANDS: dict[str, Callable[[_Task], Rendered]] = {
     "generate": _generate,
     "vary": _vary,
     "invert": _invert,

@@ -13,7 +13,7 @@ from tertium.engine.settings import LearnSettings
 from tertium.engine.training.adapters import Weights
 from tertium.engine.training.fine_tune import Learner
 from tertium.job_spec import Learn
-from tertium.storage.training_states import State
+from tertium.storage.training_states import TrainingState
 
 FIELDS = ("prompt", "method", "steps", "batch", "seconds", "rank", "rate", "null_dropout", "ema", "seed")
 LARGE = 2e8
@@ -54,12 +54,12 @@ class TorchLearner:
         """What was learned so far, as the content of a safetensors file."""
         return safetensors.torch.save(dict(self._learner.weights().tensors))
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """See :class:`tertium.worker.trainer.Learner`. Numbers of 16 bits are told in 32, which loses nothing."""
         state = self._learner.state_dict()
-        return State(state["facts"], {name: _array(tensor) for name, tensor in state["tensors"].items()})
+        return TrainingState(state["facts"], {name: _array(tensor) for name, tensor in state["tensors"].items()})
 
-    def resume(self, state: State) -> None:
+    def resume(self, state: TrainingState) -> None:
         """See :meth:`tertium.engine.training.fine_tune.Learner.load_state_dict`."""
         tensors = {name: torch.from_numpy(array) for name, array in state.tensors.items()}
         self._learner.load_state_dict({"facts": state.facts, "tensors": tensors})

@@ -22,10 +22,10 @@ from tertium.job_spec import Generate, Learn, Preview
 from tertium.storage.checkpoint_format import Checkpoint
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library
-from tertium.storage.training_states import Learnings, State, Unfit
+from tertium.storage.training_states import TrainingState, TrainingStates, Unfit
 from tertium.worker.device_faults import lost_the_device
 from tertium.worker.engine_api import Engine, OnProgress
-from tertium.worker.renderer import LONGEST_NAME, Maker
+from tertium.worker.renderer import LONGEST_NAME, Renderer
 
 LEARN, HEARD = 0.9, 0.92  # fractions at which the learning ends, and the sampling of its sound begins
 UNFINISHED = " unfinished"  # ends the name of what was learned before an upgrade
@@ -61,17 +61,17 @@ class Learner(Protocol):
         """What was learned so far, as the content of a safetensors file."""
         ...
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """All that another learner of the same reference and settings needs to go on exactly, of this moment between two steps."""
         ...
 
-    def resume(self, state: State) -> None:
+    def resume(self, state: TrainingState) -> None:
         """Take up a state; raises ValueError where it does not fit, and stays as it was."""
         ...
 
 
 @dataclass(eq=False)
-class Work:
+class TrainingRun:
     """A learning and its circumstances.
 
     Args:
@@ -88,7 +88,7 @@ class Work:
     writing: float = 0.0
 
 
-class Teacher:
+class Trainer:
     """Learns references with an engine.
 
     Args:
@@ -96,7 +96,7 @@ class Teacher:
         library: where references come from and the sounds go to.
         checkpoints: where what was learned is kept.
         learnings: where learnings under way are written down.
-        maker: makes the sound that the prompt gives in the end.
+        renderer: makes the sound that the prompt gives in the end.
         write_every: seconds of learning between two states that are written down.
     """
 
@@ -105,14 +105,14 @@ class Teacher:
         engine: Engine,
         library: Library,
         checkpoints: Checkpoints,
-        learnings: Learnings,
-        maker: Maker,
+        learnings: TrainingStates,
+        renderer: Renderer,
         *,
         write_every: float = WRITE_EVERY,
     ):
-        self._engine, self._library, self._checkpoints, self._maker = engine, library, checkpoints, maker
-        self._learnings, self._write_every = learnings, write_every
-        self._paused: dict[str, Work] = {}
+        self._engine, self._library, self._checkpoints, self._renderer = engine, library, checkpoints, renderer
+        self._states, self._write_every = learnings, write_every
+        self._paused: dict[str, TrainingRun] = {}
 
     def learn(
         self,
@@ -147,7 +147,7 @@ class Teacher:
         try:
             result = self._sound(job, kept, spec, told, on_progress)
         finally:
-            self._learnings.remove(job)
+            self._states.remove(job)
         return result | {
             "checkpoint": kept.name,
             "loss": kept.losses[-1],
@@ -171,7 +171,7 @@ class Teacher:
         """
         job = spec.job
         work = self._paused.get(job)
-        if work is None and job in self._learnings.jobs():  # the process is a new one, and has not come to it yet
+        if work is None and job in self._states.jobs():  # the process is a new one, and has not come to it yet
             work = self._paused[job] = self._taken_up(job, spec.learning, on_progress)
         if work is None or not work.learner.step:
             raise _nothing_to_hear(job, begun=work is not None)
@@ -183,8 +183,8 @@ class Teacher:
             "fields": work.spec.model_dump(exclude={"command"}),
         }
         said = (*notes, f"the prompt after {learner.step} of {work.spec.steps} steps of learning")
-        with self._engine.heard(learner) as engine:
-            result = self._maker.preview(engine, spec, said, on_progress, learning=about)
+        with self._engine.as_learned(learner) as engine:
+            result = self._renderer.preview(engine, spec, said, on_progress, learning=about)
         return result | {"learned": learner.step, "loss": learner.losses[-1]}
 
     def forget(self, job: str) -> Checkpoint | None:
@@ -193,13 +193,13 @@ class Teacher:
         if work is None:
             return self._saved(job)
         kept = self._keep(job, work) if work.learner.step else None
-        self._learnings.remove(job)
+        self._states.remove(job)
         return kept
 
-    def settle(self, living: Iterable[str]) -> None:
+    def discard_ended(self, living: Iterable[str]) -> None:
         """Make checkpoints of what is written down of jobs that are no more; the rest stays. For when a process begins."""
-        self._learnings.clean()
-        for job in set(self._learnings.jobs()) - set(living):
+        self._states.clean()
+        for job in set(self._states.jobs()) - set(living):
             try:
                 self._saved(job)
             except (OSError, TertiumError) as error:  # it stays as it is, for the next time
@@ -209,23 +209,23 @@ class Teacher:
         """Make a checkpoint of what is written down of a job, which is then no more, under the learning's name and an ending."""
         kept = None
         with contextlib.suppress(Unfit):
-            state = self._learnings.read(job)
+            state = self._states.read(job)
             if state is not None and state.facts["step"]:
                 checkpoint, weights = state.checkpoint()
                 room = LONGEST_BYTES - len(ending)
                 name = checkpoint.name[: LONGEST_NAME - len(ending)].encode()[:room].decode(errors="ignore") + ending
                 kept = self._saved_once(job, replace(checkpoint, name=name), weights)
-        self._learnings.remove(job)
+        self._states.remove(job)
         return kept
 
-    def _taken_up(self, job: str, spec: Learn, on_progress: OnProgress) -> Work:
+    def _taken_up(self, job: str, spec: Learn, on_progress: OnProgress) -> TrainingRun:
         """The learning of a job: where it was paused, or where it was written down, or from its beginning."""
         if job in self._paused:
             return self._paused.pop(job)
         on_progress("reading", 0.0)
-        reference = self._maker.fitted(self._library.get(spec.reference), "reference")
+        reference = self._renderer.fitted(self._library.get(spec.reference), "reference")
         on_progress("encode", 0.0)
-        work = Work(self._engine.learner(reference.samples, spec), spec)
+        work = TrainingRun(self._engine.learner(reference.samples, spec), spec)
         try:
             self._resume(job, work)
         except (Unfit, ValueError, KeyError, TypeError) as reason:
@@ -234,9 +234,9 @@ class Teacher:
             work.notes.append(f"learned anew: what was written down of it cannot be used ({reason}){also}")
         return work
 
-    def _resume(self, job: str, work: Work) -> None:
+    def _resume(self, job: str, work: TrainingRun) -> None:
         """Go on from what is written down, if anything is. Raises Unfit, ValueError, KeyError or TypeError if that does not fit."""
-        state = self._learnings.read(job)
+        state = self._states.read(job)
         if state is None:
             return
         facts = state.facts
@@ -250,7 +250,7 @@ class Teacher:
         work.spent = spent
         work.notes = [*notes, f"resumed at step {work.learner.step}"]
 
-    def _about(self, work: Work) -> dict[str, Any]:
+    def _about(self, work: TrainingRun) -> dict[str, Any]:
         """What a learning is of."""
         engine, learner, spec = self._engine.about, work.learner, work.spec
         return {
@@ -258,7 +258,9 @@ class Teacher:
             "prompt": spec.prompt, "method": learner.method, "rank": learner.rank,
         }  # fmt: skip
 
-    def _run(self, job: str, work: Work, on_progress: OnProgress, is_paused: Callable[[], bool], since: float) -> None:
+    def _run(
+        self, job: str, work: TrainingRun, on_progress: OnProgress, is_paused: Callable[[], bool], since: float
+    ) -> None:
         learner, steps = work.learner, work.spec.steps
         first, began = learner.step, time.monotonic()
         written = began
@@ -287,15 +289,15 @@ class Teacher:
                 kept = self._keep(job, work)
                 steps = "1 step" if kept.steps == 1 else f"{kept.steps} steps"
                 stop.add_note(f"What was learned in {steps} is kept as the checkpoint '{kept.name}'.")
-            self._learnings.remove(job)
+            self._states.remove(job)
             raise
 
-    def _write(self, job: str, work: Work, *, spent: float) -> None:
+    def _write(self, job: str, work: TrainingRun, *, spent: float) -> None:
         """Write a learning down. It goes on where that fails."""
         began = time.monotonic()
         facts = {"chosen": dict(work.learner.settings), "spent": spent, "notes": work.notes}
         try:
-            self._learnings.write(job, work.learner.state(), **self._about(work), **facts)
+            self._states.write(job, work.learner.state(), **self._about(work), **facts)
         except (OSError, safetensors.SafetensorError) as error:
             logging.getLogger(__name__).warning("a learning could not be written down: %s", error)
         work.writing = time.monotonic() - began
@@ -306,7 +308,7 @@ class Teacher:
         of_this_model = kept is not None and kept.fingerprint == self._engine.about["fingerprint"]
         return kept if of_this_model else None
 
-    def _keep(self, job: str, work: Work) -> Checkpoint:
+    def _keep(self, job: str, work: TrainingRun) -> Checkpoint:
         learner = work.learner
         checkpoint = Checkpoint(
             **self._about(work),
@@ -340,7 +342,7 @@ class Teacher:
         def sampling(stage: str, fraction: float, **facts: Any) -> None:
             on_progress(stage, HEARD + fraction * (1 - HEARD), **facts)
 
-        return self._maker.make(sound, tuple(told), sampling, job=job)[0]
+        return self._renderer.make(sound, tuple(told), sampling, job=job)[0]
 
 
 def _nothing_to_hear(job: str, *, begun: bool) -> TertiumError:

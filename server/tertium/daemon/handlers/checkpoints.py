@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tertium import job_spec, safe_files
-from tertium.audio import files as audio
+from tertium.audio.signal import SHORTEST
 from tertium.daemon.config import default_roots
 from tertium.daemon.handlers import resolve
-from tertium.daemon.handlers.registry import Context, House, handles
+from tertium.daemon.handlers.registry import Context, Services, handles
 from tertium.daemon.handlers.render import seed
 from tertium.daemon.handlers.resolve import file_stem, longest_sound
 from tertium.daemon.handlers.submit import submit
@@ -23,76 +23,76 @@ FIELDS = ("prompt", "method", "steps", "batch", "rank", "rate", "null_dropout", 
 
 
 @handles("learn")
-async def learn(house: House, request: m.Learn, context: Context) -> None:
-    await submit(house, request, context, learn_spec)
+async def learn(services: Services, request: m.Learn, context: Context) -> None:
+    await submit(services, request, context, learn_spec)
 
 
 @handles("preview")
-async def preview(house: House, request: m.Preview, context: Context) -> None:
-    await submit(house, request, context, preview_spec)
+async def preview(services: Services, request: m.Preview, context: Context) -> None:
+    await submit(services, request, context, preview_spec)
 
 
 @handles("checkpoints")
-async def checkpoints(house: House, request: m.Checkpoints, context: Context) -> m.CheckpointsReply:
-    found = await asyncio.to_thread(kept(house).list)
-    return m.CheckpointsReply(checkpoints=tuple(info(house, one) for one in found))
+async def checkpoints(services: Services, request: m.Checkpoints, context: Context) -> m.CheckpointsReply:
+    found = await asyncio.to_thread(kept(services).list)
+    return m.CheckpointsReply(checkpoints=tuple(info(services, one) for one in found))
 
 
 @handles("rename_checkpoint")
-async def rename(house: House, request: m.RenameCheckpoint, context: Context) -> m.CheckpointInfo:
-    return await _told(house, lambda: kept(house).rename(request.checkpoint, request.name))
+async def rename(services: Services, request: m.RenameCheckpoint, context: Context) -> m.CheckpointInfo:
+    return await _told(services, lambda: kept(services).rename(request.checkpoint, request.name))
 
 
 @handles("delete_checkpoint")
-async def delete(house: House, request: m.DeleteCheckpoint, context: Context) -> m.CheckpointInfo:
-    return await _told(house, lambda: kept(house).delete(request.checkpoint))
+async def delete(services: Services, request: m.DeleteCheckpoint, context: Context) -> m.CheckpointInfo:
+    return await _told(services, lambda: kept(services).delete(request.checkpoint))
 
 
 @handles("export_checkpoint")
-async def export(house: House, request: m.ExportCheckpoint, context: Context) -> m.CheckpointInfo:
+async def export(services: Services, request: m.ExportCheckpoint, context: Context) -> m.CheckpointInfo:
     def write() -> tuple[Checkpoint, Path]:
-        found = kept(house).get(request.checkpoint)
-        return found, kept(house).export(found.name, _writable(house, request.path, context))
+        found = kept(services).get(request.checkpoint)
+        return found, kept(services).export(found.name, _writable(services, request.path, context))
 
     found, path = await asyncio.to_thread(write)
-    return info(house, found).model_copy(update={"path": str(path)})
+    return info(services, found).model_copy(update={"path": str(path)})
 
 
 @handles("import_checkpoint")
-async def import_(house: House, request: m.ImportCheckpoint, context: Context) -> m.CheckpointInfo:
+async def import_(services: Services, request: m.ImportCheckpoint, context: Context) -> m.CheckpointInfo:
     def read() -> Checkpoint:
-        with _opened(house, request.path) as source:
-            return kept(house).import_file(source, name=request.name)
+        with _opened(services, request.path) as source:
+            return kept(services).import_file(source, name=request.name)
 
-    return await _told(house, read)
+    return await _told(services, read)
 
 
-def _opened(house: House, path: str) -> safe_files.OpenFile:
+def _opened(services: Services, path: str) -> safe_files.OpenFile:
     try:
-        return safe_files.open_allowed(path, house.walls.roots)
+        return safe_files.open_allowed(path, services.allowed_folders.roots)
     except SoundError as error:  # what is opened here is no sound
         code = "unknown_checkpoint" if error.code == "unknown_sound" else error.code
         raise CheckpointError(code, error.message, field=error.field, value=error.value, remedy=error.remedy) from error
 
 
-def learn_spec(house: House, request: m.Learn) -> job_spec.Learn:
+def learn_spec(services: Services, request: m.Learn) -> job_spec.Learn:
     """The specification of a training job. Raises TertiumError."""
-    reference = resolve.sound(house, request.reference, field="reference")
-    longest = longest_sound(house)
+    reference = resolve.sound(services, request.reference, field="reference")
+    longest = longest_sound(services)
     if request.seconds is not None and request.seconds > longest:
         raise SoundError(
-            "out_of_range", f"{house.settings.model} takes at most {longest:g} s; got {request.seconds:g}.", field="seconds",
+            "out_of_range", f"{services.settings.model} takes at most {longest:g} s; got {request.seconds:g}.", field="seconds",
             value=request.seconds, remedy=f"Ask for {longest:g} s or less.",
         )  # fmt: skip
     name = request.name or file_stem(reference.name)
     must_be_plain(name)
-    if request.name is not None and not kept(house).is_free(name):
+    if request.name is not None and not kept(services).is_free(name):
         raise CheckpointError(
             "conflict", f"There is a checkpoint '{name}' already.", field="name", value=name,
             remedy="Choose another name, or delete that one first.",
         )  # fmt: skip
     # What is too short is repeated as a whole, so that it comes as regularly as it would by itself.
-    whole = reference.seconds * math.ceil(max(1.0, audio.SHORTEST / reference.seconds))
+    whole = reference.seconds * math.ceil(max(1.0, SHORTEST / reference.seconds))
     seconds = min(whole, longest) if request.seconds is None else request.seconds
     chosen = {field: getattr(request, field) for field in FIELDS}
     return job_spec.Learn(
@@ -105,9 +105,9 @@ def learn_spec(house: House, request: m.Learn) -> job_spec.Learn:
     )
 
 
-def preview_spec(house: House, request: m.Preview) -> job_spec.Preview:
+def preview_spec(services: Services, request: m.Preview) -> job_spec.Preview:
     """The specification of a preview. Raises TertiumError: unknown_job; conflict for a job that is no training job, has not begun or has ended."""
-    job = house.jobs.get(request.job)
+    job = services.jobs.get(request.job)
     _must_be_under_way(job)
     learning = job.spec
     return job_spec.Preview(
@@ -139,15 +139,15 @@ def _must_be_under_way(job: Job) -> None:
     raise TertiumError("conflict", f"The job {job.id} {problem}.", field="job", value=job.id, remedy=remedy)
 
 
-def kept(house: House) -> Checkpoints:
+def kept(services: Services) -> Checkpoints:
     """The checkpoints in the daemon's folder."""
-    return Checkpoints(house.home.checkpoints)
+    return Checkpoints(services.home.checkpoints)
 
 
-def info(house: House, checkpoint: Checkpoint) -> m.CheckpointInfo:
+def info(services: Services, checkpoint: Checkpoint) -> m.CheckpointInfo:
     """A checkpoint as the protocol tells it."""
     shown = ("name", "model", "prompt", "reference", "method", "steps", "seconds", "bytes", "created")
-    loaded = house.worker.model.get("fingerprint")
+    loaded = services.supervisor.model.get("fingerprint")
     return m.CheckpointInfo(
         **{name: getattr(checkpoint, name) for name in shown},
         path=str(checkpoint.folder),
@@ -157,13 +157,15 @@ def info(house: House, checkpoint: Checkpoint) -> m.CheckpointInfo:
     )
 
 
-async def _told(house: House, do: Callable[[], Checkpoint]) -> m.CheckpointInfo:
-    return info(house, await asyncio.to_thread(do))
+async def _told(services: Services, do: Callable[[], Checkpoint]) -> m.CheckpointInfo:
+    return info(services, await asyncio.to_thread(do))
 
 
-def _writable(house: House, text: str, context: Context) -> Path:
-    """What is asked for over OSC is written within walls even where there are none for reading: UDP does not say which user of the machine asks."""
-    walls = house.walls.roots
+def _writable(services: Services, text: str, context: Context) -> Path:
+    """What is asked for over OSC is written within allowed_folders even where there are none for reading: UDP does not say which user of the machine asks."""
+    allowed_folders = services.allowed_folders.roots
     if context.session.transport != "osc":
-        return safe_files.resolve(text, walls)
-    return safe_files.resolve(text, default_roots(house.settings.home) if walls is None else walls)
+        return safe_files.resolve(text, allowed_folders)
+    return safe_files.resolve(
+        text, default_roots(services.settings.home) if allowed_folders is None else allowed_folders
+    )

@@ -6,29 +6,29 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tertium.daemon.allowed_folders import Walls
+from tertium.daemon.allowed_folders import AllowedFolders
 from tertium.daemon.config import Settings
-from tertium.daemon.jobs.queue import Jobs
-from tertium.daemon.jobs.supervisor import Worker
+from tertium.daemon.jobs.queue import JobQueue
+from tertium.daemon.jobs.supervisor import Supervisor
 from tertium.daemon.notifier import Notifier
 from tertium.daemon.sessions import Session, Sessions
-from tertium.daemon.single_flight import Flights
+from tertium.daemon.single_flight import SingleFlight
 from tertium.storage.home import Home
 from tertium.storage.library import Library, Sound
 from tertium_protocol.codecs.audio_buffer import AudioBuffer
 from tertium_protocol.commands import COMMANDS
 from tertium_protocol.messages.events import Payload, RequestId
 
-ROOMS = ("status", "sounds", "render", "checkpoints")
+MODULES = ("status", "sounds", "render", "checkpoints")
 _HANDLERS: dict[str, "Handler"] = {}
 
 
 @dataclass
-class House:
+class Services:
     """The parts of a running daemon, put together by :mod:`tertium.daemon.app`.
 
     Args:
-        walls: the folders whose files clients may name.
+        allowed_folders: the folders whose files clients may name.
         endpoints: what the daemon listens on, as ``hello`` tells it: osc, zmq, events.
         stop: begins the daemon's end.
         started: when it was started, by the monotonic clock.
@@ -38,21 +38,21 @@ class House:
     settings: Settings
     home: Home
     library: Library
-    jobs: Jobs
-    worker: Worker
+    jobs: JobQueue
+    supervisor: Supervisor
     sessions: Sessions
     notifier: Notifier
     stop: Callable[[str], None]
     started: float
-    walls: Walls
+    allowed_folders: AllowedFolders
     endpoints: dict[str, str] = field(default_factory=dict)
-    adding: Flights[Sound] = field(default_factory=Flights)
+    adding: SingleFlight[Sound] = field(default_factory=SingleFlight)
 
     @property
     def state(self) -> str:
         """loading, ready, busy, failed or stopping; busy from the moment in which a job is accepted."""
         at_work = self.jobs.running is not None or self.jobs.waiting
-        return "busy" if self.worker.state == "ready" and at_work else self.worker.state
+        return "busy" if self.supervisor.state == "ready" and at_work else self.supervisor.state
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Context:
     attached: list[AudioBuffer] = field(default_factory=list)
 
 
-Handler = Callable[[House, Any, Context], Awaitable[Payload | None]]
+Handler = Callable[[Services, Any, Context], Awaitable[Payload | None]]
 
 
 def handles(command: str) -> Callable[[Handler], Handler]:
@@ -95,7 +95,7 @@ def handlers() -> dict[str, Handler]:
     Raises:
         LookupError: the table and the handlers differ.
     """
-    for room in ROOMS:
+    for room in MODULES:
         importlib.import_module(f"tertium.daemon.handlers.{room}")
     differing = COMMANDS.keys() ^ _HANDLERS.keys()
     if differing:

@@ -4,10 +4,10 @@ import secrets
 from typing import Any
 
 from tertium import job_spec
-from tertium.audio import files as audio
 from tertium.audio import loops
+from tertium.audio.signal import SHORTEST
 from tertium.daemon.handlers import resolve
-from tertium.daemon.handlers.registry import Context, House, handles
+from tertium.daemon.handlers.registry import Context, Services, handles
 from tertium.daemon.handlers.resolve import file_stem, longest_sound
 from tertium.daemon.handlers.submit import submit
 from tertium.errors import TertiumError
@@ -19,49 +19,49 @@ OUTPUT = ("steps", "order", "eta", "null", "format", "sample_rate")
 
 
 @handles("generate")
-async def generate(house: House, request: m.Generate, context: Context) -> None:
-    await submit(house, request, context, generate_spec)
+async def generate(services: Services, request: m.Generate, context: Context) -> None:
+    await submit(services, request, context, generate_spec)
 
 
 @handles("vary")
-async def vary(house: House, request: m.Vary, context: Context) -> None:
-    await submit(house, request, context, vary_spec)
+async def vary(services: Services, request: m.Vary, context: Context) -> None:
+    await submit(services, request, context, vary_spec)
 
 
 @handles("invert")
-async def invert(house: House, request: m.Invert, context: Context) -> None:
-    await submit(house, request, context, invert_spec)
+async def invert(services: Services, request: m.Invert, context: Context) -> None:
+    await submit(services, request, context, invert_spec)
 
 
 @handles("fuse")
-async def fuse(house: House, request: m.Fuse, context: Context) -> None:
-    await submit(house, request, context, fuse_spec)
+async def fuse(services: Services, request: m.Fuse, context: Context) -> None:
+    await submit(services, request, context, fuse_spec)
 
 
 @handles("morph")
-async def morph(house: House, request: m.Morph, context: Context) -> None:
-    await submit(house, request, context, morph_spec)
+async def morph(services: Services, request: m.Morph, context: Context) -> None:
+    await submit(services, request, context, morph_spec)
 
 
 @handles("window")
-async def window(house: House, request: m.Window, context: Context) -> None:
-    await submit(house, request, context, window_spec)
+async def window(services: Services, request: m.Window, context: Context) -> None:
+    await submit(services, request, context, window_spec)
 
 
-def generate_spec(house: House, request: m.Generate) -> job_spec.Generate:
+def generate_spec(services: Services, request: m.Generate) -> job_spec.Generate:
     """The specification of a generation; what the request leaves open is as its checkpoint was trained. Raises TertiumError, as all of these do."""
-    longest = longest_sound(house)
+    longest = longest_sound(services)
     if request.seconds is not None and request.seconds > longest:
         raise TertiumError(
-            "out_of_range", f"{house.settings.model} makes at most {longest:g} s; got {request.seconds:g}.", field="seconds",
+            "out_of_range", f"{services.settings.model} makes at most {longest:g} s; got {request.seconds:g}.", field="seconds",
             value=request.seconds, remedy=f"Ask for {longest:g} s or less.",
         )  # fmt: skip
     output = _output(request, request.prompt or request.reference)
     if request.reference is None:
-        guidance = _guidance(house, request.guidance)
+        guidance = _guidance(services, request.guidance)
         return job_spec.Generate(**output, prompt=request.prompt, seconds=request.seconds, guidance=guidance)
-    checkpoint = resolve.taught(house, request.reference)
-    trained = min(max(checkpoint.seconds, audio.SHORTEST), longest)
+    checkpoint = resolve.taught(services, request.reference)
+    trained = min(max(checkpoint.seconds, SHORTEST), longest)
     return job_spec.Generate(
         **output,
         checkpoint=checkpoint.name,
@@ -72,49 +72,49 @@ def generate_spec(house: House, request: m.Generate) -> job_spec.Generate:
     )
 
 
-def vary_spec(house: House, request: m.Vary) -> job_spec.Vary:
+def vary_spec(services: Services, request: m.Vary) -> job_spec.Vary:
     """The specification of a variation."""
-    original = _original(house, request)
+    original = _original(services, request)
     return job_spec.Vary(
         **_output(request, f"{original.name} varied"),
         **_of(original),
         loop=request.loop,
         prompt=request.prompt,
         strength=request.strength,
-        guidance=_guidance(house, request.guidance),
+        guidance=_guidance(services, request.guidance),
     )
 
 
-def invert_spec(house: House, request: m.Invert) -> job_spec.Invert:
+def invert_spec(services: Services, request: m.Invert) -> job_spec.Invert:
     """The specification of an inversion. From the noisiest steps hardly anything of the sound comes back; nine tenths of the way along the model
     still has a say."""
-    original = _original(house, request)
+    original = _original(services, request)
     start = round(0.9 * request.steps) if request.reconstruct_from is None else request.reconstruct_from
     output = _output(request, f"{original.name} inverted")
     return job_spec.Invert(**output, **_of(original), anchor=request.anchor, reconstruct_from=start)
 
 
-def fuse_spec(house: House, request: m.Fuse) -> job_spec.Fuse:
+def fuse_spec(services: Services, request: m.Fuse) -> job_spec.Fuse:
     """The specification of a fusion."""
-    shared = _pair(house, request, "{original} + {reference}")
+    shared = _pair(services, request, "{original} + {reference}")
     return job_spec.Fuse(**shared, blend=request.blend, intervention=request.intervention, loop=request.loop)
 
 
-def morph_spec(house: House, request: m.Morph) -> job_spec.Morph:
+def morph_spec(services: Services, request: m.Morph) -> job_spec.Morph:
     """The specification of a morph."""
     return job_spec.Morph(
-        **_pair(house, request, "{original} + {reference}, take"), count=request.count, loop=request.loop
+        **_pair(services, request, "{original} + {reference}, take"), count=request.count, loop=request.loop
     )
 
 
-def window_spec(house: House, request: m.Window) -> job_spec.Window:
+def window_spec(services: Services, request: m.Window) -> job_spec.Window:
     """The specification of a window."""
-    return job_spec.Window(**_pair(house, request, "{original} + {reference}, equilibrium"), points=request.points)
+    return job_spec.Window(**_pair(services, request, "{original} + {reference}, equilibrium"), points=request.points)
 
 
-def _pair(house: House, request: m.Fuse | m.Morph | m.Window, title: str) -> dict[str, Any]:
-    original = _original(house, request)
-    leading = None if request.reference is None else resolve.reference(house, request.reference)
+def _pair(services: Services, request: m.Fuse | m.Morph | m.Window, title: str) -> dict[str, Any]:
+    original = _original(services, request)
+    leading = None if request.reference is None else resolve.reference(services, request.reference)
     reference = leading if isinstance(leading, Sound) else None
     checkpoint = leading if isinstance(leading, Checkpoint) else None
     # A sound leads by itself: nothing was trained to answer to a prompt. A checkpoint answers to its own, unless another is given.
@@ -139,8 +139,8 @@ def _hold(request: m.Fuse | m.Morph | m.Window, reference: Sound | None) -> floa
     return 0.0 if reference is None else m.DEFAULT_HOLD
 
 
-def _guidance(house: House, asked: float | None) -> float | None:
-    return house.worker.model.get("default_guidance") if asked is None else asked
+def _guidance(services: Services, asked: float | None) -> float | None:
+    return services.supervisor.model.get("default_guidance") if asked is None else asked
 
 
 def _output(request: m.Making, title: str) -> dict[str, Any]:
@@ -153,10 +153,10 @@ def seed(asked: int | None) -> int:
     return secrets.randbelow(2**31) if asked is None else asked
 
 
-def _original(house: House, request: m.Vary | m.Invert | m.Fuse | m.Morph | m.Window) -> Sound:
-    original = resolve.sound(house, request.original, field="original", max_seconds=longest_sound(house))
-    if getattr(request, "loop", None) == "on" and house.worker.model.get("max_seconds"):  # else the worker looks
-        loops.must_fit(original.seconds, house.worker.model)
+def _original(services: Services, request: m.Vary | m.Invert | m.Fuse | m.Morph | m.Window) -> Sound:
+    original = resolve.sound(services, request.original, field="original", max_seconds=longest_sound(services))
+    if getattr(request, "loop", None) == "on" and services.supervisor.model.get("max_seconds"):  # else the worker looks
+        loops.must_fit(original.seconds, services.supervisor.model)
     return original
 
 

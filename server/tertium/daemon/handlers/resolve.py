@@ -4,8 +4,8 @@ import os
 import re
 
 from tertium import path_spelling
-from tertium.audio import files as audio
-from tertium.daemon.handlers.registry import House
+from tertium.audio.signal import MAX_SECONDS
+from tertium.daemon.handlers.registry import Services
 from tertium.errors import SoundError
 from tertium.storage.checkpoint_format import Checkpoint, CheckpointError
 from tertium.storage.checkpoints import Checkpoints
@@ -16,7 +16,7 @@ ID = re.compile(r"[0-9a-fA-F]{8,64}\Z")
 LONGEST_STEM = 80
 
 
-def sound(house: House, text: str, *, field: str, max_seconds: float = audio.MAX_SECONDS) -> Sound:
+def sound(services: Services, text: str, *, field: str, max_seconds: float = MAX_SECONDS) -> Sound:
     """The sound that a client names by id, by the beginning of an id, or by a path. A file is taken into the library first. Reads the disk.
 
     Args:
@@ -29,9 +29,11 @@ def sound(house: House, text: str, *, field: str, max_seconds: float = audio.MAX
     """
     try:
         if path_spelling.names_file(text):
-            found = house.library.add_path(text, house.walls.roots, max_seconds=max_seconds, field=field)
+            found = services.library.add_path(
+                text, services.allowed_folders.roots, max_seconds=max_seconds, field=field
+            )
         else:
-            found = house.library.get(text)
+            found = services.library.get(text)
     except SoundError as error:
         raise SoundError(error.code, error.message, field=field, value=text, remedy=error.remedy) from error
     if found.seconds > max_seconds:
@@ -42,9 +44,9 @@ def sound(house: House, text: str, *, field: str, max_seconds: float = audio.MAX
     return found
 
 
-def longest_sound(house: House) -> float:
+def longest_sound(services: Services) -> float:
     """What the model takes, in seconds; while it is not known yet, what the library takes."""
-    return house.worker.model.get("max_seconds", audio.MAX_SECONDS)
+    return services.supervisor.model.get("max_seconds", MAX_SECONDS)
 
 
 def file_stem(text: str) -> str:
@@ -54,27 +56,27 @@ def file_stem(text: str) -> str:
     return cut.strip() or "result"
 
 
-def reference(house: House, text: str) -> Sound | Checkpoint:
+def reference(services: Services, text: str) -> Sound | Checkpoint:
     """The sound or the checkpoint that leads. A checkpoint's name goes before the beginning of an id."""
-    kept = Checkpoints(house.home.checkpoints)
+    kept = Checkpoints(services.home.checkpoints)
     if _is_a_sound(kept, text):
-        return sound(house, text, field="reference")
+        return sound(services, text, field="reference")
     return _checkpoint(
-        house, kept, text, problem="is neither a sound nor a checkpoint that can be used",
+        services, kept, text, problem="is neither a sound nor a checkpoint that can be used",
         remedy="Give the id of a sound, the absolute path of a file, or the name of a checkpoint.",
     )  # fmt: skip
 
 
-def taught(house: House, text: str) -> Checkpoint:
+def taught(services: Services, text: str) -> Checkpoint:
     """The checkpoint that a sound is made under. A sound in its place is refused: nothing was learned of it."""
-    kept = Checkpoints(house.home.checkpoints)
+    kept = Checkpoints(services.home.checkpoints)
     if _is_a_sound(kept, text):
         raise CheckpointError(
             "unknown_checkpoint", f"'{text[:80]}' names a sound, and generate takes the name of a checkpoint.", field="reference", value=text,
             remedy="Learn the sound first, and give the checkpoint's name; or fuse another sound with it.",
         )  # fmt: skip
     return _checkpoint(
-        house,
+        services,
         kept,
         text,
         problem="is no checkpoint that can be used",
@@ -87,7 +89,7 @@ def _is_a_sound(kept: Checkpoints, text: str) -> bool:
     return os.path.isabs(text) or (ID.match(text) is not None and kept.is_free(text))
 
 
-def _checkpoint(house: House, kept: Checkpoints, text: str, *, problem: str, remedy: str) -> Checkpoint:
+def _checkpoint(services: Services, kept: Checkpoints, text: str, *, problem: str, remedy: str) -> Checkpoint:
     """The checkpoint of a name, if the model that is loaded can use it.
 
     Raises:
@@ -100,7 +102,7 @@ def _checkpoint(house: House, kept: Checkpoints, text: str, *, problem: str, rem
             "unknown_checkpoint", f"'{text[:80]}' {problem}.", field="reference", value=text,
             remedy=f"Did you mean {near}?" if near else remedy,
         )  # fmt: skip
-    fingerprint = house.worker.model.get("fingerprint")
+    fingerprint = services.supervisor.model.get("fingerprint")
     if fingerprint is not None:  # else the worker looks, when it has a model
         kept.weights(found[text], fingerprint=fingerprint)
     return found[text]

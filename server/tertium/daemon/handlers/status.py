@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 
 from tertium import __version__
-from tertium.daemon.handlers.registry import Context, House, handles
+from tertium.daemon.handlers.registry import Context, Services, handles
 from tertium.daemon.jobs.queue import Job
 from tertium.errors import TertiumError
 from tertium_protocol import messages as m
@@ -13,54 +13,54 @@ from tertium_protocol.commands import describe
 
 
 @handles("hello")
-async def hello(house: House, request: m.Hello, context: Context) -> m.HelloReply:
+async def hello(services: Services, request: m.Hello, context: Context) -> m.HelloReply:
     if request.reply_port is not None:
         context.session.answer_at(request.reply_port)
     return m.HelloReply(
         protocol=m.PROTOCOL_VERSION,
         version=__version__,
         pid=os.getpid(),
-        home=str(house.home.folder),
-        model=house.settings.model,
-        state=house.state,
-        message=house.worker.message,
-        **house.endpoints,
+        home=str(services.home.folder),
+        model=services.settings.model,
+        state=services.state,
+        message=services.supervisor.message,
+        **services.endpoints,
     )
 
 
 @handles("status")
-async def status(house: House, request: m.Status, context: Context) -> m.StatusReply:
-    worker, running = house.worker, house.jobs.running
+async def status(services: Services, request: m.Status, context: Context) -> m.StatusReply:
+    worker, running = services.supervisor, services.jobs.running
     about = {name: worker.model.get(name) for name in ("device", "precision", "sample_rate", "channels", "max_seconds")}
     return m.StatusReply(
-        state=house.state,
-        model=house.settings.model,
+        state=services.state,
+        model=services.settings.model,
         message=worker.message,
         job=running.id if running else None,
         fraction=running.fraction if running else None,
-        queued=len(house.jobs.waiting),
-        done=house.jobs.counts["done"],
-        failed=house.jobs.counts["failed"],
-        uptime=time.monotonic() - house.started,
+        queued=len(services.jobs.waiting),
+        done=services.jobs.counts["done"],
+        failed=services.jobs.counts["failed"],
+        uptime=time.monotonic() - services.started,
         version=__version__,
         **about,
     )
 
 
 @handles("commands")
-async def commands(house: House, request: m.Commands, context: Context) -> m.CommandsReply:
+async def commands(services: Services, request: m.Commands, context: Context) -> m.CommandsReply:
     return describe(request.command)
 
 
 @handles("subscribe")
-async def subscribe(house: House, request: m.Subscribe, context: Context) -> m.SubscribeReply:
-    house.sessions.subscribe(context.session, request.seconds)
-    return m.SubscribeReply(seconds=request.seconds, events=house.endpoints.get("events"))
+async def subscribe(services: Services, request: m.Subscribe, context: Context) -> m.SubscribeReply:
+    services.sessions.subscribe(context.session, request.seconds)
+    return m.SubscribeReply(seconds=request.seconds, events=services.endpoints.get("events"))
 
 
 @handles("models")
-async def models(house: House, request: m.Models, context: Context) -> m.ModelsReply:
-    worker, own = house.worker, house.settings.model
+async def models(services: Services, request: m.Models, context: Context) -> m.ModelsReply:
+    worker, own = services.supervisor, services.settings.model
     known = {model["name"]: m.ModelInfo(loaded=False, **model) for model in worker.models}
     loaded = worker.state in ("ready", "busy")
     known[own] = m.ModelInfo(
@@ -75,32 +75,32 @@ async def models(house: House, request: m.Models, context: Context) -> m.ModelsR
 
 
 @handles("job")
-async def job(house: House, request: m.Job, context: Context) -> m.JobInfo:
-    return job_info(house.jobs.get(request.job))
+async def job(services: Services, request: m.Job, context: Context) -> m.JobInfo:
+    return job_info(services.jobs.get(request.job))
 
 
 @handles("jobs")
-async def jobs(house: House, request: m.Jobs, context: Context) -> m.JobsReply:
-    found = house.jobs.all(request.state)
+async def jobs(services: Services, request: m.Jobs, context: Context) -> m.JobsReply:
+    found = services.jobs.all(request.state)
     page = found[request.offset : request.offset + request.limit]
     return m.JobsReply(total=len(found), jobs=tuple(job_info(one) for one in page))
 
 
 @handles("cancel")
-async def cancel(house: House, request: m.Cancel, context: Context) -> m.CancelReply:
-    found = house.jobs.get(request.job)
-    await house.jobs.cancel(found, "Cancelled by request.")
+async def cancel(services: Services, request: m.Cancel, context: Context) -> m.CancelReply:
+    found = services.jobs.get(request.job)
+    await services.jobs.cancel(found, "Cancelled by request.")
     return m.CancelReply(job=found.id, state=found.state)
 
 
 @handles("shutdown")
-async def shutdown(house: House, request: m.Shutdown, context: Context) -> m.ShutdownReply:
+async def shutdown(services: Services, request: m.Shutdown, context: Context) -> m.ShutdownReply:
     if not context.session.local:
         raise TertiumError(
             "not_allowed", "Only a client on the daemon's own machine may stop it.", field="shutdown",
             remedy="Stop it there, with Ctrl-C or tertium shutdown.",
         )  # fmt: skip
-    house.stop(f"asked by {context.session.name}")
+    services.stop(f"asked by {context.session.name}")
     return m.ShutdownReply(pid=os.getpid())
 
 

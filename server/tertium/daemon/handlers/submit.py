@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tertium.daemon.handlers.registry import Context, House
+from tertium.daemon.handlers.registry import Context, Services
 from tertium.daemon.jobs.job import TERMINAL, Job
 from tertium.daemon.jobs.scheduling import PRIORITIES, Outlook
 from tertium.errors import TertiumError
@@ -15,10 +15,12 @@ from tertium.job_spec import JobSpec, Pair
 from tertium_protocol import messages as m
 from tertium_protocol.messages.events import Answer
 
-Specify = Callable[[House, Any], JobSpec]
+Specify = Callable[[Services, Any], JobSpec]
 
 
-async def submit(house: House, request: m.Making | m.Learn | m.Preview, context: Context, specify: Specify) -> None:
+async def submit(
+    services: Services, request: m.Making | m.Learn | m.Preview, context: Context, specify: Specify
+) -> None:
     """Accept a request as a job, or answer a repeated one with how its job stands.
 
     Args:
@@ -29,17 +31,17 @@ async def submit(house: House, request: m.Making | m.Learn | m.Preview, context:
     """
     command = type(request).__name__.lower()
     key, print_ = json.dumps(context.id), fingerprint(command, request)
-    async with house.jobs.claim(key):
-        known = house.jobs.known(key, print_)
+    async with services.jobs.claim(key):
+        known = services.jobs.known(key, print_)
         if known is not None:
-            _answer_again(house, known, context)
+            _answer_again(services, known, context)
             return
-        _must_be_open(house)
-        spec = await asyncio.to_thread(specify, house, request)
+        _must_be_open(services)
+        spec = await asyncio.to_thread(specify, services, request)
         notes = _unused(spec, request)
         spent, deadline = time.monotonic() - context.arrived, getattr(request, "deadline", None)
         if deadline is not None:
-            spec, fewer = _outlook(house).in_time(spec, deadline, spent=spent)
+            spec, fewer = _outlook(services).in_time(spec, deadline, spent=spent)
             notes += fewer
         job = Job(
             request=key,
@@ -50,11 +52,11 @@ async def submit(house: House, request: m.Making | m.Learn | m.Preview, context:
             ready_by=None if deadline is None else time.time() + deadline - spent,
             notes=notes,
         )
-        house.sessions.follow(job.id, context.session)
+        services.sessions.follow(job.id, context.session)
         try:
-            await house.jobs.accept(job)
+            await services.jobs.accept(job)
         except TertiumError:
-            house.sessions.leave(job.id)
+            services.sessions.leave(job.id)
             raise
 
 
@@ -64,26 +66,26 @@ def fingerprint(command: str, request: m.Request) -> str:
     return hashlib.sha256(asked.encode()).hexdigest()
 
 
-def _answer_again(house: House, job: Job, context: Context) -> None:
+def _answer_again(services: Services, job: Job, context: Context) -> None:
     if job.state not in TERMINAL:
-        house.sessions.follow(job.id, context.session)
-    for payload in house.notifier.so_far(job):
+        services.sessions.follow(job.id, context.session)
+    for payload in services.notifier.so_far(job):
         context.session.send(Answer.of(payload, id=context.id, command=job.command))
 
 
-def _must_be_open(house: House) -> None:
-    if house.worker.state == "stopping":
+def _must_be_open(services: Services) -> None:
+    if services.supervisor.state == "stopping":
         raise TertiumError("busy", "The daemon is stopping.", remedy="Send it again when it has been started anew.")
-    problem = house.worker.problem
+    problem = services.supervisor.problem
     if problem is not None:
-        house.worker.ask_again()
+        services.supervisor.ask_again()
         raise TertiumError(
-            "model_unavailable", problem.message, field="model", value=house.settings.model, remedy=problem.remedy
+            "model_unavailable", problem.message, field="model", value=services.settings.model, remedy=problem.remedy
         )
 
 
-def _outlook(house: House) -> Outlook:
-    return Outlook(house.worker.costs, house.worker.model, house.jobs.waiting, house.jobs.running)
+def _outlook(services: Services) -> Outlook:
+    return Outlook(services.supervisor.costs, services.supervisor.model, services.jobs.waiting, services.jobs.running)
 
 
 def _unused(spec: JobSpec, request: m.Making | m.Learn | m.Preview) -> list[str]:

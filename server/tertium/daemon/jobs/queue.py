@@ -1,4 +1,4 @@
-"""Jobs: their states, their order, their ends. A job is accepted once, and ends exactly once.
+"""JobQueue: their states, their order, their ends. A job is accepted once, and ends exactly once.
 
 queued → running → done, failed or cancelled; a queued one may be cancelled too, and a running one goes back to queued when the worker or the daemon ends under it.
 """
@@ -23,7 +23,7 @@ PROGRESS_INTERVAL = 0.05
 Listener = Callable[[Job, str], None]
 
 
-class Jobs:
+class JobQueue:
     """All jobs that are remembered, and the queue of those that wait.
 
     Args:
@@ -53,7 +53,7 @@ class Jobs:
         self._stop_running = stop
 
     def restore(self, rows: list[dict[str, Any]]) -> int:
-        """Take up what the journal remembers. Jobs that were queued or running are queued again; returns how many."""
+        """Take up what the journal remembers. JobQueue that were queued or running are queued again; returns how many."""
         for row in rows:
             try:
                 job = Job.restored(row)
@@ -212,7 +212,7 @@ class Jobs:
         return found
 
     def all(self, state: str | None = None) -> list[Job]:
-        """Jobs in a state, or all, the newest first."""
+        """JobQueue in a state, or all, the newest first."""
         return [job for job in reversed(self._jobs.values()) if state in (None, job.state)]
 
     @property

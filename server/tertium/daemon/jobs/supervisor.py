@@ -15,17 +15,17 @@ from tertium.cost_model import CostModel
 from tertium.daemon import log
 from tertium.daemon.jobs import scheduling
 from tertium.daemon.jobs.job import TERMINAL, Job
-from tertium.daemon.jobs.queue import Jobs
+from tertium.daemon.jobs.queue import JobQueue
 from tertium.daemon.jobs.scheduling import PAUSABLE
-from tertium.daemon.jobs.worker_process import Process
+from tertium.daemon.jobs.worker_process import WorkerProcess
 from tertium.errors import TertiumError
 
 DEATHS_WHILE_LOADING = 3
 RESPITE = 5.0  # seconds before another process is started where starting them goes wrong
 
 
-class Worker:
-    """Keeps a child alive, gives it one job at a time, and tells :class:`~tertium.daemon.jobs.queue.Jobs` how they go.
+class Supervisor:
+    """Keeps a child alive, gives it one job at a time, and tells :class:`~tertium.daemon.jobs.queue.JobQueue` how they go.
 
     Args:
         load: the first command of each child; the training jobs are filled in.
@@ -34,12 +34,12 @@ class Worker:
         retry_after: seconds after which a model that could not be had may be tried again.
     """
 
-    def __init__(self, load: m.Load, jobs: Jobs, *, grace: float = 30.0, retry_after: float = 5.0):
+    def __init__(self, load: m.Load, jobs: JobQueue, *, grace: float = 30.0, retry_after: float = 5.0):
         self._load = load
         self._jobs = jobs
         self._grace, self._retry_after = grace, retry_after
         self._asked = asyncio.Event()
-        self._process: Process | None = None
+        self._process: WorkerProcess | None = None
         self._sayings: set[asyncio.Task] = set()
         self.state = "loading"
         self.model: dict[str, Any] = {}
@@ -57,7 +57,7 @@ class Worker:
         while True:
             self.state = "loading"
             try:
-                self._process = process = await Process.start()
+                self._process = process = await WorkerProcess.start()
             except OSError as error:  # no memory or no room for another process just now
                 log.event("worker not started", level=logging.ERROR, reason=str(error))
                 await asyncio.sleep(RESPITE)
@@ -97,7 +97,7 @@ class Worker:
         """The training jobs that have not ended: their saved states are to be resumed."""
         return tuple(job.id for job in self._jobs.all() if job.command in PAUSABLE and job.state not in TERMINAL)
 
-    async def _loaded(self, process: Process) -> bool:
+    async def _loaded(self, process: WorkerProcess) -> bool:
         self._waits_for = None
         while (message := await process.hear()) is not None:
             match message:
@@ -125,7 +125,7 @@ class Worker:
         """Somebody wanted the model that could not be had: try to load it again, unless that was tried a moment ago."""
         self._asked.set()
 
-    def _judge_deaths(self, deaths: int, process: Process) -> None:
+    def _judge_deaths(self, deaths: int, process: WorkerProcess) -> None:
         reason = process.reason()
         log.event("worker died while loading", level=logging.ERROR, reason=reason, times=deaths)
         if deaths >= DEATHS_WHILE_LOADING:
@@ -148,7 +148,7 @@ class Worker:
         self._asked.clear()
         log.event("model tried again")
 
-    async def _serve(self, process: Process) -> None:
+    async def _serve(self, process: WorkerProcess) -> None:
         """Do jobs until the process ends."""
         while await self._next_job(process):
             job = await self._jobs.start()
@@ -159,12 +159,12 @@ class Worker:
             self.state = "ready"
         log.event("worker died", level=logging.ERROR, reason=process.reason())
 
-    async def _next_job(self, process: Process) -> bool:
+    async def _next_job(self, process: WorkerProcess) -> bool:
         """Wait for a job (True) or for the end of the idle process (False)."""
         await _first(self._jobs.arrival(), process.ended())
         return process.lives
 
-    async def _perform(self, process: Process, job: Job) -> bool:
+    async def _perform(self, process: WorkerProcess, job: Job) -> bool:
         """Have one job done. False when the process ended under it."""
         if job.cancelling:
             await self._jobs.cancelled(job, job.cancelling)
@@ -204,7 +204,7 @@ class Worker:
                 await self._jobs.failed(job, message.error.told())
         return True
 
-    async def _lost(self, process: Process, job: Job) -> None:
+    async def _lost(self, process: WorkerProcess, job: Job) -> None:
         lost, self._device_lost = self._device_lost, None
         reason = process.reason() if lost is None else f"lost its device ({lost.reason})"
         log.event("worker died under a job", level=logging.ERROR, job=job.id, reason=reason, attempt=job.attempts)

@@ -15,7 +15,7 @@ LONGEST_LINE = 2**20
 _START = "from tertium.worker.main import main; main()"
 
 
-class Process:
+class WorkerProcess:
     """A child that says and hears JSON lines. Make it with :meth:`start`."""
 
     def __init__(self, process: asyncio.subprocess.Process):
@@ -25,7 +25,7 @@ class Process:
         self._tasks = [asyncio.ensure_future(self._listen()), asyncio.ensure_future(self._log())]
 
     @classmethod
-    async def start(cls) -> "Process":
+    async def start(cls) -> "WorkerProcess":
         """Start a child with this interpreter and its search path. Signals of the terminal do not reach it."""
         # Threads of the model that wait for each other must not spin meanwhile: where the host's audio (or anything else) wants the
         # same cores, spinning makes a fusion of two seconds take a minute.

@@ -8,7 +8,7 @@ OVERHEAD = 256
 """Bytes that a datagram counts for beside its own, so that empty ones are not free."""
 
 
-class Inbox:
+class FairQueue:
     """A bounded queue for each peer, emptied in turns.
 
     Args:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from tertium.daemon import log
-from tertium.daemon.transports.fair_queue import Address, Inbox
+from tertium.daemon.transports.fair_queue import Address, FairQueue
 from tertium.errors import TertiumError
 
 Receive = Callable[[bytes, Address], None]
@@ -33,7 +33,7 @@ class OscTransport(asyncio.DatagramProtocol):
     def __init__(self, receive: Receive, bound: socket.socket):
         self._receive = receive
         self._socket = bound
-        self._inbox = Inbox()
+        self._inbox = FairQueue()
         self._turn: asyncio.Handle | None = None
         self._transport: asyncio.DatagramTransport | None = None
         self.address: Address = ("", 0)
