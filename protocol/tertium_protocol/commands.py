@@ -10,9 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from tertium_protocol.errors import ProtocolError
-from tertium_protocol.messages import replies as said
-from tertium_protocol.messages import requests as asked
-from tertium_protocol.messages import training_requests as taught
+from tertium_protocol.messages import replies, requests, training_requests
 from tertium_protocol.messages.events import Done, Payload
 from tertium_protocol.messages.fields import Choice, Integer, Number, Spec, Text, nearest
 
@@ -39,7 +37,7 @@ class Command:
 
     name: str
     summary: str
-    request: type[asked.Request]
+    request: type[requests.Request]
     reply: type[Payload]
     kind: Kind = "immediate"
     transports: tuple[Transport, ...] = BOTH
@@ -57,107 +55,122 @@ _TABLE = (
     Command(
         "hello",
         "Says who is there: versions, model, endpoints; and names the port for answers.",
-        asked.Hello,
-        said.HelloReply,
+        requests.Hello,
+        replies.HelloReply,
     ),
-    Command("status", "Tells what the daemon is doing.", asked.Status, said.StatusReply),
+    Command("status", "Tells what the daemon is doing.", requests.Status, replies.StatusReply),
     Command(
         "commands",
         "Describes the commands and their parameters, for panels and help.",
-        asked.Commands,
-        said.CommandsReply,
+        requests.Commands,
+        replies.CommandsReply,
         items="commands",
     ),
-    Command("subscribe", "Sends the events of all jobs, whoever asked for them.", asked.Subscribe, said.SubscribeReply),
-    Command("add_sound", "Takes a file or a buffer into the library.", asked.AddSound, said.SoundInfo, buffers=1),
-    Command("sound", "Tells about one sound.", asked.Sound, said.SoundInfo),
-    Command("sounds", "Lists the sounds of the library.", asked.Sounds, said.SoundsReply, items="sounds"),
+    Command(
+        "subscribe", "Sends the events of all jobs, whoever asked for them.", requests.Subscribe, replies.SubscribeReply
+    ),
+    Command("add_sound", "Takes a file or a buffer into the library.", requests.AddSound, replies.SoundInfo, buffers=1),
+    Command("sound", "Tells about one sound.", requests.Sound, replies.SoundInfo),
+    Command("sounds", "Lists the sounds of the library.", requests.Sounds, replies.SoundsReply, items="sounds"),
     Command(
         "sound_audio",
         "Sends the samples of a sound as a buffer.",
-        asked.SoundAudio,
-        said.SoundInfo,
+        requests.SoundAudio,
+        replies.SoundInfo,
         transports=("zeromq",),
     ),
-    Command("models", "Lists the models and says which can be loaded.", asked.Models, said.ModelsReply, items="models"),
     Command(
-        "checkpoints", "Lists the learned references.", taught.Checkpoints, said.CheckpointsReply, items="checkpoints"
+        "models", "Lists the models and says which can be loaded.", requests.Models, replies.ModelsReply, items="models"
     ),
-    Command("import_checkpoint", "Takes in an exported checkpoint.", taught.ImportCheckpoint, said.CheckpointInfo),
+    Command(
+        "checkpoints",
+        "Lists the learned references.",
+        training_requests.Checkpoints,
+        replies.CheckpointsReply,
+        items="checkpoints",
+    ),
+    Command(
+        "import_checkpoint",
+        "Takes in an exported checkpoint.",
+        training_requests.ImportCheckpoint,
+        replies.CheckpointInfo,
+    ),
     Command(
         "export_checkpoint",
         "Writes a checkpoint as one file.",
-        taught.ExportCheckpoint,
-        said.CheckpointInfo,
+        training_requests.ExportCheckpoint,
+        replies.CheckpointInfo,
         guarded=True,
     ),
     Command(
         "rename_checkpoint",
         "Gives a checkpoint another name.",
-        taught.RenameCheckpoint,
-        said.CheckpointInfo,
+        training_requests.RenameCheckpoint,
+        replies.CheckpointInfo,
         guarded=True,
     ),
     Command(
         "delete_checkpoint",
         "Deletes a checkpoint for good.",
-        taught.DeleteCheckpoint,
-        said.CheckpointInfo,
+        training_requests.DeleteCheckpoint,
+        replies.CheckpointInfo,
         guarded=True,
     ),
     Command(
         "learn",
         "Learns a reference under a prompt, and keeps it as a checkpoint; whatever else is asked for goes first.",
-        taught.Learn,
+        training_requests.Learn,
         Done,
         kind="queued",
     ),
     Command(
         "preview",
         "Lets you hear what the prompt of a learning under way gives now; the learning goes on undisturbed.",
-        taught.Preview,
+        training_requests.Preview,
         Done,
         kind="queued",
     ),
     Command(
         "generate",
         "Makes a sound from a prompt alone, or from what was learned under one.",
-        asked.Generate,
+        requests.Generate,
         Done,
         kind="queued",
     ),
-    Command("vary", "Makes a variation of a sound.", asked.Vary, Done, kind="queued"),
-    Command("invert", "Inverts a sound and reconstructs it from one of its steps.", asked.Invert, Done, kind="queued"),
-    Command("fuse", "Fuses two sounds into a third.", asked.Fuse, Done, kind="queued"),
+    Command("vary", "Makes a variation of a sound.", requests.Vary, Done, kind="queued"),
+    Command(
+        "invert", "Inverts a sound and reconstructs it from one of its steps.", requests.Invert, Done, kind="queued"
+    ),
+    Command("fuse", "Fuses two sounds into a third.", requests.Fuse, Done, kind="queued"),
     Command(
         "morph",
         "Fuses two sounds at several interventions: takes from the reference to the original.",
-        asked.Morph,
+        requests.Morph,
         Done,
         kind="queued",
     ),
     Command(
         "window",
         "Measures where a pair moves from the reference to the original, and calibrates blend for it.",
-        asked.Window,
+        requests.Window,
         Done,
         kind="queued",
     ),
-    Command("job", "Tells how a job stands, with its result or error.", asked.Job, said.JobInfo),
-    Command("jobs", "Lists the jobs.", asked.Jobs, said.JobsReply, items="jobs"),
-    Command("cancel", "Cancels a job; a running one stops within one step.", asked.Cancel, said.CancelReply),
+    Command("job", "Tells how a job stands, with its result or error.", requests.Job, replies.JobInfo),
+    Command("jobs", "Lists the jobs.", requests.Jobs, replies.JobsReply, items="jobs"),
+    Command("cancel", "Cancels a job; a running one stops within one step.", requests.Cancel, replies.CancelReply),
     Command(
         "allow",
         "Lets clients name the files of one more folder, at once and after the next start.",
-        asked.Allow,
-        said.AllowReply,
+        requests.Allow,
+        replies.AllowReply,
         guarded=True,
     ),
     Command(
         "shutdown",
         "Stops the daemon; queued jobs wait for its next start. Local clients only.",
-        asked.Shutdown,
-        said.ShutdownReply,
+        requests.Shutdown,
+        replies.ShutdownReply,
         guarded=True,
     ),
 )
@@ -168,7 +181,7 @@ COMMANDS: dict[str, Command] = {command.name: command for command in _TABLE}
 
 def parse_request(
     command: str, fields: Mapping[str, Any], *, transport: Transport | None = None, buffers: int = 0
-) -> asked.Request:
+) -> requests.Request:
     """Validate a request.
 
     Args:
@@ -212,7 +225,7 @@ def find_command(name: str, *, transport: Transport | None = None) -> Command:
     return row
 
 
-def describe(name: str | None = None) -> said.CommandsReply:
+def describe(name: str | None = None) -> replies.CommandsReply:
     """The reply to the command ``commands``, made from the request models.
 
     Args:
@@ -222,10 +235,10 @@ def describe(name: str | None = None) -> said.CommandsReply:
         ProtocolError: unknown_command, with the nearest valid name.
     """
     rows = COMMANDS.values() if name is None else [find_command(name)]
-    return said.CommandsReply(protocol=asked.PROTOCOL_VERSION, commands=tuple(_info(row) for row in rows))
+    return replies.CommandsReply(protocol=requests.PROTOCOL_VERSION, commands=tuple(_info(row) for row in rows))
 
 
-def specs(request: type[asked.Request]) -> dict[str, Spec]:
+def specs(request: type[requests.Request]) -> dict[str, Spec]:
     """Field name to what the field may hold."""
     return {
         name: next(m for m in field.metadata if isinstance(m, Integer | Number | Text | Choice))
@@ -233,10 +246,10 @@ def specs(request: type[asked.Request]) -> dict[str, Spec]:
     }
 
 
-def _info(row: Command) -> said.CommandInfo:
+def _info(row: Command) -> replies.CommandInfo:
     fields = row.request.model_fields
     parameters = [
-        said.Parameter(
+        replies.Parameter(
             name=name,
             type=spec.kind,
             required=fields[name].is_required(),
@@ -251,7 +264,7 @@ def _info(row: Command) -> said.CommandInfo:
         )
         for name, spec in specs(row.request).items()
     ]
-    return said.CommandInfo(
+    return replies.CommandInfo(
         name=row.name, summary=row.summary, kind=row.kind, transports=row.transports, parameters=tuple(parameters)
     )
 

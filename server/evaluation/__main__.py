@@ -12,7 +12,7 @@ from evaluation import figures, plan, report, sounds
 from evaluation.claims import Verdict
 from evaluation.plan import Plan
 from evaluation.tasks import Findings, Workshop
-from tertium.engine.models import device as precision
+from tertium.engine.models.device import choose_device
 from tertium.errors import TertiumError
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +128,7 @@ def tell(verdicts: list[Verdict]) -> None:
 
 def default_jobs(device: str) -> int:
     """One a core, at most 4; 1 where a GPU computes."""
-    if precision.choose_device(device).type != "cpu":
+    if choose_device(device).type != "cpu":
         return 1
     return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 

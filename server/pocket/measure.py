@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 
 from pocket import demo_sounds, metrics
-from pocket.material import piece as material
 from pocket.material import recordings, unseen
+from pocket.material.piece import piece
 from pocket.material.synthesis import RATE
 from pocket.metrics import likeness
 from tertium.engine import operations
@@ -117,7 +117,7 @@ def median(rows: list[dict[str, float]]) -> dict[str, float]:
 def prompts(model: LoadedModel, *, steps: int) -> Shown:
     """Prints what prompts give, beside white noise and training material; returns the sounds."""
     chance = 0.1 * torch.randn(2, 6 * RATE, generator=torch.Generator().manual_seed(0))
-    pieces = [torch.from_numpy(material.piece(number)[0][:, : 6 * RATE]) for number in _MATERIAL]
+    pieces = [torch.from_numpy(piece(number)[0][:, : 6 * RATE]) for number in _MATERIAL]
     pieces = [piece for piece in pieces if piece.abs().max() > 0.01]
     shown, rows = [], {}
     began = time.monotonic()

@@ -12,8 +12,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tertium.engine.models import device as precision
 from tertium.engine.models import phase_retrieval, weights
+from tertium.engine.models.device import place, text_encoders
 from tertium.engine.models.loaded_model import LoadedModel, load_model
 
 DEVICE = torch.device("meta")
@@ -67,8 +67,8 @@ def on(monkeypatch, name, dtype):
     monkeypatch.setattr(
         torch, "tensor", lambda data, dtype=None, device="cpu": make(data, dtype=dtype).to(device)
     )  # what is made on meta is no fake tensor
-    for part in (module, *precision.text_encoders(module)):
+    for part in (module, *text_encoders(module)):
         _replaced(part, mode.from_tensor)
     with mode, Accelerator():
-        precision.place(module, DEVICE, dtype)
+        place(module, DEVICE, dtype)
         yield LoadedModel(module, config, loaded._files)

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 
 from tertium.engine.models import build, errors, stable_audio, weights
-from tertium.engine.models import device as precision
+from tertium.engine.models.device import choose_dtype
 from tertium.engine.models.loaded_model import load_model
 from tests.engine import stable_audio_open, tiny
 from tests.engine.conftest import write_model
@@ -338,9 +338,9 @@ def test_a_device_or_precision_that_is_not_there(options, message, folder):
 
 
 def test_precision_by_device(monkeypatch):
-    assert precision.choose_dtype(torch.device("cpu")) == torch.float32
-    assert precision.choose_dtype(torch.device("mps")) == torch.float16
+    assert choose_dtype(torch.device("cpu")) == torch.float32
+    assert choose_dtype(torch.device("mps")) == torch.float16
     for capability, expected in {(7, 5): torch.float16, (8, 0): torch.bfloat16, (9, 0): torch.bfloat16}.items():
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, c=capability: c)
-        assert precision.choose_dtype(torch.device("cuda")) == expected
-    assert precision.choose_dtype(torch.device("cuda"), "fp32") == torch.float32
+        assert choose_dtype(torch.device("cuda")) == expected
+    assert choose_dtype(torch.device("cuda"), "fp32") == torch.float32

@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 
-from tertium.engine import pair as pairs
 from tertium.engine.fusion.fuse import InstantReference, fuse_latents, lead_of
 from tertium.engine.fusion.inversion import invert
 from tertium.engine.fusion.reference_phase import InstantLead, Memory, Trajectory, TrajectoryKey
+from tertium.engine.pair import prepare
 from tertium.engine.sampling import solver
 from tertium.engine.sampling.noise import StepNoise
 from tertium.engine.sampling.schedule import edm, rectified_flow
@@ -239,8 +239,8 @@ def test_what_was_learned_comes_at_its_own_length_repeated_or_cut_to_the_origina
     settings = FuseSettings(prompt="drum loop", steps=4, blend=0.0, hold=0.3)
     memory = Memory(10**9)
     with torch.no_grad():
-        pair = pairs.prepare(taught, original, None, settings, memory=memory)
-        other = pairs.prepare(taught, original[:, :4400], None, settings, memory=memory)
+        pair = prepare(taught, original, None, settings, memory=memory)
+        other = prepare(taught, original[:, :4400], None, settings, memory=memory)
         alone = pair.fused(None)
         own = other.lead.lead.end()  # of 0.625 s: 313 frames, begun anew after 312.5
     assert alone.shape == (1, 4, frames) and own.shape == (1, 4, 313)
@@ -258,9 +258,9 @@ def test_what_was_learned_at_the_originals_length_is_taken_as_it_is(prompted_mod
     original = torch.sin(torch.arange(8000) / 9).expand(2, -1) * 0.5
     settings = FuseSettings(prompt="drum loop", steps=4, blend=0.0)
     with torch.no_grad():
-        base = pairs.prepare(taught, original, None, settings).fused(2)
+        base = prepare(taught, original, None, settings).fused(2)
         taught.checkpoint, taught.taught_seconds = "one", 1.0
-        assert torch.equal(pairs.prepare(taught, original, None, settings).fused(2), base)
+        assert torch.equal(prepare(taught, original, None, settings).fused(2), base)
 
 
 @pytest.mark.parametrize(("field", "value"), [("order", 4), ("eta", 1.5)])

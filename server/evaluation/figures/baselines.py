@@ -14,8 +14,8 @@ from evaluation.tables import Row, markdown, mean, values, where
 from evaluation.tasks import Findings, Task
 from evaluation.workbench import Bench, Plate
 from tertium.engine import operations
-from tertium.engine import pair as pairs
 from tertium.engine.fusion.similarity import correlation, log_mel, log_mel_correlation, unexplained
+from tertium.engine.pair import prepare
 from tertium.engine.settings import FuseSettings, VarySettings
 
 NAME, TITLE = "baselines", "Fusions beside cheap baselines"
@@ -119,9 +119,7 @@ def _learned(bench: Bench, pair: Pair, wanted: float) -> tuple[str, torch.Tensor
     """The fusion with the learned reference whose balance is nearest to the wanted one."""
     plan, lesson = bench.plan, bench.plan.lesson(pair[1])
     settings = FuseSettings(steps=plan.steps, seed=plan.seed, prompt=lesson.prompt, intervention=0)
-    made = pairs.prepare(bench.taught(lesson), bench.sound(pair[0]), None, settings).morphed(
-        list(map(plan.step, ENTRIES))
-    )
+    made = prepare(bench.taught(lesson), bench.sound(pair[0]), None, settings).morphed(list(map(plan.step, ENTRIES)))
     audio = {k: bench.decoded(latents) for k, latents in made.items()}
     k = min(audio, key=lambda step: abs(balance(bench, audio[step], pair) - wanted))
     return f"step {k}", audio[k]

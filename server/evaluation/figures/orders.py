@@ -12,8 +12,8 @@ from evaluation.plan import Plan
 from evaluation.tables import Row, markdown, values, where
 from evaluation.tasks import Findings, Task
 from evaluation.workbench import Bench, Plate
-from tertium.engine import pair as pairs
 from tertium.engine.fusion.similarity import log_mel, log_mel_correlation, unexplained
+from tertium.engine.pair import prepare
 from tertium.engine.settings import FuseSettings
 
 NAME, TITLE = "orders", "Orders 1, 2, 3 × five interventions (appendix C)"
@@ -49,7 +49,7 @@ def entered(bench: Bench, *, order: int) -> Findings:
     wanted = [(step, True, plan.step(step / PAPER_STEPS)) for step in PAPER]
     wanted += [(step, False, plan.steps - plan.step(step / PAPER_STEPS)) for step in PAPER]
     settings = FuseSettings(steps=plan.steps, order=order, seed=plan.seed, prompt=lesson.prompt, intervention=0)
-    pair = pairs.prepare(bench.taught(lesson), bench.sound(original), None, settings)
+    pair = prepare(bench.taught(lesson), bench.sound(original), None, settings)
     audio = {k: bench.decoded(latents) for k, latents in pair.morphed([k for _, _, k in wanted]).items()}
     for step, drawn, k in wanted:
         power = bench.power(audio[k])

@@ -2,8 +2,7 @@
 
 import torch
 
-from tertium.engine.fusion import inversion as inverting
-from tertium.engine.fusion.inversion import Inversion
+from tertium.engine.fusion.inversion import Inversion, invert
 from tertium.engine.fusion.loops import LoopedNoise
 from tertium.engine.models.loaded_model import MIN_SECONDS, LoadedModel
 from tertium.engine.sampling import solver
@@ -104,7 +103,7 @@ def inversion_of(
 ) -> Inversion:
     """The inversion that settings ask for."""
     noise = noise_of(model, settings, z_o.shape[-1], stream=ANCHOR_STREAM)
-    return inverting.invert(z_o, schedule, eta=settings.eta, anchor=settings.anchor, null=null, noise=noise)
+    return invert(z_o, schedule, eta=settings.eta, anchor=settings.anchor, null=null, noise=noise)
 
 
 def latent_of(inversion: Inversion, point: int, settings: PairSettings | InvertSettings) -> torch.Tensor:

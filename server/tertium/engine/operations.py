@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import torch
 
-from tertium.engine import pair as pairs
 from tertium.engine.fusion.fuse import blend_to_intervention
 from tertium.engine.fusion.morph import spread, steps_taken
 from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.inputs import check_sound, inversion_of, latent_of, noise_of, null_of, prompted, seconds_of
 from tertium.engine.models.loaded_model import MIN_SECONDS, LoadedModel
+from tertium.engine.pair import prepare
 from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, unheard
 from tertium.engine.sampling import solver
 from tertium.engine.sampling.noise import StepNoise
@@ -167,7 +167,7 @@ def fuse(
     """
     step = settings.intervention_on(model.schedule(settings.steps))
     progress = Progress(on_progress, _fusion_costs(settings, step, instant=reference is not None))
-    pair = pairs.prepare(
+    pair = prepare(
         model, original, reference, settings, memory=memory, on_encode=lambda part: progress.at("encode", part)
     )
 
@@ -227,7 +227,7 @@ def morph(
     forwards = sum(settings.steps - step for step in between) + settings.steps * (reference is None)
     costs = {"encode": (1 + (reference is not None)) * ENCODE, "completion": forwards, "decode": DECODE * len(steps)}
     progress = Progress(on_progress, costs)
-    pair = pairs.prepare(
+    pair = prepare(
         model, original, reference, settings, memory=memory, on_encode=lambda part: progress.at("encode", part)
     )
     progress.at("completion")

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import torch
 
-from tertium.engine import pair as pairs
 from tertium.engine.fusion.fuse import WINDOW
 from tertium.engine.fusion.morph import Intervention, steps_taken
 from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.fusion.similarity import correlation, log_mel, log_mel_correlation, mel_power, unexplained
 from tertium.engine.models.loaded_model import LoadedModel
+from tertium.engine.pair import prepare
 from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, unheard
 from tertium.engine.sampling.schedule import Schedule
 from tertium.engine.settings import WindowSettings
@@ -89,7 +89,7 @@ def measure(
     schedule = model.schedule(settings.steps)
     coarse = interventions(schedule, (settings.points + 1) // 2)
     progress = Progress(on_progress, _costs(settings, coarse, led=reference is None))
-    pair = pairs.prepare(
+    pair = prepare(
         model, original, reference, settings, memory=memory, on_encode=lambda part: progress.at("encode", part)
     )
     first = [None, *coarse, settings.steps]

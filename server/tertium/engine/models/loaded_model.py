@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from tertium.engine.models import build, stable_audio, weights
-from tertium.engine.models import device as precision
+from tertium.engine.models.device import choose_device, choose_dtype, place, text_encoders
 from tertium.engine.models.errors import package_missing
 from tertium.engine.sampling import conditioning
 from tertium.engine.sampling.conditioning import Conditioning
@@ -63,7 +63,7 @@ class LoadedModel:
     @property
     def memory_bytes(self) -> int:
         """What the weights take on the device, the text encoder included; activations come on top."""
-        modules = [self.model, *precision.text_encoders(self.model)]
+        modules = [self.model, *text_encoders(self.model)]
         tensors = {t.data_ptr(): t for m in modules for t in (*m.parameters(), *m.buffers())}
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
@@ -155,15 +155,15 @@ def load_model(
 
 
 def _load(files: weights.ModelFiles, device: str, dtype: str) -> LoadedModel:
-    where = precision.choose_device(device)
-    what = precision.choose_dtype(where, dtype)
+    where = choose_device(device)
+    what = choose_dtype(where, dtype)
     try:
         stable_audio.load("stable_audio_tools.models.factory")
     except stable_audio.MissingPackage as error:
         raise package_missing(error, files.name) from error
     config = weights.read_config(files.config)
     model = build.build(config, files)
-    precision.place(model, where, what)
+    place(model, where, what)
     pretransform = model.pretransform
     # Upstream's options for large sounds in little memory: its half precision is heard, and its chunks fail below their length.
     for option in ("model_half", "chunked"):
