@@ -86,3 +86,13 @@ def test_threads_wait_without_spinning_in_the_tests_too():
     if not said:
         pytest.skip("this build of PyTorch has another runtime for its threads")
     assert set(said) == {"'0'"}
+
+
+def test_the_page_on_the_architecture_names_only_what_is_there():
+    text = (ROOT / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)\b", text)) | set(re.findall(r"`((?:[a-z_]+/)+)`", text))
+    assert len(named) > 20
+    inside = [ROOT, *(ROOT / room for room in ("server/tertium", "server/tertium/daemon", "server/tertium/engine", "server/tertium/engine/models",
+                                              "protocol/tertium_protocol", "server/tertium/daemon/jobs"))]  # fmt: skip
+    absent = [name for name in named if not any((folder / name).exists() for folder in inside)]
+    assert absent == []
