@@ -13,7 +13,7 @@ from tertium_protocol.messages.refusals import SOUND_REFERENCE
 from tertium_protocol.messages.requests import Making
 
 QUARK = Path(__file__).parent / "Tertium"
-METHODS = QUARK / "Classes/TertiumCommands.sc"
+METHODS = QUARK / "Classes/Client/TertiumCommands.sc"
 HELP = QUARK / "HelpSource/Classes/Tertium.schelp"
 BEGIN, END = "// begin commands\n", "// end commands\n"
 HEAD = "// Made from the protocol's table of commands by supercollider/quark.py: edit that, not this.\n"
