@@ -43,8 +43,8 @@ def run(tmp_path_factory):
         ]
         lines.append(f'~tell.("{name} message", t.{word}Msg({", ".join(given)}));')
     lines += [
-        "~tell.(\\queued, TertiumTable.queued);", "~tell.(\\guarded, TertiumTable.guarded);", "~tell.(\\items, TertiumTable.items);", "~tell.(\\lists, TertiumFields.lists.asArray);",
-        "~tell.(\\events, TertiumAnswers.events);", "~tell.(\\own, TertiumError.ownCodes);", "~tell.(\\protocol, Tertium.protocol);",
+        "~tell.(\\queued, TertiumCommandTable.queued);", "~tell.(\\guarded, TertiumCommandTable.guarded);", "~tell.(\\items, TertiumCommandTable.items);", "~tell.(\\lists, TertiumFields.lists.asArray);",
+        "~tell.(\\events, TertiumReceiver.events);", "~tell.(\\own, TertiumError.ownCodes);", "~tell.(\\protocol, Tertium.protocol);",
         "~tell.(\\methods, Tertium.methods.collect(_.name).select { |name| name.asString.endsWith(\"Msg\") });", "0.exit;",
     ]  # fmt: skip
     return sclang.run("\n".join(lines), tmp_path_factory.mktemp("parity")).check()

@@ -52,7 +52,7 @@ SAID = {
     "cut_off": "superseded",
     "cut_off_holds": [0, 0, 0, 0],
     "morph_synth": [2, 0],
-    # TertiumRing
+    # TertiumBusRecorder
     "early": [None, "server"],
     "long": [None, "server", "Make it longer."],
     "nowhere": [None, "server"],

@@ -25,10 +25,10 @@ def run(tmp_path_factory):
         for n, case in enumerate(REQUESTS)
     ]
     script = r"""
-        var assembler = TertiumAssembler.new;
+        var assembler = TertiumDecoder.new;
         ~told = { |number, bytes| ~tell.("request " ++ number, bytes.collect { |byte| (byte & 255).asHexString(2).toLower }.join) };
         %LINES%
-        TertiumAnswers.events.do { |event| OSCFunc({ |message|
+        TertiumReceiver.events.do { |event| OSCFunc({ |message|
             assembler.feed(message) !? { |answer|
                 ~tell.(\read, [answer[\id], answer[\event], answer[\fields]]);
                 ~tell.(\lists, TertiumFields.withLists(answer[\fields]))

@@ -15,13 +15,13 @@ Tertium {
 		givenHost = host;
 		givenPort = argPort;
 		home = (argHome ?? { TertiumHome.default }).asString.standardizePath;
-		TertiumAnswers.addClient(this);
+		TertiumReceiver.addClient(this);
 		this.find;
 		this.hello("SuperCollider " ++ Main.version, protocol, action: { |fields, request| this.met(fields, request) }, timeout: 5)
 	}
 
 	// hear of the jobs of others no more
-	free { TertiumAnswers.removeClient(this) }
+	free { TertiumReceiver.removeClient(this) }
 
 	// look where the daemon is now: it may have been started since, or again, on another port
 	find {
@@ -53,7 +53,7 @@ Tertium {
 	refuse { |error|
 		refusal = error;
 		refused = facts !? { facts[\pid] };
-		TertiumAnswers.pending.do { |each| if(each.isKindOf(TertiumRequest) and: { each.client === this }) { each.fail(error) } }
+		TertiumReceiver.pending.do { |each| if(each.isKindOf(TertiumRequest) and: { each.client === this }) { each.fail(error) } }
 	}
 
 	// an answer to nobody here: subscribe has the events of all jobs sent. onEvent.(event, fields, id)
@@ -69,7 +69,7 @@ Tertium {
 	// what shows that we may ask for a command that could harm: the token in daemon.json, read anew, since each start has its own
 	prProof { |command|
 		var token;
-		if(TertiumTable.guarded.includes(command).not) { ^[] };
+		if(TertiumCommandTable.guarded.includes(command).not) { ^[] };
 		this.find;
 		token = facts !? { facts[\token] };
 		^if(token.isString) { [\token, token] } { [] }
@@ -87,7 +87,7 @@ Tertium {
 	}
 
 	// the message for it: [address, id, name, value, …]
-	message { |command, pairs| ^["/tertium/" ++ command, TertiumAnswers.newId] ++ TertiumSending.message(command, pairs) }
+	message { |command, pairs| ^["/tertium/" ++ command, TertiumReceiver.newId] ++ TertiumEncoder.message(command, pairs) }
 
 	// post what the daemon says of a command and its parameters, or of all commands
 	help { |command, action|

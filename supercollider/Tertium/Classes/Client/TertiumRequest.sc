@@ -6,7 +6,7 @@ TertiumRequest {
 	var sending, waiting, onAccepted, onDone, tries = 0, heard, nextTry, asked = 0, askId, takes, items, announced;
 
 	*new { |client, command, given, action, onProgress, onError, timeout, onTake|
-		^super.newCopyArgs(client, command, TertiumAnswers.newId, given, action, onProgress, onError, timeout, onTake).start
+		^super.newCopyArgs(client, command, TertiumReceiver.newId, given, action, onProgress, onError, timeout, onTake).start
 	}
 
 	start {
@@ -16,13 +16,13 @@ TertiumRequest {
 		takes = IdentityDictionary.new;
 		items = IdentityDictionary.new;
 		began = heard = Main.elapsedTime;
-		TertiumAnswers.add(id, this);
-		sending = TertiumSending(client, command, given, { |pairs| this.send(pairs) }, { |problem| this.fail(problem) });
+		TertiumReceiver.add(id, this);
+		sending = TertiumEncoder(client, command, given, { |pairs| this.send(pairs) }, { |problem| this.fail(problem) });
 		sending.start;
 	}
 
 	// whether it takes time, and makes a job
-	isQueued { ^TertiumTable.queued.includes(command) }
+	isQueued { ^TertiumCommandTable.queued.includes(command) }
 
 	isDone { ^ended.notNil }
 
@@ -90,7 +90,7 @@ TertiumRequest {
 		if(silent > timeout) { ^this.fail(this.silence) };
 		if(sent.isNil) { ^this };
 		if(job.isNil) {
-			if(now >= nextTry and: { TertiumTable.once.includes(command).not }) { this.attempt }
+			if(now >= nextTry and: { TertiumCommandTable.once.includes(command).not }) { this.attempt }
 		} {
 			if(silent > min(patience, timeout / 2) and: { now >= nextTry }) { this.ask(now) }
 		}
@@ -101,15 +101,15 @@ TertiumRequest {
 		asked = asked + 1;
 		nextTry = now + again;
 		if(asked.even) { ^client.sendMsg("/tertium/" ++ command, id, *(sent ++ client.prProof(command))) };
-		askId = askId ?? { TertiumAnswers.newId };
-		TertiumAnswers.add(askId, this);
+		askId = askId ?? { TertiumReceiver.newId };
+		TertiumReceiver.add(askId, this);
 		client.sendMsg("/tertium/job", askId, \job, job)
 	}
 
 	silence {
 		^case
 		{ sent.isNil } { TertiumError(\server, "What % needs was not ready within % s.".format(command, timeout), nil, nil, "Does the server still answer?") }
-		{ job.isNil and: { TertiumTable.once.includes(command) } } {
+		{ job.isNil and: { TertiumCommandTable.once.includes(command) } } {
 			client.absence("It may have been done all the same: look at t.checkpoints.")
 		}
 		{ job.isNil } { client.absence }
@@ -157,7 +157,7 @@ TertiumRequest {
 		secondsLeft = argFields[\seconds_left];
 		fields.putAll(argFields);
 		if(state != \running) { this.become(\running) };
-		TertiumAnswers.guarded { onProgress.value(progress, this) };
+		TertiumReceiver.guarded { onProgress.value(progress, this) };
 		this.changed(\progress)
 	}
 
@@ -167,7 +167,7 @@ TertiumRequest {
 		if(takes[index].notNil and: { takes[index].id == argFields[\sound] }) { ^this };
 		sound = TertiumSound.fromFields(argFields);
 		takes[index] = sound;
-		TertiumAnswers.guarded { onTake.value(sound, index, this) };
+		TertiumReceiver.guarded { onTake.value(sound, index, this) };
 		this.changed(\take, index)
 	}
 
@@ -193,7 +193,7 @@ TertiumRequest {
 	}
 
 	reply { |argFields|
-		var told = TertiumFields.withLists(argFields), name = TertiumTable.items[command];
+		var told = TertiumFields.withLists(argFields), name = TertiumCommandTable.items[command];
 		if(name.notNil) {
 			announced = argFields;
 			told[name] = this.listed(told[\count] ? 0);
@@ -279,17 +279,17 @@ TertiumRequest {
 		if(error.isNil or: { error.code != \no_answer }) { this.forget };
 		if(job.isNil) { told.value(nil) };
 		if(error.notNil) { this.tellError };
-		TertiumAnswers.guarded { action.value(result, this) };
-		TertiumAnswers.guarded { onDone.value };
+		TertiumReceiver.guarded { action.value(result, this) };
+		TertiumReceiver.guarded { onDone.value };
 		waiting.signalAll
 	}
 
-	tellError { if(onError.notNil) { TertiumAnswers.guarded { onError.value(error, this) } } { error.post } }
+	tellError { if(onError.notNil) { TertiumReceiver.guarded { onError.value(error, this) } } { error.post } }
 
 	// its answers go nowhere from now on, and what was written for it is deleted
 	forget {
-		TertiumAnswers.remove(id);
-		askId !? { TertiumAnswers.remove(askId) };
+		TertiumReceiver.remove(id);
+		askId !? { TertiumReceiver.remove(askId) };
 		sending !? { sending.temporary.do { |path| if(File.exists(path)) { File.delete(path) } } }
 	}
 

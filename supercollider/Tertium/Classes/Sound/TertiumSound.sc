@@ -74,19 +74,19 @@ TertiumSound {
 	// its Buffer on a server; nil when it is not loaded there
 	buffer { |server|
 		var buffer = buffers[server ?? { Server.default }];
-		^if(buffer.notNil and: { TertiumLoading.holds(buffer) }) { buffer } { nil }
+		^if(buffer.notNil and: { TertiumBufferLoader.holds(buffer) }) { buffer } { nil }
 	}
 
 	// check it, then have the server read it into a Buffer; action.(buffer, this), with nil when it cannot be
 	load { |server, action|
 		var loaded, problem = this.fault;
 		server = server ?? { Server.default };
-		if(problem.isNil and: { server.serverRunning.not }) { problem = TertiumLoading.notRunning(server) };
+		if(problem.isNil and: { server.serverRunning.not }) { problem = TertiumBufferLoader.notRunning(server) };
 		if(problem.notNil) { problem.post; ^action.value(nil, this) };
 		loaded = this.buffer(server);
 		passing.removeAt(server);  // from now on it stays
-		TertiumLoading(path, loaded ?? { this.newBuffer(server) }, loaded.isNil) { |buffer, error|
-			error !? { error.post; buffers.removeAt(server) !? { |failed| if(TertiumLoading.holds(failed)) { failed.free } } };
+		TertiumBufferLoader(path, loaded ?? { this.newBuffer(server) }, loaded.isNil) { |buffer, error|
+			error !? { error.post; buffers.removeAt(server) !? { |failed| if(TertiumBufferLoader.holds(failed)) { failed.free } } };
 			action.value(buffer, this)
 		}
 	}
@@ -96,7 +96,7 @@ TertiumSound {
 	play { |server, out = 0, amp = 1, loop = false, rate = 1, target, addAction = \addToHead|
 		var synth, problem = this.fault, message, loaded;
 		server = server ?? { Server.default };
-		problem = problem ?? { if(server.serverRunning.not) { TertiumLoading.notRunning(server) } };
+		problem = problem ?? { if(server.serverRunning.not) { TertiumBufferLoader.notRunning(server) } };
 		if(problem.notNil) { problem.post; ^nil };
 		loaded = this.buffer(server);
 		if(loaded.isNil) { passing[server] = 0 };
@@ -124,7 +124,7 @@ TertiumSound {
 		if(passing[server] == 0) {
 			passing.removeAt(server);
 			buffers.removeAt(server);
-			if(TertiumLoading.holds(buffer)) { buffer.free }
+			if(TertiumBufferLoader.holds(buffer)) { buffer.free }
 		}
 	}
 
@@ -141,7 +141,7 @@ TertiumSound {
 
 	// free what is loaded of it; the file stays
 	free {
-		buffers.keysValuesDo { |server, buffer| if(TertiumLoading.holds(buffer)) { buffer.free } };
+		buffers.keysValuesDo { |server, buffer| if(TertiumBufferLoader.holds(buffer)) { buffer.free } };
 		buffers.clear;
 		passing.clear
 	}

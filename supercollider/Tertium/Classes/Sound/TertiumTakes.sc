@@ -38,7 +38,7 @@ TertiumTakes {
 
 	// The server is gone, and the buffers with it.
 	drop {
-		TertiumAnswers.remove(this);
+		TertiumReceiver.remove(this);
 		responders.do(_.free);
 		owned = nil;
 		state = \freed
@@ -114,12 +114,12 @@ TertiumTakes {
 		owned.do { |buffer| server.sendMsg('/b_allocRead', buffer.bufnum, buffer.path, 0, 0, ['/b_query', buffer.bufnum]) };
 		server.sendMsg('/sync', id);
 		limit = Main.elapsedTime + timeout;
-		TertiumAnswers.add(this, this)
+		TertiumReceiver.add(this, this)
 	}
 
 	// One that is too large for a datagram goes by a file, in a folder that is sure to be there.
 	prSendDefinition { |definition|
-		var bytes = definition.asBytes, folder = TertiumWriting.folder;
+		var bytes = definition.asBytes, folder = TertiumBufferWriter.folder;
 		if(bytes.size < 16000) { ^server.sendMsg("/d_recv", bytes) };
 		try { File.mkdir(folder) };
 		definition.writeDefFile(folder, true);
@@ -154,7 +154,7 @@ TertiumTakes {
 	prEnd { |error|
 		responders.do(_.free);
 		responders = nil;
-		TertiumAnswers.remove(this);
+		TertiumReceiver.remove(this);
 		state = if(error.isNil) { \loaded } { \failed };
 		if(error.notNil) { this.prFree };
 		action.(this, error);

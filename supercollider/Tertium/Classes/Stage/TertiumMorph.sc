@@ -249,7 +249,7 @@ TertiumMorph {
 
 	// A voice comes, and the one that plays goes; both in one bundle, and so in one sample.
 	prEnter { |set, start|
-		var voice = TertiumVoice(server, set, seam > 0) { |ended| this.prEnded(ended) };
+		var voice = TertiumMorphVoice(server, set, seam > 0) { |ended| this.prEnded(ended) };
 		var messages = [voice.newMsg(this.prGroup, this.prSettings(set, start))];
 		wantsPlay = false;
 		groupMsg !? { messages = [groupMsg] ++ messages };

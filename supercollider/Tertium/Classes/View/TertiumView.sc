@@ -33,7 +33,7 @@ TertiumView {
 	// ---- what it is made of
 
 	head {
-		light = TertiumLight.new;
+		light = TertiumStatusLight.new;
 		stateView = this.text(12);
 		^HLayout(light.view, [stateView, stretch: 1])
 	}
@@ -60,7 +60,7 @@ TertiumView {
 
 	foot {
 		messageView = this.text(12).minHeight_(20);
-		progressView = TertiumBar.new(colors[\good], colors[\slot]);
+		progressView = TertiumProgressBar.new(colors[\good], colors[\slot]);
 		^VLayout(progressView.view, messageView).spacing_(6)
 	}
 

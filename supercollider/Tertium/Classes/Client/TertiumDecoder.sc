@@ -1,5 +1,5 @@
 // OSC messages to answers. An answer is an Event with id, event and fields; what came in parts is put together again, whatever the order.
-TertiumAssembler {
+TertiumDecoder {
 	classvar mostIncomplete = 64, mostParts = 1024;
 	var incomplete, order;
 
@@ -28,7 +28,7 @@ TertiumAssembler {
 		if([number, count].any { |value| value.isKindOf(Integer).not } or: { (number < 0) || (number >= count) || (count > mostParts) }) {
 			^this.refuse("is a part numbered % of %".format(number, count))
 		};
-		if(event == \part or: { TertiumAnswers.events.includes(event).not }) { ^this.refuse("is a part of no event") };
+		if(event == \part or: { TertiumReceiver.events.includes(event).not }) { ^this.refuse("is a part of no event") };
 		key = [id, event, head[\key], count];
 		came = incomplete[key] ?? { this.begin(key) };
 		came[number] = pairs.drop(8);

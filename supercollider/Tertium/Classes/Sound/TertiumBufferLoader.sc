@@ -1,5 +1,5 @@
 // A file on its way into a Buffer. Buffer.read never says when it fails; this does, and survives Cmd-Period.
-TertiumLoading {
+TertiumBufferLoader {
 	classvar <>limit = 20;
 	var path, buffer, action, id, began, <ended, responder;
 
@@ -16,8 +16,8 @@ TertiumLoading {
 		var server = buffer.server, syncId = UniqueID.next;
 		began = Main.elapsedTime;
 		if(server.serverRunning.not) { ^this.finish(this.class.notRunning(server)) };
-		id = TertiumAnswers.newId;
-		TertiumAnswers.add(id, this);
+		id = TertiumReceiver.newId;
+		TertiumReceiver.add(id, this);
 		this.listen('/synced', syncId) { this.query };
 		if(isNew) { server.sendMsg(*buffer.allocReadMsg(path)) };
 		server.sendMsg("/sync", syncId)
@@ -53,7 +53,7 @@ TertiumLoading {
 		if(this.isDone) { ^this };
 		ended = Main.elapsedTime;
 		responder !? _.free;
-		id !? { TertiumAnswers.remove(id) };
-		TertiumAnswers.guarded { action.value(if(error.isNil) { buffer } { nil }, error) }
+		id !? { TertiumReceiver.remove(id) };
+		TertiumReceiver.guarded { action.value(if(error.isNil) { buffer } { nil }, error) }
 	}
 }

@@ -1,5 +1,5 @@
 // One synth of a TertiumMorph, with the takes that it plays; it says when it is gone.
-TertiumVoice {
+TertiumMorphVoice {
 	var <server, <takes, onEnd, <node, responders, farewell;
 
 	*new { |server, takes, seamed, onEnd| ^super.newCopyArgs(server, takes, onEnd).init(seamed) }

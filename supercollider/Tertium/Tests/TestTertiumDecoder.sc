@@ -1,7 +1,7 @@
-TestTertiumAssembler : UnitTest {
+TestTertiumDecoder : UnitTest {
 	var assembler;
 
-	setUp { assembler = TertiumAssembler.new }
+	setUp { assembler = TertiumDecoder.new }
 
 	part { |number, count, pairs, id = \x, key = \k| ^assembler.feed(['/tertium/part', id, \event, \done, \key, key, \part, number, \parts, count] ++ pairs) }
 

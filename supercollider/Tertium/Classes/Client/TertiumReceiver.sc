@@ -1,6 +1,6 @@
 // Everything that daemons send arrives here and goes to the request whose id it carries. One set of responders for the whole of sclang; it survives
 // Cmd-Period, so that no answer is lost by it, and so does the clockwork that tells requests that time passes.
-TertiumAnswers {
+TertiumReceiver {
 	classvar <events;
 	classvar requests, clients, assembler, responders, ticking = false;
 	classvar interval = 0.1, mostLate = 64;
@@ -10,7 +10,7 @@ TertiumAnswers {
 		events = #[\accepted, \progress, \take, \done, \failed, \cancelled, \reply, \error, \item, \part];
 		requests = IdentityDictionary.new;
 		clients = IdentitySet.new;
-		assembler = TertiumAssembler.new;
+		assembler = TertiumDecoder.new;
 	}
 
 	// an id that is unique among clients and over time. Not made by rand: a patch that seeds it would get yesterday's jobs

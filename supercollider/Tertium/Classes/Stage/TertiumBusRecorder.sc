@@ -1,5 +1,5 @@
 // Records a bus all the time, and can write down what it heard last. It keeps everything twice, a ring's length apart, so that whatever is asked for lies in one piece.
-TertiumRing {
+TertiumBusRecorder {
 	classvar <>spare = 1.0;  // seconds between what is written down and what is being recorded meanwhile
 
 	var <server, <bus, <channels, <seconds, buffer, <synth, began, writing;
@@ -58,7 +58,7 @@ TertiumRing {
 
 	// Writes the seconds before this moment into a file: `action.(path, error)`, once. In a bundle, the moment is the bundle's.
 	write { |path, length, action|
-		var task = TertiumRingWriting(this, buffer, path, length, action);
+		var task = TertiumBusRecording(this, buffer, path, length, action);
 		if(synth.isNil) { task.fail("nothing is being recorded", "Let it play first."); ^task };
 		if(length > seconds) { task.fail("% s are asked for, and it keeps %".format(length, seconds), "Make it longer."); ^task };
 		if(this.heard + (server.latency ? 0) < length) { task.tooEarly(this.heard); ^task };
@@ -79,56 +79,5 @@ TertiumRing {
 	doOnServerQuit {
 		synth = buffer = nil;
 		this.prAbandon
-	}
-}
-
-// One piece of a ring on its way to a file: the ring says where it is, the server writes, the header is checked.
-TertiumRingWriting {
-	classvar <>limit = 10, last = 0;
-
-	var ring, buffer, path, length, action, <id, began, responders, frames, <isDone = false;
-
-	*new { |ring, buffer, path, length, action| ^super.newCopyArgs(ring, buffer, path, length, action).init }
-
-	init {
-		var addr = ring.server.addr;
-		id = last = last % 0xffff + 1;  // whole in a float, as triggers are
-		began = Main.elapsedTime;
-		responders = [OSCFunc({ |message| this.prWrite(*message[3..]) }, '/tertium/ring', addr, argTemplate: [nil, id]).permanent_(true)];
-		TertiumAnswers.add(this, this);
-		^this
-	}
-
-	fail { |what, remedy| this.prEnd(TertiumError(\server, "% could not be written: %.".format(path, what), nil, nil, remedy)) }
-
-	tooEarly { |heard| this.fail("only % s were recorded so far".format(heard.round(0.01)), "Wait until there is more.") }
-
-	tick { |now| if(now - began > limit) { this.fail("the server % did not do it in % s".format(ring.server.name, limit), "See whether it runs.") } }
-
-	hear {}
-
-	// place: where the ring is recording, in frames; heard: how long it has been
-	prWrite { |place, heard, sampleRate|
-		var size = buffer.numFrames div: 2, server = ring.server, done = UniqueID.next;
-		frames = (length * sampleRate).round.asInteger;
-		if(heard < length) { ^this.tooEarly(heard) };
-		try { File.mkdir(path.dirname) };  // where that cannot be, nothing is written, and the check says so
-		responders = responders.add(OSCFunc({ this.prCheck }, '/synced', server.addr, argTemplate: [done]).permanent_(true));
-		server.sendMsg('/b_write', buffer.bufnum, path, "wav", "float", frames, place.asInteger + size - frames, 0);
-		server.sendMsg('/sync', done)
-	}
-
-	prCheck {
-		var fault = TertiumSound(path, frames, buffer.numChannels).fault;
-		if(fault.isNil) { this.prEnd } { this.fail(fault.message, "See that there is room, and that the server may write there.") }
-	}
-
-	prEnd { |error|
-		if(isDone) { ^this };
-		isDone = true;
-		responders.do(_.free);
-		TertiumAnswers.remove(this);
-		ring.prDone(this);
-		TertiumAnswers.guarded { action.(if(error.isNil) { path }, error) }
 	}
 }

@@ -1,12 +1,12 @@
 // A Buffer on its way into a file: written by the server, never through the language, into a folder below the user's home, where daemons may read.
-TertiumWriting {
+TertiumBufferWriter {
 	classvar >folder;
 	var <buffer, <path, action, synced;
 
 	// action.(nil) once it is written and checked, or action.(TertiumError)
 	*new { |buffer, path, action| ^super.newCopyArgs(buffer, path, action).start }
 
-	*newPath { ^this.folder +/+ "%.wav".format(TertiumAnswers.newId) }
+	*newPath { ^this.folder +/+ "%.wav".format(TertiumReceiver.newId) }
 
 	*folder { ^folder ?? { Platform.userAppSupportDir +/+ "tertium" } }
 

@@ -1,5 +1,5 @@
 // From what a performer gives to what is sent: fields resolved one after the other, since a Buffer must be written and a job may not have its id yet.
-TertiumSending {
+TertiumEncoder {
 	var client, command, pairs, onReady, onError, resolved, index = 0, writing, <temporary, stopped = false;
 
 	// onReady.([name, value, …]), or onError.(TertiumError), once; at once where nothing need be waited for
@@ -46,7 +46,7 @@ TertiumSending {
 	}
 
 	resolve { |name, value|
-		switch(TertiumTable.kind(command, name),
+		switch(TertiumCommandTable.kind(command, name),
 			\sound, { if(value.isKindOf(Buffer)) { this.write(name, value) } { this.keep(name, this.found(name, value, this.class.sound(name, value))) } },
 			\path, { this.keep(name, this.class.path(value)) },
 			\job, { if(value.isKindOf(TertiumRequest)) { this.await(name, value) } { this.keep(name, value) } },
@@ -65,9 +65,9 @@ TertiumSending {
 	}
 
 	write { |name, buffer|
-		var path = TertiumWriting.newPath;
+		var path = TertiumBufferWriter.newPath;
 		temporary.add(path);
-		writing = TertiumWriting(buffer, path) { |error|
+		writing = TertiumBufferWriter(buffer, path) { |error|
 			if(error.isNil) { this.keep(name, path) } {
 				this.fail(TertiumError(error.code, error.message, name, nil, error.remedy))
 			}
@@ -90,8 +90,8 @@ TertiumSending {
 	}
 
 	*now { |command, name, value|
-		^switch(TertiumTable.kind(command, name),
-			\sound, { if(value.isKindOf(Buffer)) { TertiumWriting.newPath } { this.sound(name, value) } },
+		^switch(TertiumCommandTable.kind(command, name),
+			\sound, { if(value.isKindOf(Buffer)) { TertiumBufferWriter.newPath } { this.sound(name, value) } },
 			\path, { this.path(value) },
 			\job, { if(value.isKindOf(TertiumRequest)) { value.job } { value } },
 			{ value }

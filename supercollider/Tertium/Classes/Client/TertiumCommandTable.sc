@@ -1,5 +1,5 @@
 // What the Quark must know of commands beyond their words: which fields name sounds, files and jobs, what takes time, what is never sent twice.
-TertiumTable {
+TertiumCommandTable {
 	classvar <queued, <once, <guarded, <items;
 
 	*initClass {
