@@ -1,12 +1,12 @@
 TestTertiumDecoder : UnitTest {
-	var assembler;
+	var decoder;
 
-	setUp { assembler = TertiumDecoder.new }
+	setUp { decoder = TertiumDecoder.new }
 
-	part { |number, count, pairs, id = \x, key = \k| ^assembler.feed(['/tertium/part', id, \event, \done, \key, key, \part, number, \parts, count] ++ pairs) }
+	part { |number, count, pairs, id = \x, key = \k| ^decoder.feed(['/tertium/part', id, \event, \done, \key, key, \part, number, \parts, count] ++ pairs) }
 
 	test_a_message_that_is_whole {
-		this.assertEquals(assembler.feed(['/tertium/done', \x, \path, 'a b', \frames, 3, 'window.begin', 1.5]),
+		this.assertEquals(decoder.feed(['/tertium/done', \x, \path, 'a b', \frames, 3, 'window.begin', 1.5]),
 			(id: \x, event: \done, fields: (path: "a b", frames: 3, window: (begin: 1.5))))
 	}
 
@@ -32,15 +32,15 @@ TestTertiumDecoder : UnitTest {
 	}
 
 	test_what_is_no_answer_is_left_out {
-		this.assertEquals(assembler.feed(['/tertium/done']), nil);
-		this.assertEquals(assembler.feed(['/tertium/done', \x, \path]), nil);
-		this.assertEquals(assembler.feed(['/tertium/done', \x, \a, 1, 'a.b', 2]), nil);
-		this.assertEquals(assembler.feed(['/tertium/done', \x, 'a.b', 1, \a, 2]), nil);
+		this.assertEquals(decoder.feed(['/tertium/done']), nil);
+		this.assertEquals(decoder.feed(['/tertium/done', \x, \path]), nil);
+		this.assertEquals(decoder.feed(['/tertium/done', \x, \a, 1, 'a.b', 2]), nil);
+		this.assertEquals(decoder.feed(['/tertium/done', \x, 'a.b', 1, \a, 2]), nil);
 		this.assertEquals(this.part(2, 2, []), nil);
 		this.assertEquals(this.part(-1, 2, []), nil);
 		this.assertEquals(this.part(0, 5000, []), nil);
 		this.assertEquals(this.part('a', 2, []), nil);
-		this.assertEquals(assembler.feed(['/tertium/part', \x, \event, \part, \key, \k, \part, 0, \parts, 1]), nil);
+		this.assertEquals(decoder.feed(['/tertium/part', \x, \event, \part, \key, \k, \part, 0, \parts, 1]), nil);
 		this.part(0, 2, [\a, 1]);
 		this.assertEquals(this.part(1, 2, [\a, 2]), nil, "a number goes on in no other part")
 	}

@@ -1,4 +1,4 @@
-// Made from the protocol's table of commands by supercollider/quark.py: edit that, not this.
+// Generated from the protocol's command table by supercollider/quark.py. Do not edit.
 + Tertium {
 	hello { |client, protocol, replyPort, action, onError, timeout|
 		^this.request(\hello, [client: client, protocol: protocol, reply_port: replyPort], action, nil, onError, timeout)

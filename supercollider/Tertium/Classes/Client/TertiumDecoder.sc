@@ -1,6 +1,5 @@
-// OSC messages to answers. An answer is an Event with id, event and fields; what came in parts is put together again, whatever the order.
+// The decoder of OSC messages. An answer is an Event with id, event and fields; an answer that arrives in parts is put together, in whatever order they come.
 TertiumDecoder {
-	classvar mostIncomplete = 64, mostParts = 1024;
 	var incomplete, order;
 
 	*new { ^super.new.clear }
@@ -10,9 +9,9 @@ TertiumDecoder {
 		order = List.new;
 	}
 
-	// the answer that this message is or completes; nil while parts are missing, and when it is none
+	// the answer that a message is or completes; nil while parts are missing, or if the message is no answer
 	feed { |message|
-		var event = message[0].asString.drop("/tertium/".size).asSymbol, id = message[1], pairs = TertiumFields.plain(message.drop(2));
+		var event = message[0].asString.drop(TertiumCommandTable.prefix.size).asSymbol, id = message[1], pairs = TertiumFields.plain(message.drop(2));
 		if(id.isNil or: { pairs.isNil }) { ^this.refuse("has no id, or a name without a value") };
 		^if(event == \part) { this.part(id, pairs) } { this.answer(id, event, pairs) }
 	}
@@ -25,10 +24,10 @@ TertiumDecoder {
 
 	part { |id, pairs|
 		var head = TertiumFields.nested(pairs.keep(8)) ? Event.new, number = head[\part], count = head[\parts], event = head[\event].asSymbol, key, came;
-		if([number, count].any { |value| value.isKindOf(Integer).not } or: { (number < 0) || (number >= count) || (count > mostParts) }) {
+		if([number, count].any { |value| value.isKindOf(Integer).not } or: { (number < 0) || (number >= count) || (count > TertiumCommandTable.mostParts) }) {
 			^this.refuse("is a part numbered % of %".format(number, count))
 		};
-		if(event == \part or: { TertiumReceiver.events.includes(event).not }) { ^this.refuse("is a part of no event") };
+		if(event == \part or: { TertiumCommandTable.events.includes(event).not }) { ^this.refuse("is a part of no event") };
 		key = [id, event, head[\key], count];
 		came = incomplete[key] ?? { this.begin(key) };
 		came[number] = pairs.drop(8);
@@ -39,13 +38,13 @@ TertiumDecoder {
 	}
 
 	refuse { |problem|
-		"Tertium: an answer % and is left out.".format(problem).warn;
+		"Tertium: an answer % and is ignored.".format(problem).warn;
 		^nil
 	}
 
 	begin { |key|
 		var came = IdentityDictionary.new;
-		if(order.size >= mostIncomplete) { this.forget(order[0]) };
+		if(order.size >= TertiumCommandTable.mostIncomplete) { this.forget(order[0]) };
 		order.add(key);
 		incomplete[key] = came;
 		^came
@@ -56,7 +55,7 @@ TertiumDecoder {
 		order.removeAt(order.detectIndex(_ == key));
 	}
 
-	// pairs of all parts; a name that comes again continues its text. nil when it is no text
+	// the pairs of all parts. A name that occurs again continues its text; nil if its value is no text
 	joined { |came|
 		var pairs = List.new, places = IdentityDictionary.new, fits = true;
 		came.keys.asArray.sort.do { |number|

@@ -1,8 +1,9 @@
-// From what a performer gives to what is sent: fields resolved one after the other, since a Buffer must be written and a job may not have its id yet.
+// The encoder of a request: it turns the given values into fields that OSC can carry. One field follows the other, since a Buffer must first be written to a
+// file, and a job may not have its id yet.
 TertiumEncoder {
-	var client, command, pairs, onReady, onError, resolved, index = 0, writing, <temporary, stopped = false;
+	var client, command, pairs, onReady, onError, resolved, index = 0, writer, <temporary, stopped = false;
 
-	// onReady.([name, value, …]), or onError.(TertiumError), once; at once where nothing need be waited for
+	// onReady.([name, value, …]) or onError.(TertiumError), once; immediately if there is nothing to wait for
 	*new { |client, command, pairs, onReady, onError|
 		^super.newCopyArgs(client, command, pairs, onReady, onError).init
 	}
@@ -36,7 +37,7 @@ TertiumEncoder {
 
 	stop {
 		stopped = true;
-		writing !? _.stop;
+		writer !? _.stop;
 	}
 
 	keep { |name, value|
@@ -54,7 +55,7 @@ TertiumEncoder {
 		)
 	}
 
-	// a sound as it is sent, once it is sure that a file which is named is there; a TertiumError when it is not
+	// a sound as it is sent; a TertiumError if it is a file that does not exist
 	found { |name, given, sound|
 		if(sound.isNil or: { sound.isKindOf(TertiumError) } or: { given.isKindOf(Symbol) }) { ^sound };
 		if(given.isKindOf(TertiumSound) and: { sound == given.id }) { ^sound };
@@ -67,7 +68,7 @@ TertiumEncoder {
 	write { |name, buffer|
 		var path = TertiumBufferWriter.newPath;
 		temporary.add(path);
-		writing = TertiumBufferWriter(buffer, path) { |error|
+		writer = TertiumBufferWriter(buffer, path) { |error|
 			if(error.isNil) { this.keep(name, path) } {
 				this.fail(TertiumError(error.code, error.message, name, nil, error.remedy))
 			}
@@ -77,12 +78,12 @@ TertiumEncoder {
 	await { |name, request|
 		request.whenAccepted { |job|
 			if(job.notNil) { this.keep(name, job) } {
-				this.fail(TertiumError(\unknown_job, "This % was never accepted, so it has no job.".format(request.command), name, nil, "Ask for it again."))
+				this.fail(TertiumError(\unknown_job, "This % was never accepted, so it has no job.".format(request.command), name, nil, "Send it again."))
 			}
 		}
 	}
 
-	// [name, value, …] as they would be sent, at once and with nothing done; a Buffer stands as the path that it would be written to
+	// the fields as they would be sent, immediately and without writing anything; for a Buffer, the path that it would be written to
 	*message { |command, pairs|
 		var checked = TertiumFields.checked(pairs.collect { |item, index| if(index.even) { item } { this.now(command, pairs[index - 1], item) } });
 		if(checked.isKindOf(TertiumError)) { checked.throw };
@@ -98,7 +99,7 @@ TertiumEncoder {
 		)
 	}
 
-	// a sound as the daemon takes it: a path or a name; a TertiumError when it is none
+	// a sound in the daemon's terms: a path, an id or a checkpoint's name; a TertiumError if the value is no sound
 	*sound { |name, value|
 		^case
 		{ value.isNil or: { value.isKindOf(Symbol) } } { value }
@@ -114,7 +115,7 @@ TertiumEncoder {
 
 	*known { |sound| ^if(File.exists(sound.path)) { sound.path } { sound.id ? sound.path } }
 
-	// whether a text is a sound's id, or the beginning of one
+	// whether a text is the id of a sound, or the beginning of one
 	*isId { |text| ^"^[0-9a-f]{8,64}$".matchRegexp(text) and: { File.exists(text.absolutePath).not } }
 
 	*path { |value|

@@ -1,11 +1,6 @@
-// The fields of messages: as OSC carries them, an array of names and values; as programs read them, an Event of Events.
+// The fields of a message. OSC carries them as an array of names and values; programs read them as an Event, with Events in it for objects.
 TertiumFields {
-	classvar <lists;
-
-	// names of fields that are lists, which OSC carries as JSON text
-	*initClass { lists = IdentitySet[\notes, \takes, \points, \ratios, \parameters, \transports] }
-
-	// names as Symbols, texts as Strings; nil when a name has no value
+	// the pairs with names as Symbols and texts as Strings; nil if a name has no value
 	*plain { |pairs|
 		if(pairs.size.odd) { ^nil };
 		^pairs.collect { |item, index|
@@ -13,7 +8,7 @@ TertiumFields {
 		}
 	}
 
-	// dotted names put back into Events; nil when a name is both a value and an object
+	// the pairs as an Event, dotted names as Events in it; nil if a name is both a value and an object
 	*nested { |pairs|
 		var fields = Event.new, clash = false;
 		pairs.pairsDo { |name, value|
@@ -29,17 +24,17 @@ TertiumFields {
 		^if(clash) { nil } { fields }
 	}
 
-	// the same fields with their lists read
+	// the same fields, with lists in place of their JSON text
 	*withLists { |fields|
 		^fields.collect { |value, name|
 			case
 			{ value.isKindOf(Event) } { this.withLists(value) }
-			{ lists.includes(name) and: { value.isString } } { TertiumJson.tryParse(value) ? value }
+			{ TertiumCommandTable.lists.includes(name) and: { value.isString } } { TertiumJson.tryParse(value) ? value }
 			{ value }
 		}
 	}
 
-	// [name, value, …] without what is nil; the TertiumError instead when a value cannot be sent
+	// the pairs without those whose value is nil; a TertiumError if a value cannot be sent
 	*checked { |pairs|
 		var checked = List.new, error;
 		pairs.pairsDo { |name, value|
@@ -53,12 +48,12 @@ TertiumFields {
 		^error ?? { checked.asArray }
 	}
 
-	// a value as OSC carries it here; nil when it does not
+	// a value in a type that OSC carries; nil if there is none
 	*sendable { |value|
 		^case
 		{ value.isKindOf(Symbol) or: { value.isString } } { value.asString }
 		{ value.isKindOf(Integer) } { value }
-		// as OSC has floats of 32 bits, a seed of 123456789.0 would become another
+		// a whole number, since OSC has floats of 32 bits: a seed of 123456789.0 would arrive as another
 		{ value.isFloat and: { value.frac == 0 } and: { value.abs <= 2147483647 } } { value.asInteger }
 		{ value.isFloat and: { value.isNaN.not } and: { value.abs < inf } } { value }
 		{ nil }

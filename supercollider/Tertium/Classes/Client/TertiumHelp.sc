@@ -1,4 +1,4 @@
-// The daemon's description of itself, in the post window.
+// The help text of commands, made from the daemon's own description.
 TertiumHelp {
 	*post { |commands, inShort = false| commands.do { |command| if(inShort) { this.summary(command).postln } { this.text(command).postln } } }
 
@@ -10,7 +10,7 @@ TertiumHelp {
 		^([this.summary(command)] ++ parameters.collect { |parameter| "    " ++ this.parameter(parameter) }).join("\n")
 	}
 
-	// the method's arguments
+	// the arguments of a command's method
 	*order { |name| ^Tertium.findMethod(this.word(name).asSymbol) !? _.argNames ? [] }
 
 	*place { |order, parameter| ^order.indexOf(this.word(parameter[\name]).asSymbol) ? inf }
@@ -35,12 +35,12 @@ TertiumHelp {
 		{ parameter[\default].notNil } { "else " ++ parameter[\default] }
 	}
 
-	// sampleRate is sample_rate
+	// a name in the protocol's spelling: sampleRate is sample_rate
 	*protocolWord { |name|
 		^name.asString.as(Array).collect { |char| if(char.isUpper) { "_" ++ char.toLower } { char.asString } }.join
 	}
 
-	// the protocol's word as SuperCollider writes it: sample_rate is sampleRate
+	// a name in SuperCollider's spelling: sample_rate is sampleRate
 	*word { |name|
 		var words = name.asString.split($_);
 		^words[0] ++ words.drop(1).collect { |word| word[0].toUpper ++ word.drop(1) }.join

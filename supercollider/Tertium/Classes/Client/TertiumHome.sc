@@ -1,8 +1,8 @@
-// Where a daemon lives, and what the daemon.json in its folder says of it.
+// The daemon's folder, and the daemon.json in it that describes a running daemon.
 TertiumHome {
 	classvar <file = "daemon.json";
 
-	// the folder in TERTIUM_HOME, else tertium in the user's data folder of this platform
+	// the folder in TERTIUM_HOME, else tertium in the user's data folder
 	*default {
 		var named = "TERTIUM_HOME".getenv;
 		if(named.notNil and: { named.size > 0 }) { ^named.standardizePath };
@@ -18,7 +18,7 @@ TertiumHome {
 		^if(named.notNil and: { named.size > 0 }) { named } { "~/.local/share".standardizePath }
 	}
 
-	// the facts in daemon.json, an Event; nil when there is none, or none that can be read
+	// the content of daemon.json, an Event; nil if there is none, or none that can be read
 	*read { |home|
 		var path = (home ?? { this.default }) +/+ file, facts;
 		if(File.exists(path).not) { ^nil };
@@ -26,7 +26,7 @@ TertiumHome {
 		^if(facts.isKindOf(Event)) { facts } { nil }
 	}
 
-	// [host, port] of the daemon's OSC; nil when it is not known
+	// [host, port] for OSC; nil if not known
 	*endpoint { |facts|
 		var osc = facts !? { facts[\osc] };
 		^if(osc.isArray and: { osc.size == 2 } and: { osc[0].isString } and: { osc[1].isKindOf(Integer) }) { osc } { nil }

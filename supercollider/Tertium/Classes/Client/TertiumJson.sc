@@ -1,19 +1,19 @@
-// Reads JSON text: daemon.json, and the lists that OSC carries as text. Objects become Events, null becomes nil. Unlike parseYAML it keeps numbers
-// numbers, refuses what is no JSON, and says so. Nothing is evaluated.
+// A JSON reader, for daemon.json and for the lists that OSC carries as text. Objects become Events, null becomes nil. Unlike parseYAML it keeps numbers as
+// numbers and refuses text that is no JSON. Nothing is evaluated.
 //
-// It does not throw on its way: in sclang what a thrown-through expression had begun stays on the stack, and spoils that of the caller.
+// Errors are noted, not thrown: in sclang the values of an expression that an error interrupts stay on the stack and spoil the caller's expression.
 TertiumJson {
 	classvar deepest = 32;
 	var text, at, depth, <fault;
 
-	// the value; an Error when the text is no JSON
+	// the value; throws an Error if the text is no JSON
 	*parse { |text|
 		var reader = this.new(text), value = reader.whole;
 		if(reader.fault.notNil) { Error(reader.fault).throw };
 		^value
 	}
 
-	// the value; nil when the text is no JSON
+	// the value; nil if the text is no JSON
 	*tryParse { |text|
 		var reader = this.new(text), value = reader.whole;
 		^if(reader.fault.isNil) { value } { nil }
@@ -95,7 +95,7 @@ TertiumJson {
 		^pieces
 	}
 
-	// from here up to an index
+	// the text from here up to an index
 	piece { |end| ^if(end > at) { text.copyRange(at, end - 1) } { "" } }
 
 	escaped {
@@ -107,7 +107,7 @@ TertiumJson {
 		^[$", $\\, $/, 8.asAscii, 12.asAscii, $\n, 13.asAscii, $\t][short].asString
 	}
 
-	// \uXXXX, or a pair of them, as UTF-8
+	// the character of \uXXXX, or of a surrogate pair, as UTF-8
 	character {
 		var code = this.hex, low;
 		if(code.inclusivelyBetween(0xD800, 0xDBFF) and: { text[at] == $\\ } and: { text[at + 1] == $u }) {
@@ -163,7 +163,7 @@ TertiumJson {
 		if(text[at] != char) { this.refuse("“" ++ char ++ "” is expected") } { at = at + 1 }
 	}
 
-	// whether a list or an object ends at once
+	// whether a list or an object is empty
 	ends { |char|
 		this.skip;
 		if(text[at] != char) { ^false };
@@ -171,7 +171,7 @@ TertiumJson {
 		^true
 	}
 
-	// whether a comma follows; else it must end
+	// whether a comma follows; if not, the list or object must end
 	goesOn { |end|
 		this.skip;
 		if(fault.notNil) { ^false };
@@ -180,7 +180,7 @@ TertiumJson {
 		^false
 	}
 
-	// note the first fault; what is read after it does not count
+	// note the first fault; what is read after it is ignored
 	refuse { |problem|
 		fault = fault ?? { "This is no JSON: % at character %.".format(problem, at) };
 		^nil

@@ -1,26 +1,24 @@
-// Everything that daemons send arrives here and goes to the request whose id it carries. One set of responders for the whole of sclang; it survives
-// Cmd-Period, so that no answer is lost by it, and so does the clockwork that tells requests that time passes.
+// The receiver of all that daemons send: each answer goes to the request whose id it has. There is one set of responders for the whole of sclang. It survives
+// Cmd-Period, so that no answer is lost, and so does the clock by which requests notice that time has passed.
 TertiumReceiver {
-	classvar <events;
-	classvar requests, clients, assembler, responders, ticking = false;
+	classvar requests, clients, decoder, responders, ticking = false;
 	classvar interval = 0.1, mostLate = 64;
 	classvar session, counter = 0;
 
 	*initClass {
-		events = #[\accepted, \progress, \take, \done, \failed, \cancelled, \reply, \error, \item, \part];
 		requests = IdentityDictionary.new;
 		clients = IdentitySet.new;
-		assembler = TertiumDecoder.new;
+		decoder = TertiumDecoder.new;
 	}
 
-	// an id that is unique among clients and over time. Not made by rand: a patch that seeds it would get yesterday's jobs
+	// a new id, unique among clients and over time. It does not come from rand: a patch that sets the seed would get yesterday's jobs
 	*newId {
 		session = session ?? { "sc-%-%".format(thisProcess.pid, Date.getDate.rawSeconds.asStringPrec(14).tr($., $-)) };
 		counter = counter + 1;
 		^(session ++ "-" ++ counter).asSymbol
 	}
 
-	// have what carries this id told to a request
+	// deliver the answers with this id to a request
 	*add { |id, request|
 		this.listen;
 		requests[id] = request;
@@ -29,12 +27,12 @@ TertiumReceiver {
 
 	*remove { |id| requests.removeAt(id) }
 
-	// those that have not ended
+	// the requests that have not ended
 	*pending { ^this.all.reject(_.isDone) }
 
 	*all { ^requests.values.as(IdentitySet).asArray }
 
-	// have events of jobs that nobody here asked for told to a client
+	// deliver the events of other clients' jobs to a client
 	*addClient { |client|
 		this.listen;
 		clients.add(client)
@@ -44,14 +42,14 @@ TertiumReceiver {
 
 	*listen {
 		if(responders.notNil) { ^this };
-		responders = events.collect { |event|
-			OSCFunc({ |message, time, addr| this.receive(message, addr) }, "/tertium/" ++ event).permanent_(true)
+		responders = TertiumCommandTable.events.collect { |event|
+			OSCFunc({ |message, time, addr| this.receive(message, addr) }, TertiumCommandTable.prefix ++ event).permanent_(true)
 		};
 		CmdPeriod.add(this);
 		ShutDown.add { this.all.do(_.forget) };
 	}
 
-	// it has cleared the clocks
+	// start the clock again, which Cmd-Period has cleared
 	*cmdPeriod {
 		ticking = false;
 		if(CmdPeriod.clearClocks) { this.all.do { |each| if(each.isKindOf(TertiumRequest)) { each.forgetWaiting } } };
@@ -73,9 +71,9 @@ TertiumReceiver {
 		if(late.size > mostLate) { late.sort { |a, b| a.ended < b.ended }.drop(mostLate.neg).do(_.forget) };
 	}
 
-	// a message as it came: [address, id, name, value, …]
+	// a message as it arrived: [address, id, name, value, …]
 	*receive { |message, addr|
-		var answer = assembler.feed(message);
+		var answer = decoder.feed(message);
 		answer !? { this.guarded { this.deliver(answer, addr) } }
 	}
 
@@ -87,8 +85,8 @@ TertiumReceiver {
 		{ answer[\event] != \item } { clients.do { |client| client.overhear(answer, addr) } };
 	}
 
-	// a user's function: what goes wrong in it is reported, and stops nothing here. It runs in a Routine of its own, since in sclang an error
-	// that is caught leaves its traces on the stack; so it may wait, too
+	// evaluate a user's function: an error in it is reported and stops nothing here. It runs in a Routine of its own, since in sclang a caught error leaves
+	// traces on the stack; therefore it may also wait
 	*guarded { |function|
 		var routine = Routine { try { function.value } { |problem| problem.reportError } }, yielded;
 		routine.threadPlayer = routine;

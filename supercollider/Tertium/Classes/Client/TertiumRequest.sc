@@ -1,9 +1,9 @@
-// One request on its way: how it stands, what came of it. Made by the methods of Tertium, which give it back at once.
+// A request to the daemon: its state and its result. The methods of Tertium return one at once.
 TertiumRequest {
-	classvar patience = 5, again = 2;
+	classvar patience = 5, again = 2;  // seconds of silence before the job is asked about, and between two such questions
 	var <client, <command, <id, given, action, onProgress, onError, timeout, onTake;
 	var <state = \waiting, <progress = 0, <stage, <secondsLeft, <fields, <result, <error, <reason, <job, <sent, <began, <ended;
-	var sending, waiting, onAccepted, onDone, tries = 0, heard, nextTry, asked = 0, askId, takes, items, announced;
+	var encoder, waiting, onAccepted, onDone, tries = 0, heard, nextTry, asked = 0, askId, takes, items, announced;
 
 	*new { |client, command, given, action, onProgress, onError, timeout, onTake|
 		^super.newCopyArgs(client, command, TertiumReceiver.newId, given, action, onProgress, onError, timeout, onTake).start
@@ -17,16 +17,16 @@ TertiumRequest {
 		items = IdentityDictionary.new;
 		began = heard = Main.elapsedTime;
 		TertiumReceiver.add(id, this);
-		sending = TertiumEncoder(client, command, given, { |pairs| this.send(pairs) }, { |problem| this.fail(problem) });
-		sending.start;
+		encoder = TertiumEncoder(client, command, given, { |pairs| this.send(pairs) }, { |problem| this.fail(problem) });
+		encoder.start;
 	}
 
-	// whether it takes time, and makes a job
+	// whether the command becomes a job
 	isQueued { ^TertiumCommandTable.queued.includes(command) }
 
 	isDone { ^ended.notNil }
 
-	// the sound that came of it, when one did
+	// the sound of the result, if it has one
 	sound {
 		^case
 		{ result.isKindOf(TertiumSound) } { result }
@@ -34,7 +34,7 @@ TertiumRequest {
 		{ nil }
 	}
 
-	// in a Routine: wait until it has ended, and give its result; nil when it failed, or when the time (s) was up before
+	// wait in a Routine until the request has ended, for timeout seconds at most. Returns the result; nil when the request failed or the time was up
 	wait { |timeout|
 		if(thisThread.isKindOf(Routine).not) {
 			Error("wait works in a Routine only, as it must never block sclang. Write: fork { r.wait(30) }; or give an action.").throw
@@ -43,22 +43,22 @@ TertiumRequest {
 		^result
 	}
 
-	// Cmd-Period has ended the Routines that wait for this; what ends it later must not wake them
+	// forget the Routines that wait: Cmd-Period has ended them, and the end of the request must not wake them
 	forgetWaiting { waiting = CondVar.new }
 
-	// draw the window that it measures, as soon as it is there. For t.window(…).plot
+	// plot the measured window as soon as it is ready. For t.window(…).plot
 	plot { |bounds|
 		if(command != \window) { Error("A % has no curve to plot; a window has.".format(command)).throw };
 		this.whenDone { if(result.notNil) { { result.plot(bounds) }.defer } }
 	}
 
-	// function.value once it has ended; at once when it has
+	// function.value once the request has ended; at once if it already has
 	whenDone { |function| if(this.isDone) { function.value } { onDone = onDone.addFunc(function) } }
 
-	// have its job cancelled; gives the request that asks for it
+	// cancel the job; returns the request that does so
 	cancel { ^client.cancel(this) }
 
-	// function.(job's id) once it is known, function.(nil) when it never will be
+	// function.(id of the job) once the daemon has accepted it; function.(nil) if the request ends before
 	whenAccepted { |function|
 		case
 		{ job.notNil } { function.value(job) }
@@ -79,8 +79,10 @@ TertiumRequest {
 		if(client.refusal.notNil and: { command != \hello }) { ^this.fail(client.refusal) };
 		tries = tries + 1;
 		nextTry = Main.elapsedTime + tries.clip(1, 4);
-		client.sendMsg("/tertium/" ++ command, id, *(sent ++ client.prProof(command)))
+		this.prSend
 	}
+
+	prSend { client.sendMsg(TertiumCommandTable.prefix ++ command, id, *(sent ++ client.prToken(command))) }
 
 	// ---- time
 
@@ -96,19 +98,19 @@ TertiumRequest {
 		}
 	}
 
-	// how the job stands; where even that is not answered, or the daemon may be another by now, the request itself again
+	// ask for the job's state; every second time send the request again, since another daemon may have taken the place of the first
 	ask { |now|
 		asked = asked + 1;
 		nextTry = now + again;
-		if(asked.even) { ^client.sendMsg("/tertium/" ++ command, id, *(sent ++ client.prProof(command))) };
+		if(asked.even) { ^this.prSend };
 		askId = askId ?? { TertiumReceiver.newId };
 		TertiumReceiver.add(askId, this);
-		client.sendMsg("/tertium/job", askId, \job, job)
+		client.sendMsg(TertiumCommandTable.prefix ++ "job", askId, \job, job)
 	}
 
 	silence {
 		^case
-		{ sent.isNil } { TertiumError(\server, "What % needs was not ready within % s.".format(command, timeout), nil, nil, "Does the server still answer?") }
+		{ sent.isNil } { TertiumError(\server, "The fields of % were not ready within % s.".format(command, timeout), nil, nil, "See whether the server still answers.") }
 		{ job.isNil and: { TertiumCommandTable.once.includes(command) } } {
 			client.absence("It may have been done all the same: look at t.checkpoints.")
 		}
@@ -116,7 +118,7 @@ TertiumRequest {
 		{ client.absence("Job % goes on where the daemon still runs: ask t.job(\"%\").".format(job, job)) }
 	}
 
-	// ---- hearing
+	// ---- answers
 
 	hear { |answer|
 		var event = answer[\event];
@@ -138,14 +140,14 @@ TertiumRequest {
 	}
 
 	accept { |argFields|
-		var told = onAccepted;
+		var waitingFor = onAccepted;
 		if(job.isNil) {
 			fields.putAll(argFields);
 			this.become(\accepted);
 		};
 		job = argFields[\job];
 		onAccepted = nil;
-		told.value(job)
+		waitingFor.value(job)
 	}
 
 	move { |argFields|
@@ -163,7 +165,7 @@ TertiumRequest {
 
 	take { |argFields|
 		var index = argFields[\index], sound;
-		// a fresh worker may make one anew, which then counts
+		// a restarted worker may make a take again, and the new one counts
 		if(takes[index].notNil and: { takes[index].id == argFields[\sound] }) { ^this };
 		sound = TertiumSound.fromFields(argFields);
 		takes[index] = sound;
@@ -171,10 +173,10 @@ TertiumRequest {
 		this.changed(\take, index)
 	}
 
-	// takes of a morph that are ready, by their number
+	// the takes of a morph that are ready, by their number
 	takes { ^takes.copy }
 
-	// those whose announcement was lost
+	// the takes whose announcement was lost
 	takeMissing { |argFields|
 		var list = argFields[\takes];
 		if(list.isString) { list = TertiumJson.tryParse(list) };
@@ -182,7 +184,7 @@ TertiumRequest {
 		list.do { |each| this.take(TertiumResult.shared(argFields).putAll(each)) }
 	}
 
-	// one element of a list, whichever try it answers; a list that has changed meanwhile begins anew
+	// an element of a list, whichever attempt it answers. If the list has changed meanwhile, the elements are collected again
 	keepItem { |argFields|
 		if(argFields[\count] != items[\count]) {
 			items.clear;
@@ -193,17 +195,17 @@ TertiumRequest {
 	}
 
 	reply { |argFields|
-		var told = TertiumFields.withLists(argFields), name = TertiumCommandTable.items[command];
+		var read = TertiumFields.withLists(argFields), name = TertiumCommandTable.items[command];
 		if(name.notNil) {
 			announced = argFields;
-			told[name] = this.listed(told[\count] ? 0);
-			if(told[name].isNil) { ^this };
+			read[name] = this.listed(read[\count] ? 0);
+			if(read[name].isNil) { ^this };
 		};
-		fields = told;
-		this.endDone(TertiumResult.reply(command, told))
+		fields = read;
+		this.endDone(TertiumResult.reply(command, read))
 	}
 
-	// the elements in order; nil while some are missing. One that is there twice is of two lists: all are asked for again
+	// the elements in order; nil while some are missing. If one occurs twice, they are from two lists, and all are asked for again
 	listed { |count|
 		var list = count.collect { |index| items[index] }, names;
 		if(list.includes(nil)) { ^nil };
@@ -217,7 +219,7 @@ TertiumRequest {
 
 	hearJob { |answer|
 		var argFields = answer[\fields];
-		if(answer[\event] == \error) { asked = 1; ^this };  // it knows no such job: the request is sent again
+		if(answer[\event] == \error) { asked = 1; ^this };  // the daemon does not know the job: next the request is sent again
 		if(answer[\event] != \reply) { ^this };
 		asked = 0;
 		switch(argFields[\state].asSymbol,
@@ -231,11 +233,11 @@ TertiumRequest {
 		)
 	}
 
-	// a sound that comes after the time was up is not lost
+	// a result that comes after the request has given up: it is kept all the same
 	hearLate { |answer|
-		var told = if(answer[\id] == askId) { answer[\fields][\result] } { if(answer[\event] == \done) { answer[\fields] } };
-		if(error.isNil or: { error.code != \no_answer } or: { told.isNil }) { ^this };
-		fields = TertiumFields.withLists(told);
+		var late = if(answer[\id] == askId) { answer[\fields][\result] } { if(answer[\event] == \done) { answer[\fields] } };
+		if(error.isNil or: { error.code != \no_answer } or: { late.isNil }) { ^this };
+		fields = TertiumFields.withLists(late);
 		result = TertiumResult.done(command, fields, takes);
 		state = \done;
 		this.forget;
@@ -243,7 +245,7 @@ TertiumRequest {
 		this.changed(\state)
 	}
 
-	// ---- ending, once
+	// ---- the end
 
 	finish { |argFields|
 		job = job ? argFields[\job];
@@ -270,14 +272,14 @@ TertiumRequest {
 	}
 
 	end { |argState|
-		var told = onAccepted;
+		var waitingFor = onAccepted;
 		if(this.isDone) { ^this };
 		ended = Main.elapsedTime;
 		onAccepted = nil;
-		sending !? { sending.stop };
+		encoder !? { encoder.stop };
 		this.become(argState);
 		if(error.isNil or: { error.code != \no_answer }) { this.forget };
-		if(job.isNil) { told.value(nil) };
+		if(job.isNil) { waitingFor.value(nil) };
 		if(error.notNil) { this.tellError };
 		TertiumReceiver.guarded { action.value(result, this) };
 		TertiumReceiver.guarded { onDone.value };
@@ -286,11 +288,11 @@ TertiumRequest {
 
 	tellError { if(onError.notNil) { TertiumReceiver.guarded { onError.value(error, this) } } { error.post } }
 
-	// its answers go nowhere from now on, and what was written for it is deleted
+	// stop receiving answers, and delete the files that were written for the request
 	forget {
 		TertiumReceiver.remove(id);
 		askId !? { TertiumReceiver.remove(askId) };
-		sending !? { sending.temporary.do { |path| if(File.exists(path)) { File.delete(path) } } }
+		encoder !? { encoder.temporary.do { |path| if(File.exists(path)) { File.delete(path) } } }
 	}
 
 	become { |argState|

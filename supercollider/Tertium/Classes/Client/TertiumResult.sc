@@ -1,7 +1,6 @@
-// What an action is given: the fields of an answer as the thing that they describe.
+// The results of commands: the objects that the fields of an answer describe.
 TertiumResult {
-
-	// of a job: a TertiumSound; for a morph an Array of them, the reference's end first; for a window a TertiumWindow
+	// the result of a job: a TertiumSound; of a morph, an Array of them, the reference's end first; of a window, a TertiumWindow
 	*done { |command, fields, takes|
 		^switch(command,
 			\morph, { this.morph(fields, takes) },
@@ -10,12 +9,13 @@ TertiumResult {
 		)
 	}
 
-	// of an immediate command: a TertiumSound where it tells of one, else an Event
-	*reply { |command, fields| ^if([\sound, \add_sound].includes(command)) { TertiumSound.fromFields(fields) } { fields } }
+	// the result of an immediate command: a TertiumSound if the reply describes one, else an Event
+	*reply { |command, fields| ^if(TertiumCommandTable.soundReplies.includes(command)) { TertiumSound.fromFields(fields) } { fields } }
 
-	*item { |command, fields| ^if(command == \sounds) { TertiumSound.fromFields(fields) } { fields } }
+	// an element of a list
+	*item { |command, fields| ^if(TertiumCommandTable.soundItems.includes(command)) { TertiumSound.fromFields(fields) } { fields } }
 
-	// done lists all takes; those whose announcement was lost are as long as the others
+	// the takes of a morph. Those whose announcement was lost are made from the list of all takes in done
 	*morph { |fields, takes|
 		^(fields[\takes] ? []).collect { |take|
 			var announced = takes[take[\index]];
@@ -25,9 +25,10 @@ TertiumResult {
 		}
 	}
 
+	// the fields that all takes of a morph have in common
 	*shared { |fields|
 		var shared = Event.new;
-		[\job, \frames, \channels, \sample_rate, \seconds, \seed, \steps, \model].do { |name| fields[name] !? { |value| shared[name] = value } };
+		TertiumCommandTable.sharedByTakes.do { |name| fields[name] !? { |value| shared[name] = value } };
 		shared[\notes] = [];
 		^shared
 	}

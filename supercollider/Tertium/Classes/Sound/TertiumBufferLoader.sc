@@ -1,17 +1,18 @@
-// A file on its way into a Buffer. Buffer.read never says when it fails; this does, and survives Cmd-Period.
+// A loader of a file into a Buffer. Unlike Buffer.read it reports failures, and it survives Cmd-Period.
 TertiumBufferLoader {
 	classvar <>limit = 20;
 	var path, buffer, action, id, began, <ended, responder;
 
-	// action.(buffer), or action.(nil, TertiumError), once. One that was asked for before need only be waited for
+	// action.(buffer) or action.(nil, TertiumError), once. isNew: whether the server must still be told to read the file
 	*new { |path, buffer, isNew, action| ^super.newCopyArgs(path, buffer, action).start(isNew) }
 
-	// whether a Buffer still is what its server holds under its number: not freed, and the server not booted anew
+	// whether a Buffer is still valid: not freed, and its server not restarted
 	*holds { |buffer| ^buffer.bufnum.notNil and: { Buffer.cachedBufferAt(buffer.server, buffer.bufnum) === buffer } }
 
+	// the error of a server that does not run
 	*notRunning { |server| ^TertiumError(\server, "The server “%” does not run.".format(server.name), nil, nil, "Boot it first.") }
 
-	// a server answers /sync when it has done what was asked before; only then does b_query tell the truth
+	// a server answers /sync when all earlier messages are done; only then is the answer to b_query right
 	start { |isNew|
 		var server = buffer.server, syncId = UniqueID.next;
 		began = Main.elapsedTime;

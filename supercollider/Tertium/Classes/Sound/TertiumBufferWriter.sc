@@ -1,9 +1,9 @@
-// A Buffer on its way into a file: written by the server, never through the language, into a folder below the user's home, where daemons may read.
+// A writer of a Buffer to a file. The server writes, so that no samples pass through the language; the folder is below the user's home, where daemons may read.
 TertiumBufferWriter {
 	classvar >folder;
 	var <buffer, <path, action, synced;
 
-	// action.(nil) once it is written and checked, or action.(TertiumError)
+	// action.(nil) once the file is written and checked, or action.(TertiumError)
 	*new { |buffer, path, action| ^super.newCopyArgs(buffer, path, action).start }
 
 	*newPath { ^this.folder +/+ "%.wav".format(TertiumReceiver.newId) }
@@ -19,7 +19,7 @@ TertiumBufferWriter {
 		if(buffer.numFrames.isNil) { buffer.updateInfo { this.send } } { this.send }
 	}
 
-	// a server answers /sync when it has done what was asked before. /done and /fail tell neither whose buffer nor which file they mean
+	// a server answers /sync when all earlier messages are done. /done and /fail name neither the buffer's client nor the file
 	send {
 		var id = UniqueID.next;
 		if(action.isNil) { ^this };
@@ -30,18 +30,18 @@ TertiumBufferWriter {
 
 	check {
 		var fault = TertiumSound(path, buffer.numFrames, buffer.numChannels).fault;
-		if(fault.notNil) { this.refuse("The server did not write the buffer whole: %".format(fault.message), "Look at its post window.") } { this.finish }
+		if(fault.notNil) { this.refuse("The server did not write the whole buffer: %".format(fault.message), "Look at its post window.") } { this.finish }
 	}
 
 	refuse { |message, remedy| this.finish(TertiumError(\server, message, nil, nil, remedy)) }
 
 	finish { |error|
-		var told = action;
+		var function = action;
 		this.stop;
-		told.value(error)
+		function.value(error)
 	}
 
-	// wait no more
+	// stop waiting for the server
 	stop {
 		synced !? _.free;
 		synced = nil;

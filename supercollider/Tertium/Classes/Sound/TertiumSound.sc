@@ -1,7 +1,7 @@
-// A sound that the daemon made or knows: where its file is, how long it must be, how to make it again. Checked before it is loaded.
+// A sound that the daemon made or knows: its file, the length that it must have, the fields to make it again. The file is checked before it is loaded.
 TertiumSound {
 	classvar definitions;
-	var <path, <frames, <channels, <sampleRate, <fields, buffers, passing;  // passing: how many play a Buffer that only playing has made, by server
+	var <path, <frames, <channels, <sampleRate, <fields, buffers, users;  // users: server to the number of Synths that play a Buffer which play alone has made
 
 	*initClass { definitions = IdentityDictionary.new }
 
@@ -14,21 +14,21 @@ TertiumSound {
 	// in seconds
 	duration { ^if(frames.notNil and: { sampleRate.notNil }) { frames / sampleRate } { fields[\seconds] } }
 
-	// SHA-256 of its samples, by which the daemon knows it
+	// the SHA-256 of the samples, which is the daemon's id of the sound
 	id { ^fields[\sound] }
 
 	seed { ^fields[\seed] }
 
-	// 0 is the reference, 1 the original: of a take
+	// of a take: 0 is the reference, 1 the original
 	blend { ^fields[\blend] }
 
-	// step at which the original entered
+	// the step at which the original entered
 	intervention { ^fields[\intervention] }
 
-	// sentences: what was converted or limited
+	// sentences on what was converted or limited
 	notes { ^fields[\notes] ? [] }
 
-	// path of the JSON file with all that is needed to make it again
+	// the path of the JSON file with all that is needed to make the sound again
 	recallPath {
 		var beside;
 		if(fields[\recall].notNil) { ^fields[\recall] };
@@ -36,7 +36,7 @@ TertiumSound {
 		^if(File.exists(beside)) { beside } { nil }
 	}
 
-	// what is in that file: the command and the fields that make it again; nil when there is none
+	// the command and the fields in that file; nil if there is none
 	recall {
 		var where = this.recallPath, read;
 		if(where.isNil or: { File.exists(where).not }) { ^nil };
@@ -46,10 +46,10 @@ TertiumSound {
 
 	// ---- checking
 
-	// whether the file is there, and as long as it should be
+	// whether the file exists and has the right length
 	check { ^this.fault.isNil }
 
-	// what is wrong with the file, a TertiumError; nil when all is well
+	// the fault of the file, a TertiumError; nil if there is none
 	fault {
 		var file, problem;
 		if(path.isNil or: { File.exists(path).not }) { ^this.refusal("There is no file %.".format(path)) };
@@ -71,64 +71,64 @@ TertiumSound {
 
 	// ---- on a server
 
-	// its Buffer on a server; nil when it is not loaded there
+	// the Buffer on a server; nil if the sound is not loaded there
 	buffer { |server|
 		var buffer = buffers[server ?? { Server.default }];
 		^if(buffer.notNil and: { TertiumBufferLoader.holds(buffer) }) { buffer } { nil }
 	}
 
-	// check it, then have the server read it into a Buffer; action.(buffer, this), with nil when it cannot be
+	// check the file, then have the server read it into a Buffer; action.(buffer, this), with nil for the buffer on failure
 	load { |server, action|
 		var loaded, problem = this.fault;
 		server = server ?? { Server.default };
 		if(problem.isNil and: { server.serverRunning.not }) { problem = TertiumBufferLoader.notRunning(server) };
 		if(problem.notNil) { problem.post; ^action.value(nil, this) };
 		loaded = this.buffer(server);
-		passing.removeAt(server);  // from now on it stays
+		users.removeAt(server);  // from now on the Buffer stays
 		TertiumBufferLoader(path, loaded ?? { this.newBuffer(server) }, loaded.isNil) { |buffer, error|
 			error !? { error.post; buffers.removeAt(server) !? { |failed| if(TertiumBufferLoader.holds(failed)) { failed.free } } };
 			action.value(buffer, this)
 		}
 	}
 
-	// play it once, or over and over; gives a Synth that frees itself at the end, or after a short fade when it is released. Never louder than the file.
-	// nil, and an error in the post window, when the file is not what it should be
+	// play the sound once or in a loop, never louder than the file. Returns a Synth that frees itself at the end, or after a short fade when it is released;
+	// nil, and an error in the post window, if the file has a fault
 	play { |server, out = 0, amp = 1, loop = false, rate = 1, target, addAction = \addToHead|
 		var synth, problem = this.fault, message, loaded;
 		server = server ?? { Server.default };
 		problem = problem ?? { if(server.serverRunning.not) { TertiumBufferLoader.notRunning(server) } };
 		if(problem.notNil) { problem.post; ^nil };
 		loaded = this.buffer(server);
-		if(loaded.isNil) { passing[server] = 0 };
+		if(loaded.isNil) { users[server] = 0 };
 		synth = Synth.basicNew(this.class.definitionName(channels), server);
 		message = synth.newMsg(target ? server, [
 			bufnum: (loaded ?? { this.newBuffer(server) }).bufnum, out: out, amp: amp, loop: loop.asInteger, rate: rate
 		], addAction);
 		if(loaded.isNil) { message = this.loadMsg(this.buffer(server), message) };
-		if(passing[server].notNil) { this.prLend(this.buffer(server), synth.nodeID) };
+		if(users[server].notNil) { this.prAddUser(this.buffer(server), synth.nodeID) };
 		server.sendMsg("/d_recv", this.class.definition(channels).asBytes, message);
 		^synth
 	}
 
-	// a Buffer that only playing has made goes with the last Synth that plays it: on stage a sound is played each bar, and a server has a thousand Buffers
-	prLend { |buffer, nodeID|
+	// count the Synths of a Buffer that play alone has made: the last one frees it, since on stage a sound is played each bar, and a server has a thousand Buffers
+	prAddUser { |buffer, nodeID|
 		var server = buffer.server;
-		passing[server] = passing[server] + 1;
-		OSCFunc({ this.prTakeBack(buffer) }, '/n_end', server.addr, argTemplate: [nodeID]).oneShot.permanent_(true)
+		users[server] = users[server] + 1;
+		OSCFunc({ this.prRemoveUser(buffer) }, '/n_end', server.addr, argTemplate: [nodeID]).oneShot.permanent_(true)
 	}
 
-	prTakeBack { |buffer|
+	prRemoveUser { |buffer|
 		var server = buffer.server;
-		if(passing[server].isNil or: { buffers[server] !== buffer }) { ^this };
-		passing[server] = passing[server] - 1;
-		if(passing[server] == 0) {
-			passing.removeAt(server);
+		if(users[server].isNil or: { buffers[server] !== buffer }) { ^this };
+		users[server] = users[server] - 1;
+		if(users[server] == 0) {
+			users.removeAt(server);
 			buffers.removeAt(server);
 			if(TertiumBufferLoader.holds(buffer)) { buffer.free }
 		}
 	}
 
-	// what has a server read the file into a buffer, and then carry out another message
+	// the message that has a server read the file into a buffer and then carry out another message
 	loadMsg { |buffer, completion| ^buffer.allocReadMsg(path, 0, -1, completion) }
 
 	newBuffer { |server|
@@ -139,16 +139,16 @@ TertiumSound {
 		^buffer
 	}
 
-	// free what is loaded of it; the file stays
+	// free the Buffers; the file stays
 	free {
 		buffers.keysValuesDo { |server, buffer| if(TertiumBufferLoader.holds(buffer)) { buffer.free } };
 		buffers.clear;
-		passing.clear
+		users.clear
 	}
 
 	*definitionName { |channels| ^("tertium_play_" ++ channels).asSymbol }
 
-	// the SynthDef that plays sounds of so many channels: as they are in the file, where the server runs at their rate
+	// the SynthDef that plays sounds with this number of channels, sample by sample if the server runs at their rate
 	*definition { |channels|
 		var definition = definitions[channels] ?? {
 			SynthDef(this.definitionName(channels), { |out = 0, bufnum = 0, amp = 1, loop = 0, rate = 1, gate = 1|

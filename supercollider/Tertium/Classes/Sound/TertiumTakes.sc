@@ -1,8 +1,8 @@
-// Takes of one length, in buffers of a server: what a TertiumMorph plays. It frees the buffers that it made, and no others.
+// The takes of a TertiumMorph: buffers of one length on a server. It frees the buffers that it made, and no others.
 TertiumTakes {
 	var <server, <sources, <buffers, owned, files, <state = \empty, action, responders, arrived, limit;
 
-	// sources: one or an array of Buffers, paths, or whatever has a path, such as a TertiumSound.
+	// sources: one or an array of Buffers, paths, or objects that have a path, such as a TertiumSound
 	*new { |sources, server|
 		^super.newCopyArgs(server ? Server.default, if(sources.isKindOf(String)) { [sources] } { sources.asArray })
 	}
@@ -15,7 +15,7 @@ TertiumTakes {
 	bufnums { ^buffers.collect(_.bufnum) }
 	isLoaded { ^state == \loaded }
 
-	// Checks the files, then has the server read them: `action.(takes, error)`, once.
+	// check the files, then have the server read them: action.(takes, error), once
 	load { |seamed = false, action, timeout = 30| this.prLoad(seamed, action, timeout) }
 
 	prLoad { |seamed, argAction, timeout|
@@ -29,14 +29,14 @@ TertiumTakes {
 		this.prRead(seamed, timeout)
 	}
 
-	// While it loads, this ends the loading: the action gets an error, `superseded`.
+	// free the buffers. If they are still loading, the action gets an error with the code superseded
 	free {
 		if(state == \freed) { ^this };
-		if(state == \loading) { this.prEnd(TertiumError(\superseded, "Others came before these takes were loaded.")) } { this.prFree };
+		if(state == \loading) { this.prEnd(TertiumError(\superseded, "Other takes were given before these were loaded.")) } { this.prFree };
 		state = \freed
 	}
 
-	// The server is gone, and the buffers with it.
+	// forget the buffers: their server has quit
 	drop {
 		TertiumReceiver.remove(this);
 		responders.do(_.free);
@@ -44,8 +44,8 @@ TertiumTakes {
 		state = \freed
 	}
 
-	// What is wrong with the sources; nil when all is well, and then files has what is known of each. Nothing is thrown here: sclang 3.13 loses its place where an
-	// error is caught that was thrown in the middle of an expression.
+	// the fault of the sources; nil if there is none, and then files has the header or Buffer of each. Nothing is thrown here: sclang 3.13 loses its place where
+	// an error is caught that was thrown in the middle of an expression
 	prProblem {
 		var problem = TertiumMorph.countProblem(sources.size);
 		if(problem.notNil) { ^problem };
@@ -72,7 +72,7 @@ TertiumTakes {
 		^path.asString.absolutePath  // the server may have another working directory
 	}
 
-	// The header of a file, read before the server is asked to read it: that says nothing of a file that it cannot read.
+	// the header of a file. It is read before the server reads the file, since a server does not report a file that it cannot read
 	prHeader { |source|
 		var file = SoundFile.openRead(this.prPath(source));
 		file !? _.close;
@@ -102,7 +102,7 @@ TertiumTakes {
 		^buffer
 	}
 
-	// The synth of these takes, the files, and then a word when all that is done, or was tried.
+	// send the SynthDef and have the files read; /synced comes when all of that is done or has failed
 	prRead { |seamed, timeout|
 		var id = UniqueID.next;
 		arrived = IdentitySet.new;
@@ -117,7 +117,7 @@ TertiumTakes {
 		TertiumReceiver.add(this, this)
 	}
 
-	// One that is too large for a datagram goes by a file, in a folder that is sure to be there.
+	// send a SynthDef. One that is too large for a datagram goes through a file, in a folder that the Quark itself makes
 	prSendDefinition { |definition|
 		var bytes = definition.asBytes, folder = TertiumBufferWriter.folder;
 		if(bytes.size < 16000) { ^server.sendMsg("/d_recv", bytes) };
@@ -147,7 +147,7 @@ TertiumTakes {
 		var missing = owned.reject { |buffer| arrived.includes(buffer) };
 		^missing.first !? { |buffer|
 			TertiumError(\bad_sound, "The server % could not read all of %.".format(server.name, buffer.path.quote), \takes, buffer.path,
-				"See that it is complete, and that the server may read it.")
+				"See whether it is complete, and whether the server may read it.")
 		}
 	}
 

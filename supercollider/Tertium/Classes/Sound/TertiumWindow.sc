@@ -1,4 +1,4 @@
-// The measured window of a pair: from which intervention to which the result moves from the reference to the original.
+// The measured window of a pair of sounds: the interventions between which the result moves from the reference to the original.
 TertiumWindow {
 	var <fields, <sound;
 
@@ -9,15 +9,15 @@ TertiumWindow {
 	// the curve, from the reference alone to the original alone: an Array of Events
 	points { ^this.measured[\points] }
 
-	// steps that it was measured with
+	// the steps that it was measured with
 	steps { ^this.measured[\steps] }
 
-	// interventions, with a fraction: a tenth of the way, equally like both, nine tenths
+	// the interventions, with a fraction, at a tenth of the way, at equal likeness to both sounds, at nine tenths
 	begin { ^this.measured[\begin] }
 	equilibrium { ^this.measured[\equilibrium] }
 	end { ^this.measured[\end] }
 
-	// sigma / alpha at evenly spaced blends: what blend goes by from now on
+	// sigma / alpha at evenly spaced blends, from which the daemon computes blend from now on
 	ratios { ^this.measured[\ratios] }
 
 	// the curve's JSON file
@@ -25,7 +25,7 @@ TertiumWindow {
 
 	notes { ^fields[\notes] }
 
-	// likeness to the original and to the reference over the step of the intervention
+	// plot the likeness to the original and to the reference over the step of the intervention
 	plot { |bounds|
 		var plotter = [this.points.collect(_[\original]), this.points.collect(_[\reference])]
 		.plot("Tertium: the window", bounds ?? { Rect(100, 100, 560, 320) });

@@ -1,21 +1,22 @@
-// Records a bus all the time, and can write down what it heard last. It keeps everything twice, a ring's length apart, so that whatever is asked for lies in one piece.
+// A recorder of a bus: it records all the time into a ring buffer, from which the last seconds can be written to a file. Each frame is kept twice, a ring's
+// length apart, so that any part lies in one piece.
 TertiumBusRecorder {
-	classvar <>spare = 1.0;  // seconds between what is written down and what is being recorded meanwhile
+	classvar <>spare = 1.0;  // seconds that the ring is longer: the time that the server has to write a part before it is recorded over
 
-	var <server, <bus, <channels, <seconds, buffer, <synth, began, writing;
+	var <server, <bus, <channels, <seconds, buffer, <synth, began, recordings;
 
-	// seconds: the longest that can be asked for
+	// seconds: the longest part that can be written
 	*new { |server, bus = 0, channels = 2, seconds = 8| ^super.newCopyArgs(server ? Server.default, bus, channels, seconds).init }
 
 	init {
-		writing = IdentityDictionary.new;
+		recordings = IdentityDictionary.new;
 		CmdPeriod.add(this);
 		ServerQuit.add(this, server)
 	}
 
 	isPlaying { ^synth.notNil }
 
-	// How long it has been recording, in seconds.
+	// the seconds since the recorder began
 	heard { ^if(synth.isNil) { 0 } { Main.elapsedTime - began } }
 
 	*synthDef { |channels|
@@ -30,7 +31,7 @@ TertiumBusRecorder {
 
 	*defName { |channels| ^"tertium_ring_%".format(channels).asSymbol }
 
-	// Begins to listen, after all that plays in the target.
+	// begin to record, after all that plays in the target
 	play { |target|
 		var definition;
 		if(synth.notNil) { ^this };
@@ -56,24 +57,24 @@ TertiumBusRecorder {
 		ServerQuit.remove(this, server)
 	}
 
-	// Writes the seconds before this moment into a file: `action.(path, error)`, once. In a bundle, the moment is the bundle's.
+	// write the seconds before this moment to a file: action.(path, error), once. In a bundle, the moment is the bundle's
 	write { |path, length, action|
-		var task = TertiumBusRecording(this, buffer, path, length, action);
-		if(synth.isNil) { task.fail("nothing is being recorded", "Let it play first."); ^task };
-		if(length > seconds) { task.fail("% s are asked for, and it keeps %".format(length, seconds), "Make it longer."); ^task };
-		if(this.heard + (server.latency ? 0) < length) { task.tooEarly(this.heard); ^task };
-		writing[task.id] = task;
-		server.sendMsg(\n_set, synth.nodeID, \take, task.id);
-		^task
+		var recording = TertiumBusRecording(this, buffer, path, length, action);
+		if(synth.isNil) { recording.fail("nothing is being recorded", "Call play first."); ^recording };
+		if(length > seconds) { recording.fail("% s are asked for, and the recorder keeps %".format(length, seconds), "Make a recorder with more seconds."); ^recording };
+		if(this.heard + (server.latency ? 0) < length) { recording.tooEarly(this.heard); ^recording };
+		recordings[recording.id] = recording;
+		server.sendMsg(\n_set, synth.nodeID, \take, recording.id);
+		^recording
 	}
 
-	prDone { |task| writing.removeAt(task.id) }
+	prDone { |recording| recordings.removeAt(recording.id) }
 
 	prBuffer { ^Buffer(server, ((seconds + spare) * (server.sampleRate ? 44100)).ceil.asInteger * 2, channels) }
 
-	prAbandon { writing.values.do { |task| task.fail("the recording was stopped", "Let it play.") } }
+	prAbandon { recordings.values.do { |recording| recording.fail("the recorder was stopped", "Call play again.") } }
 
-	// The sound stops, and so does the recording; the buffer stays.
+	// stop recording; the buffer stays
 	cmdPeriod { this.stop }
 
 	doOnServerQuit {

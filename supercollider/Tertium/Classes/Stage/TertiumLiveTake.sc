@@ -1,39 +1,39 @@
-// One take of a TertiumLive on its way: recorded, fused, loaded; then it is ready, or it says once why not.
+// A take of a TertiumLive: recorded, fused, loaded, and then ready; if one of these fails, it reports the reason once.
 TertiumLiveTake {
-	var live, <number, <due, <state = \recording, request, <takes, <sound, path, told = false;
+	var live, <number, <due, <state = \recording, request, <takes, <sound, path, reported = false;
 
 	*new { |live, number, due| ^super.newCopyArgs(live, number, due) }
 
 	isUnderway { ^#[\recording, \fusing, \loading].includes(state) }
 
-	// The daemon has not even said that it heard.
+	// whether the daemon has not answered yet
 	isUnanswered { ^state == \fusing and: { request.notNil } and: { request.state == \waiting } }
 
 	record {
 		path = TertiumBufferWriter.newPath;
-		live.ring.write(path, live.prLength) { |written, error|
+		live.recorder.write(path, live.prLength) { |written, error|
 			if(this.isUnderway) { if(error.isNil) { this.prFuse } { this.prFail(error) } }
 		}
 	}
 
-	// Its bar came, and it is not ready; it may be for the next.
+	// its bar has come and it is not ready; it may be for the next
 	late {
 		if(this.isUnanswered) {
-			this.prTell(\no_answer, live.tertium.absence)
+			this.prReport(\no_answer, live.tertium.absence)
 		} {
-			this.prTell(\late, TertiumError(\deadline, "The fusion was not ready on its bar; it comes on the next one, if no newer one is.", nil, nil, "Take fewer steps, or longer bars."))
+			this.prReport(\late, TertiumError(\deadline, "The fusion was not ready on its bar; it comes on the next one unless there is a newer fusion by then.", nil, nil, "Take fewer steps, or longer bars."))
 		}
 	}
 
-	// Nobody wants it any more.
+	// give the take up: it is no longer needed
 	abandon {
 		var asked = request;
 		if(this.isUnderway.not) { ^this };
 		this.prEnd(\abandoned);
-		asked !? { if(asked.isDone.not) { if(asked.state == \waiting) { asked.fail(TertiumError(\cancelled, "A newer take came.")) } { asked.cancel } } }
+		asked !? { if(asked.isDone.not) { if(asked.state == \waiting) { asked.fail(TertiumError(\cancelled, "A newer take has replaced this one.")) } { asked.cancel } } }
 	}
 
-	// Frees what was loaded.
+	// free what was loaded
 	drop {
 		takes !? _.free;
 		takes = nil
@@ -61,7 +61,7 @@ TertiumLiveTake {
 	prFail { |error|
 		takes = nil;
 		this.prEnd(\failed);
-		this.prTell(error.code, error)
+		this.prReport(error.code, error)
 	}
 
 	prEnd { |argState|
@@ -70,9 +70,9 @@ TertiumLiveTake {
 		if(File.exists(path)) { File.delete(path) }
 	}
 
-	prTell { |reason, error|
-		if(told) { ^this };
-		told = true;
+	prReport { |reason, error|
+		if(reported) { ^this };
+		reported = true;
 		live.prKeep(reason, error)
 	}
 }

@@ -1,10 +1,9 @@
-// Crossfades the takes of a morph by a position, all of them at one phase.
+// A crossfade between the takes of a morph, all of them at one phase, by a position.
 //
-// The pseudo-UGen for SynthDefs and its parts are class methods. An instance is a player: it loads takes, plays them, and swaps others in behind the sound.
+// The class methods are the pseudo-UGen for SynthDefs and its parts. An instance is a player: it loads takes, plays them, and swaps in others while it plays.
 TertiumMorph {
-	classvar <snap = 0.001;  // so near to a take, counted in takes, the position is that take, to the sample
-	classvar <maxTakes = 32;
-	classvar leastGlide = 0.007;  // seconds a take: the gains of 32 takes passed in a twentieth of a second would be heard as a tone
+	classvar <snap = 0.001;  // the distance from a take, in takes, within which only that take is heard, sample by sample
+	classvar leastGlide = 0.007;  // seconds a take: the changing gains of 32 takes within a twentieth of a second would be heard as a tone
 
 	var <server, <>target, <>addAction;
 	var <out = 0, <position = 0, <rate = 1, <amp = 1, <loop = 1, <glide = 0.05, <>fade = 0.05, <correlation = 0, <>seam = 0;
@@ -14,6 +13,10 @@ TertiumMorph {
 
 	// ------------------------------------------------------------------ for SynthDefs
 
+	// the largest number of takes
+	*maxTakes { ^TertiumCommandTable.mostTakes }
+
+	// the crossfade
 	*ar { |bufnums, position = 0, numChannels = 2, rate = 1, loop = 1, start = 0, glide = 0.05, correlation = 0, seam = 0, phase, interpolation = 4|
 		var first, place, level, heads;
 		bufnums = bufnums.asArray;
@@ -32,17 +35,17 @@ TertiumMorph {
 		} * level
 	}
 
-	// A signal as it is, but not made before others are. So the takes are added one by one; else the servers would read all of them first, and 32 need more wires
-	// than a server has.
+	// a signal, unchanged, that is computed after others. It makes the servers add the takes one by one; otherwise they would read all takes first, and 32 of them
+	// need more wires than a server has
 	*prAfter { |signal, others| ^others.asArray.inject(signal) { |signal, other| signal.perform('<!', other) } }
 
-	// One phase for all takes, in frames. With a seam it goes from the seam's end to the takes'.
+	// the one phase of all takes, in frames. With a seam it goes from the seam's end to the end of the takes
 	*phase { |bufnum, rate = 1, start = 0, seam = 0|
 		var led = this.prSeamFrames(bufnum, seam), frames = BufFrames.kr(bufnum) - led;
 		^(Phasor.ar(0, rate * BufRateScale.kr(bufnum), 0, frames) + max(start, led) - led).wrap(0, frames) + led
 	}
 
-	// Where the takes are read, and how loud: [phase, gain]. With a seam, their last moments are crossfaded with their first, which lead to where the loop begins.
+	// the places where the takes are read, each as [phase, gain]. With a seam, the end of the takes is crossfaded with their beginning, which leads to the loop's start
 	*heads { |bufnum, phase, seam = 0, loop = 1|
 		var led, begin, along;
 		if(seam == 0) { ^[[phase, 1]] };
@@ -54,25 +57,25 @@ TertiumMorph {
 
 	*prSeamFrames { |bufnum, seam| ^if(seam == 0) { 0 } { (seam * BufSampleRate.kr(bufnum)).round } }
 
-	// The position counted in takes, from 0, smoothed; at audio rate.
+	// the position in takes, from 0, smoothed, at audio rate
 	*place { |count, position = 0, glide = 0.05|
 		var time = glide.max(min(glide * 1e6, leastGlide * (count - 1)));
 		^Lag2.ar(this.prAudioRate(position).clip(0, 1), time) * (count - 1)
 	}
 
-	// The gain of a take at a place. On a take it is exactly one, and the others' are exactly nought.
+	// the gain of a take at a place. On a take, its gain is exactly 1 and that of all others exactly 0
 	*gain { |place, index| ^this.prQuarter((place - index).abs * (1 + (2 * snap)).neg + (1 + snap)) }
 
-	// From 0 (silent) to 1 (alone): a quarter of a sine, so that the powers of two neighbours add up to one; its ends are rounded, so that a moving position
-	// has no corners.
+	// the gain of equal power, from 0 (silent) to 1 (alone): a quarter of a sine, so that the powers of two neighbours add up to 1. Its ends are rounded, so that
+	// the gain has no corners when the position moves
 	*equalPower { |place| ^this.prQuarter(place * (1 + (2 * snap)) + snap.neg) }
 
 	*prQuarter { |place| ^(place.scurve * 0.5pi).sin }
 
-	// Takes off what two sounds that are alike would gain between them. Nothing with correlation 0, where they have nothing in common.
+	// the factor that takes off the gain of two sounds that are alike. It is 1 with correlation 0, where they have nothing in common
 	*level { |place, correlation = 0|
 		if(correlation == 0) { ^1 };
-		^1 / (this.equalPower(place) * this.equalPower(1 - place) * 2 * correlation + 1).sqrt  // reciprocal would be inexact
+		^1 / (this.equalPower(place) * this.equalPower(1 - place) * 2 * correlation + 1).sqrt  // reciprocal would be less exact
 	}
 
 	*prAudioRate { |signal|
@@ -86,12 +89,12 @@ TertiumMorph {
 	*checkCount { |count| this.countProblem(count) !? _.throw }
 
 	*countProblem { |count|
-		if(count.inclusivelyBetween(1, maxTakes)) { ^nil };
-		^TertiumError(\out_of_range, "A morph has 1 to % takes; got %.".format(maxTakes, count), \takes, count,
+		if(count.inclusivelyBetween(1, this.maxTakes)) { ^nil };
+		^TertiumError(\out_of_range, "A morph has 1 to % takes; got %.".format(this.maxTakes, count), \takes, count,
 			"Give it the array that a morph's action gets.")
 	}
 
-	// The SynthDef of a player's voice for so many takes of so many channels. Those with a seam read twice as much.
+	// the SynthDef of a player's voice, for this number of takes with this number of channels. With a seam it reads each take twice
 	*synthDef { |count, channels, seamed = false|
 		this.checkCount(count);
 		^SynthDef(this.defName(count, channels, seamed), {
@@ -105,7 +108,8 @@ TertiumMorph {
 
 	*defName { |count, channels, seamed = false| ^"tertium_morph_%x%%".format(count, channels, if(seamed) { "_seam" } { "" }).asSymbol }
 
-	// A voice begins where it is told to, or joins the one that plays, in the same sample; it says where it is for the next.
+	// the phase of a voice: from its start, or, with a negative start, from the phase that the playing voice wrote to the bus, in the same sample. It is written to
+	// the bus for the next voice
 	*prVoicePhase { |bufnum, rate, seam|
 		var bus = \phaseBus.ir(0), start = \start.ir(0);
 		var others = Latch.kr(In.kr(bus), Impulse.kr(0)) * \startScale.ir(1);
@@ -114,7 +118,7 @@ TertiumMorph {
 		^phase
 	}
 
-	// One until a turn is over that is to be the last; then the synth ends.
+	// 1 until the end of the last turn, when loop is 0; then the synth ends
 	*prUnended { |phase, frames, loop|
 		var turned = (phase - Delay1.ar(phase)).abs > (frames / 2);
 		var ended = SetResetFF.ar(turned * (loop <= 0));
@@ -122,8 +126,8 @@ TertiumMorph {
 		^1 - ended
 	}
 
-	// What comes and what goes have the law of equal power between them, too. The gate is open for a moment even where it is shut with the synth's first
-	// block: else that would never end.
+	// the fade in and out, with equal power between the voice that comes and the one that goes. The gate is open for a moment even if it is closed in the synth's
+	// first block; otherwise the envelope would never end
 	*prEntrance { |correlation|
 		var gate = \gate.kr(1).max(Impulse.kr(0));
 		var place = EnvGen.ar(Env.asr(\fade.kr(0.05), 1, \fade.kr(0.05), \lin), gate, doneAction: 2);
@@ -152,7 +156,7 @@ TertiumMorph {
 	count { ^takes !? _.size ? 0 }
 	duration { ^takes !? _.duration }
 
-	// Plays from the start, as soon as there are takes.
+	// play from the start, as soon as there are takes
 	play { |out|
 		if(freed) { "TertiumMorph: it was freed; make a new one.".warn; ^this };
 		out !? { this.out = out };
@@ -160,27 +164,27 @@ TertiumMorph {
 		^this
 	}
 
-	// Ends the sound; the takes stay, to be played again.
+	// end the sound; the takes stay and can be played again
 	stop { |time|
 		wantsPlay = false;
 		synth !? { this.prLeave(time) };
 		^this
 	}
 
-	// Ends the sound, and gives back whatever it took from the server.
+	// end the sound and free all that the player has on the server
 	free { |time|
 		if(freed) { ^this };
 		freed = true;
 		loading !? _.free;
 		loading = nil;
 		this.stop(time);
-		takes !? { this.prLetGo(takes) };
+		takes !? { this.prFreeTakes(takes) };
 		takes = nil;
 		if(voices.isEmpty) { this.prForget };
 		^this
 	}
 
-	// Loads other takes, then swaps them in at the phase of those that play. The last given wins.
+	// load other takes, then swap them in at the phase of those that play. The last ones given win
 	takes_ { |sources| this.load(sources) }
 
 	load { |sources, action, start|
@@ -190,7 +194,7 @@ TertiumMorph {
 		}
 	}
 
-	// Loads takes behind the sound: `action.(takes, error)`, once. Then `swap` takes no time.
+	// load takes while others play: action.(takes, error), once. After that, swap takes no time
 	prepare { |sources, action|
 		var set = TertiumTakes(sources, server);
 		loading !? _.free;
@@ -201,17 +205,17 @@ TertiumMorph {
 		}
 	}
 
-	// Puts prepared takes in the place of those that play: from a frame, or (nil) at their phase. Can be in a bundle.
+	// swap in prepared takes: from a frame, or (nil) at the phase of those that play. Can be in a bundle
 	swap { |set, start|
 		var old = takes;
 		if(freed) { set.free; ^this };
 		takes = set;
 		if(synth.notNil or: { wantsPlay }) { this.prEnter(set, start ? if(synth.isNil) { 0 } { -1 }) };
-		if(old.notNil and: { old !== set }) { this.prLetGo(old) };
+		if(old.notNil and: { old !== set }) { this.prFreeTakes(old) };
 		^this
 	}
 
-	// A number from 0 (the reference) to 1 (the original), or a bus of either rate that says it.
+	// a number from 0 (the reference) to 1 (the original), or a bus of either rate that carries it
 	position_ { |value|
 		if(position.isKindOf(Bus)) { group !? { server.sendBundle(nil, [\n_map, group.nodeID, \position, -1], [\n_mapa, group.nodeID, \position, -1]) } };
 		position = value;
@@ -225,7 +229,7 @@ TertiumMorph {
 	loop_ { |value| loop = value.asInteger; this.prSet(\loop, loop) }
 	out_ { |value| out = value.asControlInput; this.prSet(\out, out) }
 
-	// The sound stops; the takes stay on the server, so that it can be played again at once.
+	// end the sound; the takes stay on the server, so that they can be played again at once
 	cmdPeriod {
 		wantsPlay = false;
 		synth = nil;
@@ -234,7 +238,7 @@ TertiumMorph {
 		voices.copy.do { |voice| voice.end };
 	}
 
-	// The server took everything with it.
+	// forget all that was on the server
 	doOnServerQuit {
 		wantsPlay = false;
 		synth = group = groupMsg = phaseBus = takes = nil;
@@ -247,7 +251,7 @@ TertiumMorph {
 
 	// ------------------------------------------------------------------ within
 
-	// A voice comes, and the one that plays goes; both in one bundle, and so in one sample.
+	// start a voice and end the one that plays, both in one bundle and so in one sample
 	prEnter { |set, start|
 		var voice = TertiumMorphVoice(server, set, seam > 0) { |ended| this.prEnded(ended) };
 		var messages = [voice.newMsg(this.prGroup, this.prSettings(set, start))];
@@ -268,7 +272,7 @@ TertiumMorph {
 	prEnded { |voice|
 		voices.remove(voice);
 		if(synth === voice) { synth = nil };
-		if(voice.takes !== takes) { this.prLetGo(voice.takes) };
+		if(voice.takes !== takes) { this.prFreeTakes(voice.takes) };
 		if(voices.isEmpty) {
 			group !? { server.sendMsg(\n_free, group.nodeID) };
 			group = nil;
@@ -276,8 +280,8 @@ TertiumMorph {
 		}
 	}
 
-	// Frees takes that are no longer wanted, unless they still sound; then the end of the last voice does.
-	prLetGo { |set|
+	// free takes that are no longer needed, unless a voice still plays them; then the end of the last such voice does
+	prFreeTakes { |set|
 		if(voices.any { |voice| voice.takes === set }.not) { set.free }
 	}
 
@@ -298,14 +302,14 @@ TertiumMorph {
 			\amp, amp, \loop, loop, \glide, glide, \fade, fade, \correlation, correlation, \seam, seam]
 	}
 
-	// To all voices, so that what goes moves as what comes.
+	// set a control of all voices, so that one that fades out moves like the one that fades in
 	prSet { |key, value| group !? { group.set(key, value.asControlInput) } }
 
 	prFailed { |error|
 		if(error.code != \superseded) { if(onError.notNil) { onError.(error, this) } { error.post } }
 	}
 
-	// The bus goes with the last voice, since one that fades out still writes to it.
+	// free the bus, with the last voice: one that fades out still writes to it
 	prForget {
 		phaseBus !? { phaseBus.free };
 		phaseBus = nil;

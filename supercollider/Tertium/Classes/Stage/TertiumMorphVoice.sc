@@ -1,10 +1,10 @@
-// One synth of a TertiumMorph, with the takes that it plays; it says when it is gone.
+// A voice of a TertiumMorph: a synth and the takes that it plays. It calls onEnd when the synth has ended.
 TertiumMorphVoice {
 	var <server, <takes, onEnd, <node, responders, farewell;
 
 	*new { |server, takes, seamed, onEnd| ^super.newCopyArgs(server, takes, onEnd).init(seamed) }
 
-	// A responder of its own: a node watcher would not know of it before the server is known to run, and forgets it on Cmd-Period.
+	// the voice has responders of its own: a NodeWatcher works only once the server is known to run, and forgets its nodes on Cmd-Period
 	init { |seamed|
 		node = Synth.basicNew(TertiumMorph.defName(takes.size, takes.channels, seamed), server);
 		responders = [
@@ -15,7 +15,7 @@ TertiumMorphVoice {
 
 	newMsg { |group, settings| ^node.newMsg(group, settings, \addToTail) }
 
-	// It may be told to go before it has come, as its bundle is for later: then it is told again.
+	// the message that ends the synth. If the synth has not begun yet, since its bundle is for later, the message is sent again when it begins
 	leaveMsg { |fade| ^farewell = node.setMsg(\fade, fade, \gate, 0) }
 
 	end {

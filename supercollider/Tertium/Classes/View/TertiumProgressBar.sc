@@ -1,4 +1,4 @@
-// A thin bar that fills from the left.
+// A progress bar: a thin line that fills from the left.
 TertiumProgressBar {
 	var <view, <value = 0, color, back;
 

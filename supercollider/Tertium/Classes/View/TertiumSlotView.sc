@@ -1,4 +1,4 @@
-// A place for one sound: its name, its waveform, a button to hear it. Paths, Buffers and sounds can be dropped on it, and dragged from it.
+// A slot for one sound: its name, its waveform, a button to play it. Paths, Buffers and sounds can be dropped on it, and dragged from it.
 TertiumSlotView {
 	classvar <>colors;
 	var <view, <title, <sound, wave, nameView, buttons, <>action, onPlay;
@@ -44,7 +44,7 @@ TertiumSlotView {
 		each.receiveDragHandler = { this.sound_(View.currentDrag) }
 	}
 
-	// what was dropped, as something that a request takes; nil when it cannot be
+	// the TertiumSound of a dropped object; nil if it is no sound
 	*soundOf { |thing|
 		if(thing.isKindOf(Array) and: { thing.isString.not }) { thing = thing[0] };
 		if(thing.isKindOf(Symbol)) { thing = thing.asString };
@@ -59,14 +59,14 @@ TertiumSlotView {
 		{ nil }
 	}
 
-	// a path as it is dropped from other programs: perhaps an address, perhaps in quotes
+	// the path in a dropped text, which may be a file:// address
 	*pathOf { |text|
 		var path = text.split($\n)[0];
 		if(path.beginsWith("file://")) { path = this.unescaped(path.drop("file://".size)) };
 		^path.reject { |char| char == 13.asAscii }.standardizePath
 	}
 
-	// %20 is a space
+	// an address with its %XX replaced: %20 is a space
 	*unescaped { |text|
 		var pieces = text.split($%);
 		^pieces[0] ++ pieces.drop(1).collect { |piece|

@@ -1,4 +1,4 @@
-// A small round light.
+// A status light: a small coloured circle.
 TertiumStatusLight {
 	var <view, <color;
 

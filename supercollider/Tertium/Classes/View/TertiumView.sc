@@ -1,4 +1,4 @@
-// A small window: the daemon and its jobs, two sounds, blend and hold, and what becomes of them. It asks for the daemon's state while it is open.
+// A window on the daemon: its state and jobs, two sounds, blend and hold, and their fusion. While it is open it asks for the daemon's state at an interval.
 TertiumView {
 	classvar <>interval = 1;
 	var <tertium, <window, <original, <reference, <result, <blend, <hold, <request, <message = "", <stateText = "", <jobTexts, synth;
@@ -30,7 +30,7 @@ TertiumView {
 		this.startTicking
 	}
 
-	// ---- what it is made of
+	// ---- parts
 
 	head {
 		light = TertiumStatusLight.new;
@@ -49,7 +49,7 @@ TertiumView {
 	list {
 		queue = ListView().background_(colors[\slot]).stringColor_(colors[\text]).font_(Font.default.copy.size_(11)).minHeight_(64)
 		.selectionMode_(\single).hiliteColor_(colors[\back].blend(Color.white, 0.15)).selectedStringColor_(colors[\text])
-		.toolTip_("The daemon's jobs. Return lets a finished one be heard here; Backspace cancels one.");
+		.toolTip_("The daemon's jobs. Return shows the sound of a finished one here; Backspace cancels one.");
 		queue.enterKeyAction = { this.showJob(queue.value) };
 		queue.mouseUpAction = { |view, x, y, modifiers, button, clicks| this.showJob(queue.value) };
 		queue.keyDownAction = { |view, char, modifiers, unicode, keycode, key|
@@ -82,9 +82,9 @@ TertiumView {
 
 	labelled { |string, color| ^this.text(11).string_(string).stringColor_(color) }
 
-	// ---- what it does
+	// ---- actions
 
-	// fuse the two sounds at the blend and hold that are shown
+	// fuse the two sounds with the blend and hold that are shown
 	fuse {
 		if(original.sound.isNil or: { reference.sound.isNil }) { ^this.say("Two sounds are needed: drop an original and a reference on their places.", \busy) };
 		this.say("");
@@ -113,7 +113,7 @@ TertiumView {
 		this.say("% % %".format(ended.stage, (ended.progress * 100).round.asInteger, "%") ++ (ended.secondsLeft !? { |left| ", % s left".format(left.round(0.1)) } ? ""), \text)
 	}
 
-	// cancel the fusion that was asked for here
+	// cancel the fusion that this window has requested
 	cancel { if(request.isNil or: { request.isDone }) { this.say("There is nothing to cancel here.", \busy) } { request.cancel } }
 
 	// play the result
@@ -127,7 +127,7 @@ TertiumView {
 		if(synth.isNil) { this.say(sound.fault.string, \bad) } { NodeWatcher.register(synth, true) }
 	}
 
-	// ---- what it shows
+	// ---- display
 
 	say { |string, color = \text|
 		if(window.isNil) { ^this };
@@ -164,7 +164,7 @@ TertiumView {
 		if(window.isNil) { ^this };
 		queueJobs = jobs;
 		if(texts == jobTexts) { ^this };
-		// what was chosen stays chosen, wherever it is now
+		// the chosen job stays chosen, wherever it is now
 		jobTexts = texts;
 		queue.items = texts;
 		queue.value = jobs.detectIndex { |job| job[\job] == chosen }
@@ -189,7 +189,7 @@ TertiumView {
 
 	// ---- time
 
-	// ask the daemon how it stands, unless it has yet to answer
+	// ask for the daemon's state, unless the last question is still unanswered
 	ask {
 		if(answered.not) { ^this };
 		answered = false;
@@ -203,7 +203,7 @@ TertiumView {
 		AppClock.sched(0, { if(window.notNil) { this.ask; interval } { ticking = false; nil } })
 	}
 
-	// it has cleared the clocks
+	// start the clock again, which Cmd-Period has cleared
 	cmdPeriod {
 		ticking = false;
 		this.startTicking
