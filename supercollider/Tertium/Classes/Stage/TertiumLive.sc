@@ -89,7 +89,7 @@ TertiumLive {
 
 	printOn { |stream| stream << "TertiumLive(taken: " << taken << ", swapped: " << swapped << ", kept: " << kept << ", last: " << last << ")" }
 
-	// ------------------------------------------------------------------ within
+	// ------------------------------------------------------------------ private
 
 	prSchedule {
 		var mine = Object.new;

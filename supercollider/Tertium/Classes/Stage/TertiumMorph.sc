@@ -134,7 +134,7 @@ TertiumMorph {
 		^this.equalPower(place) * this.level(place, correlation)
 	}
 
-	// ------------------------------------------------------------------ a player
+	// ------------------------------------------------------------------ the player
 
 	*new { |takes, server, position = 0, target, addAction = \addToHead, action, onError|
 		^super.new.init(server ? Server.default, position, target, addAction, onError).prFirst(takes, action)
@@ -249,7 +249,7 @@ TertiumMorph {
 		if(freed) { this.prForget }
 	}
 
-	// ------------------------------------------------------------------ within
+	// ------------------------------------------------------------------ private
 
 	// start a voice and end the one that plays, both in one bundle and so in one sample
 	prEnter { |set, start|
