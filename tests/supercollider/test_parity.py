@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from supercollider import quark
 from tertium.daemon.config import DEFAULT_OSC
+from tertium.storage.library import SHORTEST_PREFIX
+from tertium_protocol.client import discovery
 from tertium_protocol.codecs import osc_answers
 from tertium_protocol.commands import COMMANDS, specs
 from tertium_protocol.errors import ERROR_CODES
@@ -61,6 +63,7 @@ def run(tmp_path_factory):
         *(f"~tell.(\\{name}, TertiumCommandTable.{name});" for name in TABLE), "~tell.(\\used, [Tertium.protocol, Tertium.port, TertiumMorph.maxTakes]);",
         *(f"~tell.(\"kind {name} {field}\", TertiumCommandTable.kind(\\{name}, \\{field}));" for name, row in OVER_OSC.items() for field in specs(row.request)),
         "~tell.(\"kind of an unknown command\", TertiumCommandTable.kind(\\fuze, \\original));", "~tell.(\\own, TertiumError.ownCodes);",
+        "~tell.(\\file, TertiumHome.file);", f"~tell.(\\ids, [{SHORTEST_PREFIX - 1}, {SHORTEST_PREFIX}, 64, 65].collect {{ |digits| TertiumEncoder.isId(String.fill(digits, $a)) }});",
         "~tell.(\\methods, Tertium.methods.collect(_.name).select { |name| name.asString.endsWith(\"Msg\") });", "0.exit;",
     ]  # fmt: skip
     return sclang.run("\n".join(lines), tmp_path_factory.mktemp("parity")).check()
@@ -130,6 +133,11 @@ def test_the_command_table_has_the_kind_of_every_field(run, name):
     assert {field for field, kind in kinds.items() if kind == "sound"} == sounds
     assert {field for field, kind in kinds.items() if kind == "path"} == {"path"} & set(kinds) - sounds
     assert {field for field, kind in kinds.items() if kind == "job"} == {"job"} & set(kinds)
+
+
+def test_a_daemon_and_a_sound_are_found_by_the_same_names(run):
+    assert run.value("file") == discovery.FILE
+    assert run.value("ids") == [False, True, True, False], "the digits of a sound's id"
 
 
 def test_a_command_that_is_unknown_has_the_usual_kinds(run):
