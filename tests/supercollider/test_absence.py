@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from tertium_protocol.codecs import osc_requests
+from tertium_protocol.commands import COMMANDS
 from tests.end_to_end.daemons import Daemon, Osc, running, until
 from tests.supercollider import sclang
 from tests.supercollider.relay import Relay
@@ -223,7 +224,7 @@ def test_lost_and_repeated_datagrams_lose_and_repeat_nothing(play, daemon):
     assert run.value("seeds") == list(range(12)) and run.value("checked") is True
     assert run.value("times") == [1] * 12, "each action once"
     assert run.value("takes") == [[0, 0.25, 0.5, 0.75, 1], 5, [1, 2, 3, 4, 5]]
-    assert run.value("commands") == 27
+    assert run.value("commands") == len(COMMANDS)
     with Osc(daemon.osc) as client:
         client.send("jobs", "all", limit=500)
         jobs = [answer.fields for answer in client.events("all", last=("reply",)) if answer.event == "item"]

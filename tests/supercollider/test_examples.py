@@ -12,7 +12,7 @@ SOUNDS = sclang.QUARK.parents[1] / "server/tertium/assets/demo"
 PATCHES = {
     "1-first-sound.scd": ("", "~playing.notNil and: { ~third.check }"),
     "2-record-and-fuse.scd": ("~seconds = 1;", "~playing.notNil and: { ~third.check } and: { ~third.duration == 1 }"),
-    "3-a-way-of-takes.scd": (
+    "3-takes-in-sequence.scd": (
         f'~count = 3; ~original = "{SOUNDS}/safari_drums.flac"; ~reference = "{SOUNDS}/haunted_hum.flac";',
         "~takes.size == 3 and: { ~takes.every(_.check) } and: { ~playing.notNil }",
     ),

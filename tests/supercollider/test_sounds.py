@@ -95,8 +95,8 @@ def test_a_buffer_is_written_by_the_server_whole_and_exact(play, server, tmp_pat
         ~tell.(\\added, added);
         three = 3.collect {{ |i| t.fuse(buffer, buffer, steps: 2, seed: i) }}.collect {{ |r| r.wait(60).check }};
         ~tell.(\\fused, three);
-        ~tell.(\\left, (TertiumWriting.folder +/+ "*").pathMatch);
-        ~tell.(\\folder, TertiumWriting.folder);
+        ~tell.(\\left, (TertiumBufferWriter.folder +/+ "*").pathMatch);
+        ~tell.(\\folder, TertiumBufferWriter.folder);
         r = t.fuseMsg(buffer, ~b, blend: 0.4);
         ~tell.(\\message, r);
         buffer.free; s.sync;

@@ -52,13 +52,13 @@ SAID = {
     "cut_off": "superseded",
     "cut_off_holds": [0, 0, 0, 0],
     "morph_synth": [2, 0],
-    # TertiumRing
+    # TertiumBusRecorder
     "early": [None, "server"],
-    "long": [None, "server", "Make it longer."],
+    "long": [None, "server", "Make a recorder with more seconds."],
     "nowhere": [None, "server"],
-    "ring_freed": [None, "server"],
-    "ring_holds": [0, 0, 0, 0],
-    # TertiumLive: the ring and the last fusion stay; nothing goes on behind one's back
+    "recorder_freed": [None, "server"],
+    "recorder_holds": [0, 0, 0, 0],
+    # TertiumLive: the recorder's buffer and the last fusion stay; nothing goes on unnoticed
     "live_cmd_period": [False, False, False, 0, 0, 2, 1],
     "live_silent": 0,
     "live_status": False,
@@ -96,10 +96,10 @@ def test_what_is_held_and_given_back(life, name):
     assert life.value(name) == SAID[name]
 
 
-def test_a_ring_writes_each_frame_once_wherever_it_is(life):
+def test_a_recorder_writes_each_frame_once_wherever_it_is_in_its_ring(life):
     ends = []
     for index in range(9):  # the ring begins anew every 1.7 s
-        frames, rate = soundfile.read(life.folder / f"ring_{index}.wav", dtype="float32")
+        frames, rate = soundfile.read(life.folder / f"recording_{index}.wav", dtype="float32")
         assert frames.shape == (round(0.6 * rate), 2)
         assert (np.diff(frames[:, 0]) == 1).all() and (frames[:, 1] == 0.5).all()
         ends.append(frames[-1, 0])

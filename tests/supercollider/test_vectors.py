@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from supercollider import quark
 from tests.supercollider import sclang
 
 VECTORS = Path(__file__).parents[2] / "protocol/vectors"
 REQUESTS = json.loads((VECTORS / "osc_requests.json").read_text(encoding="utf-8"))["cases"]
 ANSWERS = json.loads((VECTORS / "osc_answers.json").read_text(encoding="utf-8"))["cases"]
-
-LISTS = ("notes", "takes", "points", "ratios", "parameters", "transports")
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +24,11 @@ def run(tmp_path_factory):
         for n, case in enumerate(REQUESTS)
     ]
     script = r"""
-        var assembler = TertiumAssembler.new;
+        var decoder = TertiumDecoder.new;
         ~told = { |number, bytes| ~tell.("request " ++ number, bytes.collect { |byte| (byte & 255).asHexString(2).toLower }.join) };
         %LINES%
-        TertiumAnswers.events.do { |event| OSCFunc({ |message|
-            assembler.feed(message) !? { |answer|
+        TertiumCommandTable.events.do { |event| OSCFunc({ |message|
+            decoder.feed(message) !? { |answer|
                 ~tell.(\read, [answer[\id], answer[\event], answer[\fields]]);
                 ~tell.(\lists, TertiumFields.withLists(answer[\fields]))
             }
@@ -110,7 +109,7 @@ def without_text(fields):
     for name, value in fields.items():
         if isinstance(value, dict):
             value = without_text(value)
-        elif name in LISTS and isinstance(value, str):
+        elif name in quark.list_fields() and isinstance(value, str):
             value = without_nothing(json.loads(value))
         read[name] = value
     return read
