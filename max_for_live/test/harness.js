@@ -3,7 +3,7 @@
 "use strict";
 
 const assert = require("node:assert/strict");
-const { spawn } = require("node:child_process");
+const { execFileSync, spawn } = require("node:child_process");
 const dgram = require("node:dgram");
 const fs = require("node:fs");
 const os = require("node:os");
@@ -13,9 +13,17 @@ const { V8 } = require("./fake_live/max.js");
 const { Live } = require("./fake_live/model.js");
 
 const ROOT = path.resolve(__dirname, "../..");
-const SCRIPT = path.join(ROOT, "max_for_live/src/tertium.js");
+const PYTHON = path.join(ROOT, ".venv/bin/python");
 const INTERFACE = JSON.parse(fs.readFileSync(path.join(ROOT, "max_for_live/interface.json"), "utf8"));
 const PATIENCE = 1000 * Number(process.env.PATIENCE_SECONDS || 90);
+
+let linked = "";
+
+/** The script as it lies in the device: the modules of src/, linked. */
+function script() {
+    linked = linked || execFileSync(PYTHON, ["-m", "max_for_live.build.script"], { cwd: ROOT, encoding: "utf8" });
+    return linked;
+}
 
 /** What `condition` gives, once that is something. */
 async function until(condition, explain = () => "") {
@@ -81,7 +89,7 @@ class TestDevice {
         this.sender = dgram.createSocket("udp4");
         this.receiver = null;
         this.open = true;
-        this.v8 = new V8(fs.readFileSync(SCRIPT, "utf8"), {
+        this.v8 = new V8(script(), {
             live, device: this.thing, speed, os, patcherPath, onOutlet: (index, selector, atoms) => this.out(index, selector, atoms),
         });
         if (memory) {
@@ -227,7 +235,7 @@ class Daemon {
         fs.mkdirSync(home, { recursive: true });
         this.log = path.join(home, "log");
         const log = fs.openSync(this.log, "a");
-        this.process = spawn(path.join(ROOT, ".venv/bin/python"), ["-m", "tests.end_to_end.serve", JSON.stringify(given)], {
+        this.process = spawn(PYTHON, ["-m", "tests.end_to_end.serve", JSON.stringify(given)], {
             cwd: ROOT, stdio: ["ignore", log, log],
             env: {
                 ...process.env, PYTHONPATH: [ROOT, path.join(ROOT, "server"), path.join(ROOT, "protocol")].join(path.delimiter),
@@ -320,7 +328,7 @@ async function falseServer(t, answer) {
 }
 
 module.exports = {
-    ROOT, SCRIPT, INTERFACE, until, pause, folder, encoded, decoded, fieldsOf, TestDevice, deviceIn, Daemon, daemonIn, Relay, falseServer,
+    ROOT, PYTHON, INTERFACE, script, until, pause, folder, encoded, decoded, fieldsOf, TestDevice, deviceIn, Daemon, daemonIn, Relay, falseServer,
 };
 
 /** A daemon for a whole test file, and sounds to give it: `const house = sharedDaemon(); … house.daemon.port, house.tone("drums")`. */
