@@ -218,6 +218,18 @@ function fieldsOf(atoms) {
     return fields;
 }
 
+/** Presses Fuse, and waits until its result is placed, or is not. */
+async function fused(device, pattern = /is in slot|is not placed|not placed/) {
+    const before = device.said.length;
+    device.press("fuse");
+    await device.until(() => device.said.slice(before).some(([target, , text]) => target === "status_text" && pattern.test(text)));
+}
+
+/** The names of a track's clips by their rows, null where there is none. */
+function clips(track) {
+    return track.slots.map((slot) => (slot.clip ? slot.clip.properties.name : null));
+}
+
 /** A set with one audio track, and a device on it. */
 function deviceIn(t, options = {}) {
     const live = options.live || new Live(options);
@@ -328,7 +340,8 @@ async function falseServer(t, answer) {
 }
 
 module.exports = {
-    ROOT, PYTHON, INTERFACE, script, until, pause, folder, encoded, decoded, fieldsOf, TestDevice, deviceIn, Daemon, daemonIn, Relay, falseServer,
+    ROOT, PYTHON, INTERFACE, script, until, pause, folder, encoded, decoded, fieldsOf, TestDevice, fused, clips, deviceIn, Daemon, daemonIn, Relay,
+    falseServer,
 };
 
 /** A daemon for a whole test file, and sounds to give it: `const house = sharedDaemon(); … house.daemon.port, house.tone("drums")`. */
