@@ -14,12 +14,19 @@ const MOST_JOBS = 32;
 const MOST_RECENT = 64;
 
 const jobs = {
-    happened: signal(), // sends (what, job, fields): `accepted`, `take`, `done`, `failed`, `error`, `cancelled` as the daemon says, and what is ours
+    /**
+     * Sends (what, job, fields). `accepted`, `take`, `done`, `failed`, `error` and `cancelled` are the daemon's words; ours are `late` (not
+     * accepted in time), `lost`, `cancelling`, `withdrawn` (before the daemon knew of it), `cancel_refused` and `cancel_unanswered`.
+     */
+    happened: signal(),
     moved: signal(), // the foremost job, or how far it is, may be another
     open: new Map(), // by the id of the request
     recent: [], // ids of those that ended
 
-    /** Asks for a queued command; null where too many are open. `about` is what is to be remembered of the request when its result comes; plain values only. */
+    /**
+     * Asks for a queued command; null where too many are open. `about` is what is to be remembered of the request when its result comes; plain
+     * values only.
+     */
     submit(command, fields, about) {
         if (this.open.size >= MOST_JOBS) {
             return null;
