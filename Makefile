@@ -36,10 +36,10 @@ bench: setup  ## Time a fusion against stable-audio-tools' audio-to-audio, as a 
 report: setup  ## Measure the method's claims, with figures, into report/ (a quarter of an hour on two cores)
 	@$(VENV)/python -m evaluation $(ARGS)
 
-docs: setup  ## Write anew what is made of the command table: PROTOCOL.md, the Quark's methods, the device's words
+docs: setup  ## Write anew what is made of the command table: PROTOCOL.md, the Quark's methods, the device's protocol.js
 	@$(VENV)/python -m tertium_protocol.document
 	@$(VENV)/python supercollider/quark.py
-	@$(VENV)/python max_for_live/src/words.py
+	@$(VENV)/python -m max_for_live.build.protocol_table
 
 wheel: setup  ## Build the wheels of the daemon and of the protocol into dist/
 	@tools/wheel

@@ -37,6 +37,18 @@ def test_a_file_fits_in_the_head(path):
     assert text.strip() == "" or text.startswith('"""'), "every module says what it is for"
 
 
+def test_a_script_fits_in_the_head_too():
+    scripts = [
+        path for path in tracked()
+        if path.suffix in {".js", ".mjs", ".sc"} and not {"dist", "recorded", "node_modules"} & set(path.relative_to(ROOT).parts)
+    ]  # fmt: skip
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in scripts}
+    assert len(texts) > 50
+    assert [name for name, text in texts.items() if len(text.splitlines()) > 400] == []
+    silent = [name for name, text in texts.items() if not name.endswith(".sc") and not text.startswith("// ")]
+    assert silent == [], "every script says what it is for"
+
+
 def test_the_pocket_weights_are_small_and_safe():
     folder = ROOT / "server/tertium/assets/pocket"
     weights = list(folder.rglob("*.safetensors"))

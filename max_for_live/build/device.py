@@ -11,6 +11,7 @@ from . import player, presentation, wiring
 from .amxd import pack
 from .layout import FOLDED
 from .patcher import Patcher
+from .script import linked
 
 FOLDER = Path(__file__).parents[1]
 DEVICE = FOLDER / "dist" / "Tertium.amxd"
@@ -20,7 +21,7 @@ BANKS = {"Tertium": ["Tertium Blend", "Tertium Hold", "Tertium Audition"]}
 def sources():
     """The interface and the text of the script."""
     interface = json.loads((FOLDER / "interface.json").read_text(encoding="utf-8"))
-    return interface, (FOLDER / "src" / "tertium.js").read_text(encoding="utf-8")
+    return interface, linked()
 
 
 def device():

@@ -31,7 +31,7 @@ PANEL = {
 
 
 def script(patcher, text):
-    patcher.section("The script: whatever is decided is decided here (src/tertium.js)")
+    patcher.section("The script: whatever is decided is decided here (src/main.js and its modules)")
     textfile = {"text": text, "filename": "none", "flags": 0, "embed": 1, "autowatch": 0}
     patcher.add("script", "v8", filename="none", textfile=textfile, saved_object_attributes={"parameter_enable": 0})
     patcher.row()

@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import { read } from './simulator/amxd.mjs';
 import { Device } from './simulator/device.mjs';
 import { checks, socketChecks } from './simulator/checks.mjs';
+import harness from './harness.js';
 
 const table = JSON.parse(fs.readFileSync(new URL('../interface.json', import.meta.url), 'utf8'));
 const file = fileURLToPath(new URL('../dist/Tertium.amxd', import.meta.url));
@@ -26,7 +27,7 @@ for (const [name, check] of Object.entries({ ...checks, ...socketChecks })) {
 test('it is an audio effect with the script in it', () => {
     assert.equal(kind, 'aaaa');
     const script = boxes.find(({ text }) => text === 'v8');
-    assert.equal(script.textfile.text, fs.readFileSync(new URL('../src/tertium.js', import.meta.url), 'utf8'));
+    assert.equal(script.textfile.text, harness.script());
     assert.deepEqual([script.numinlets, script.numoutlets], [table.inlets, table.outlets.length]);
     assert.equal(patcher.project.amxdtype, Buffer.from('aaaa').readUInt32BE(0));
 });

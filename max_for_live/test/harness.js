@@ -3,7 +3,7 @@
 "use strict";
 
 const assert = require("node:assert/strict");
-const { spawn } = require("node:child_process");
+const { execFileSync, spawn } = require("node:child_process");
 const dgram = require("node:dgram");
 const fs = require("node:fs");
 const os = require("node:os");
@@ -13,9 +13,17 @@ const { V8 } = require("./fake_live/max.js");
 const { Live } = require("./fake_live/model.js");
 
 const ROOT = path.resolve(__dirname, "../..");
-const SCRIPT = path.join(ROOT, "max_for_live/src/tertium.js");
+const PYTHON = path.join(ROOT, ".venv/bin/python");
 const INTERFACE = JSON.parse(fs.readFileSync(path.join(ROOT, "max_for_live/interface.json"), "utf8"));
 const PATIENCE = 1000 * Number(process.env.PATIENCE_SECONDS || 90);
+
+let linked = "";
+
+/** The script as it lies in the device: the modules of src/, linked. */
+function script() {
+    linked = linked || execFileSync(PYTHON, ["-m", "max_for_live.build.script"], { cwd: ROOT, encoding: "utf8" });
+    return linked;
+}
 
 /** What `condition` gives, once that is something. */
 async function until(condition, explain = () => "") {
@@ -81,7 +89,7 @@ class TestDevice {
         this.sender = dgram.createSocket("udp4");
         this.receiver = null;
         this.open = true;
-        this.v8 = new V8(fs.readFileSync(SCRIPT, "utf8"), {
+        this.v8 = new V8(script(), {
             live, device: this.thing, speed, os, patcherPath, onOutlet: (index, selector, atoms) => this.out(index, selector, atoms),
         });
         if (memory) {
@@ -210,6 +218,18 @@ function fieldsOf(atoms) {
     return fields;
 }
 
+/** Presses Fuse, and waits until its result is placed, or is not. */
+async function fused(device, pattern = /is in slot|is not placed|not placed/) {
+    const before = device.said.length;
+    device.press("fuse");
+    await device.until(() => device.said.slice(before).some(([target, , text]) => target === "status_text" && pattern.test(text)));
+}
+
+/** The names of a track's clips by their rows, null where there is none. */
+function clips(track) {
+    return track.slots.map((slot) => (slot.clip ? slot.clip.properties.name : null));
+}
+
 /** A set with one audio track, and a device on it. */
 function deviceIn(t, options = {}) {
     const live = options.live || new Live(options);
@@ -227,7 +247,7 @@ class Daemon {
         fs.mkdirSync(home, { recursive: true });
         this.log = path.join(home, "log");
         const log = fs.openSync(this.log, "a");
-        this.process = spawn(path.join(ROOT, ".venv/bin/python"), ["-m", "tests.end_to_end.serve", JSON.stringify(given)], {
+        this.process = spawn(PYTHON, ["-m", "tests.end_to_end.serve", JSON.stringify(given)], {
             cwd: ROOT, stdio: ["ignore", log, log],
             env: {
                 ...process.env, PYTHONPATH: [ROOT, path.join(ROOT, "server"), path.join(ROOT, "protocol")].join(path.delimiter),
@@ -320,7 +340,8 @@ async function falseServer(t, answer) {
 }
 
 module.exports = {
-    ROOT, SCRIPT, INTERFACE, until, pause, folder, encoded, decoded, fieldsOf, TestDevice, deviceIn, Daemon, daemonIn, Relay, falseServer,
+    ROOT, PYTHON, INTERFACE, script, until, pause, folder, encoded, decoded, fieldsOf, TestDevice, fused, clips, deviceIn, Daemon, daemonIn, Relay,
+    falseServer,
 };
 
 /** A daemon for a whole test file, and sounds to give it: `const house = sharedDaemon(); … house.daemon.port, house.tone("drums")`. */

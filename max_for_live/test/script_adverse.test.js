@@ -269,7 +269,7 @@ test("nonsense, wrong ids, wrong kinds and huge parts harm nothing", async (t) =
     device.press("fuse");
     await device.until((panel) => /^beyond|^back again/.test(panel.progress_text));
     assert.equal(device.panel.progress, 1, "between 0 and 1, and never falling");
-    assert.ok(device.v8.evaluate("wire.incomplete.size") <= 65);
+    assert.ok(device.v8.evaluate("osc.incomplete.size") <= 65);
     assert.equal(clips(track), 0);
     device.press("cancel");
     await device.until((panel) => panel.error_text === "The daemon refused, and did not say why.");

@@ -1,4 +1,4 @@
-// Taking a clip: which part of its file, how long it sounds, what of it cannot be taken along; files and their paths.
+// Taking a clip: which part of its file, how long it sounds, what of it cannot be taken along; files.
 "use strict";
 
 const test = require("node:test");
@@ -104,7 +104,8 @@ test("warp markers are read in each form in which they may reach a script; witho
         const { live, track, device } = deviceIn(t, {});
         Object.assign(live, { dictionaries: form, placesInSeconds });
         live.select(live.putClip(track, 0, house.tone("form"), { looping: 1, loop_start: 1, loop_end: 4 }, pins));
-        const read = JSON.parse(device.v8.evaluate("JSON.stringify(readClip(selectedClip()))"));
+        const { readClip, selectedClip } = device.v8.module("live/clips");
+        const read = readClip(selectedClip());
         near(read.start, 0.5);
         near(read.end, 2);
         near(read.seconds, 1.5);
@@ -145,7 +146,9 @@ test("markers too close or too many for the daemon are thinned, and the panel sa
     const pairs = Array.from({ length: 1201 }, (_, at) => [at / 10, at / 20 + 0.004 * Math.sin(at)]);
     const { live, track, device } = deviceIn(t, {});
     live.select(live.putClip(track, 0, house.tone("many", { seconds: 60 }), { looping: 1, loop_start: 0, loop_end: 120 }, markers(...pairs)));
-    const [read, part] = JSON.parse(device.v8.evaluate("JSON.stringify([readClip(selectedClip()), partOf(readClip(selectedClip()))])"));
+    const { partOf, readClip, selectedClip } = device.v8.module("live/clips");
+    const read = readClip(selectedClip());
+    const part = partOf(read);
     const sent = JSON.parse(part.markers);
     assert.ok(sent.length > 300 && sent.length <= 512, String(sent.length));
     assert.ok(part.markers.length < 16000);
@@ -221,33 +224,6 @@ test("a dropped file is taken by Max's form of its path, and by the system's", a
     device.press("original_drop", "kick.wav");
     assert.match(device.panel.error_text, /That is no file on this computer\./);
     device.quiet();
-});
-
-test("paths of each system in each form", (t) => {
-    const { device } = deviceIn(t, { ready: false });
-    const each = (name, cases) => cases.forEach(([given, wanted]) => {
-        assert.equal(device.v8.evaluate(`${name}`)(given), wanted, `${name} ${given}`);
-    });
-    each("systemPath", [
-        ["Macintosh HD:/Users/me/a b.wav", "/Users/me/a b.wav"], ["Meine Platte:/Users/Jörg/ä.wav", "/Users/Jörg/ä.wav"],
-        ["Samples:/Drums/kick.wav", "/Volumes/Samples/Drums/kick.wav"], ["/Users/me/x.wav", "/Users/me/x.wav"],
-        ["C:/Users/me/x.wav", "C:/Users/me/x.wav"], ["C:\\Users\\me\\x.wav", "C:\\Users\\me\\x.wav"], ["\\\\server\\share\\x.wav", "\\\\server\\share\\x.wav"],
-    ]);
-    each("maxPath", [["C:\\Users\\me\\x.wav", "C:/Users/me/x.wav"], ["/Users/me/a\\b.wav", "/Users/me/a\\b.wav"]]);
-    each("isAbsolute", [["/a", true], ["C:\\a", true], ["d:/a", true], ["\\\\s\\a", true], ["a.wav", false], ["", false], ["C:a", false]]);
-    each("stem", [["C:\\a\\b.c.wav", "b.c"], ["/x/y", "y"], ["/x.y/z.wav", "z"]]);
-    each("folderOf", [["C:\\a\\b.wav", "C:\\a"], ["/x/y.wav", "/x"]]);
-    const joined = device.v8.evaluate("joined");
-    assert.equal(joined("C:\\Users\\me", "a.wav"), "C:\\Users\\me\\a.wav");
-    assert.equal(joined("/Users/me/", "a.wav"), "/Users/me/a.wav");
-    const same = device.v8.evaluate("samePath");
-    assert.ok(same("C:\\Users\\Me\\x.wav", "c:/users/me/X.wav"));
-    assert.ok(same("/Users/J\u00f6rg/x.wav", "/Users/Jo\u0308rg/x.wav"), "composed or not");
-    assert.ok(!same("/a/x.wav", "/a/X.wav"));
-    const usual = device.v8.evaluate("(path) => daemons.usual(path)");
-    assert.equal(usual("/Users/me/Music/x.amxd"), "/Users/me/Library/Application Support/tertium");
-    assert.equal(usual("C:/Users/Jörg/x.amxd"), "C:/Users/Jörg/AppData/Local/tertium");
-    assert.equal(usual("/home/me/x"), "/home/me/.local/share/tertium");
 });
 
 test("the daemon's refusals reach the panel as sentences with a remedy", async (t) => {

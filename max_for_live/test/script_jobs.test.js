@@ -164,7 +164,7 @@ test("a measured window is drawn for its pair, with the equilibrium and the pres
 
 test("the curve goes by the calibration of blend", (t) => {
     const { device } = deviceIn(t, { ready: false });
-    const drawn = device.v8.evaluate("(window) => JSON.stringify(curve.drawn(window))");
+    const drawn = (window) => JSON.stringify(device.v8.module("device/curve").drawn(window));
     const point = (intervention, ratio, original, reference) => ({ intervention, noise_to_signal: ratio, original, reference });
     const window = {
         ratios: "[100, 10, 1, 0.1, 0.01]", begin: 10, equilibrium: 22.5, end: 40,
@@ -244,26 +244,22 @@ test("by the next bars: the seconds to them, or what is too late", async (t) => 
     const { live, device } = await house.ready(t, { speed: 1 }); // a deadline is real time
     const song = live.song.properties;
     Object.assign(song, { is_playing: 1, current_song_time: 17, tempo: 120 });
-    const asked = () => {
-        const found = device.v8.evaluate("JSON.stringify(deadline())");
-        return found === "null" ? null : JSON.parse(found);
-    };
-    assert.equal(asked(), null);
+    const { deadline } = device.v8.module("live/transport");
+    assert.equal(deadline(0), null);
     const cases = [
-        [4, { seconds: 15 * 0.5 - 0.15, told: "by bar 9" }, {}],
-        [1, { seconds: 3 * 0.5 - 0.15, told: "by bar 6" }, {}],
-        [1, { seconds: 4.5 * 0.5 - 0.15, told: "by bar 7" }, { current_song_time: 19.5 }],
-        [2, { seconds: 7 * 0.5 - 0.15, told: "by bar 9" }, { current_song_time: 17, signature_numerator: 3 }],
-        [1, { seconds: 1.5 * 0.5 - 0.15, told: "by bar 3" }, { current_song_time: 4.5, signature_numerator: 6, signature_denominator: 8 }],
-        [8, { seconds: 32 * 0.5 - 0.15, told: "within 8 bars" }, { signature_numerator: 4, signature_denominator: 4, is_playing: 0 }],
-        [1, { seconds: 4 * 0.5 - 0.15, told: "by bar 6" }, { is_playing: 1, current_song_time: 16 }],
+        [4, { seconds: 15 * 0.5 - 0.15, words: "by bar 9" }, {}],
+        [1, { seconds: 3 * 0.5 - 0.15, words: "by bar 6" }, {}],
+        [1, { seconds: 4.5 * 0.5 - 0.15, words: "by bar 7" }, { current_song_time: 19.5 }],
+        [2, { seconds: 7 * 0.5 - 0.15, words: "by bar 9" }, { current_song_time: 17, signature_numerator: 3 }],
+        [1, { seconds: 1.5 * 0.5 - 0.15, words: "by bar 3" }, { current_song_time: 4.5, signature_numerator: 6, signature_denominator: 8 }],
+        [8, { seconds: 32 * 0.5 - 0.15, words: "within 8 bars" }, { signature_numerator: 4, signature_denominator: 4, is_playing: 0 }],
+        [1, { seconds: 4 * 0.5 - 0.15, words: "by bar 6" }, { is_playing: 1, current_song_time: 16 }],
     ];
     for (const [bars, wanted, properties] of cases) {
         Object.assign(song, properties);
-        device.press("by_next", bars);
-        const found = asked();
+        const found = deadline(bars);
         assert.ok(Math.abs(found.seconds - wanted.seconds) < 1e-6, `${bars}: ${found.seconds} is not ${wanted.seconds}`);
-        assert.equal(found.told, wanted.told);
+        assert.equal(found.words, wanted.words);
     }
     device.press("by_next", 8);
     device.press("steps", 20);

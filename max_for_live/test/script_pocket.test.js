@@ -6,7 +6,7 @@ const assert = require("node:assert/strict");
 const { execFileSync } = require("node:child_process");
 const path = require("node:path");
 const { measure } = require("./fake_live/wav.js");
-const { ROOT, deviceIn, sharedDaemon } = require("./harness.js");
+const { PYTHON, ROOT, deviceIn, sharedDaemon } = require("./harness.js");
 
 const house = sharedDaemon({ engine: "tertium.worker.torch_engine", model: "pocket" });
 
@@ -15,7 +15,7 @@ function recording(name) {
     const from = path.join(ROOT, "server/tertium/assets/demo", `${name}.flac`);
     const to = path.join(house.sounds, `${name}.wav`);
     const program = "import sys, soundfile; soundfile.write(sys.argv[2], *soundfile.read(sys.argv[1]))";
-    execFileSync(path.join(ROOT, ".venv/bin/python"), ["-c", program, from, to]);
+    execFileSync(PYTHON, ["-c", program, from, to]);
     return to;
 }
 

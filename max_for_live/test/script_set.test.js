@@ -135,7 +135,7 @@ test("a copied device shares no port, no ids and no results with its model", asy
     const { track: second, device: copy } = reopened(t, memory, { live, name: "Copy" });
     await copy.there();
     assert.notEqual(copy.port, device.port);
-    assert.notEqual(copy.v8.evaluate("wire.session"), device.v8.evaluate("wire.session"));
+    assert.notEqual(copy.v8.evaluate("osc.session"), device.v8.evaluate("osc.session"));
     device.press("blend", 0.1);
     copy.press("blend", 0.9);
     device.press("fuse");
@@ -220,11 +220,11 @@ test("what is remembered is written seldom, and only when it changed", async (t)
 
 test("a device that is removed is silent from then on, and live_ready counts once", async (t) => {
     const { device } = await house.ready(t);
-    const session = device.v8.evaluate("wire.session");
+    const session = device.v8.evaluate("osc.session");
     const hellos = device.sent.filter((sent) => sent.command === "hello").length;
     device.v8.message("live_ready");
     assert.equal(device.sent.filter((sent) => sent.command === "hello").length, hellos);
-    assert.equal(device.v8.evaluate("wire.session"), session);
+    assert.equal(device.v8.evaluate("osc.session"), session);
     device.v8.message("notifydeleted");
     assert.equal(device.v8.timers.size, 0);
     const sent = device.sent.length;

@@ -8,10 +8,10 @@ const fs = require("node:fs");
 const path = require("node:path");
 const { Live } = require("./fake_live/model.js");
 const { V8 } = require("./fake_live/max.js");
-const { ROOT, SCRIPT, INTERFACE, encoded, decoded, deviceIn, sharedDaemon } = require("./harness.js");
+const { ROOT, PYTHON, INTERFACE, script, encoded, decoded, deviceIn, sharedDaemon } = require("./harness.js");
 
 const house = sharedDaemon();
-const SOURCE = fs.readFileSync(SCRIPT, "utf8");
+const SOURCE = script();
 
 function vectors(name) {
     return JSON.parse(fs.readFileSync(path.join(ROOT, "protocol/vectors", name), "utf8")).cases;
@@ -27,7 +27,7 @@ function bare(source = SOURCE, outlets = []) {
 
 /** The hand-written code without its comments, and without its text if that is not wanted. */
 function code({ texts }) {
-    const words = SOURCE.replace(/\/\/ begin words[^]*\/\/ end words/, "").replace(/\/\*[^]*?\*\//g, "").replace(/(^|\s)\/\/ .*$/gm, "");
+    const words = SOURCE.replace(/\/\/ ===== daemon\/protocol\.js =====[^]*?(?=\n\/\/ =====)/, "").replace(/\/\*[^]*?\*\//g, "").replace(/(^|\s)\/\/ .*$/gm, "");
     return texts ? words : words.replace(/"[^"\n]*"|`[^`]*`/g, '""');
 }
 
@@ -41,16 +41,15 @@ function plain(value) {
     return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }
 
-test("the generated words are up to date with the command table", () => {
-    const python = path.join(ROOT, ".venv/bin/python");
-    const environment = { ...process.env, PYTHONPATH: path.join(ROOT, "protocol") };
-    const told = execFileSync(python, [path.join(ROOT, "max_for_live/src/words.py"), "--check"], { env: environment });
-    assert.match(String(told), /up to date/);
+test("the generated module is up to date with the command table", () => {
+    const env = { ...process.env, PYTHONPATH: path.join(ROOT, "protocol") };
+    const said = execFileSync(PYTHON, ["-m", "max_for_live.build.protocol_table", "--check"], { cwd: ROOT, env, encoding: "utf8" });
+    assert.equal(said, "protocol.js is up to date.\n");
 });
 
 test("the golden answers are read from their datagrams", () => {
     const { v8 } = bare();
-    const read = v8.evaluate("(address, atoms) => wire.read(address, atoms)");
+    const read = v8.evaluate("(address, atoms) => osc.read(address, atoms)");
     let count = 0;
     for (const { name, datagrams, reads } of vectors("osc_answers.json")) {
         const messages = datagrams.map((hex) => decoded(Buffer.from(hex, "hex")));
@@ -63,17 +62,17 @@ test("the golden answers are read from their datagrams", () => {
 
 test("parts are put together in whatever order they come, and repeated ones count once", () => {
     const { v8 } = bare();
-    const read = v8.evaluate("(address, atoms) => wire.read(address, atoms)");
+    const read = v8.evaluate("(address, atoms) => osc.read(address, atoms)");
     const parts = vectors("osc_answers.json").find((one) => one.datagrams.length > 3 && one.reads.length === 1);
     const messages = parts.datagrams.map((hex) => decoded(Buffer.from(hex, "hex"))).reverse();
     const found = [messages[0], ...messages].map(({ address, atoms }) => plain(read(address, atoms))).filter(Boolean);
     assert.deepEqual(found, parts.reads);
-    assert.equal(v8.evaluate("wire.incomplete.size"), 0);
+    assert.equal(v8.evaluate("osc.incomplete.size"), 0);
 });
 
 test("the golden requests are encoded to their bytes", () => {
     const { v8 } = bare();
-    const atoms = v8.evaluate("(command, id, fields) => wire.atoms(command, id, fields)");
+    const atoms = v8.evaluate("(command, id, fields) => osc.atoms(command, id, fields)");
     const names = [];
     for (const { name, address, arguments: given, hex } of vectors("osc_requests.json")) {
         const whole = (given || []).some(({ type, value }) => type === "f" && Number.isInteger(value));
@@ -94,7 +93,7 @@ test("the golden requests are encoded to their bytes", () => {
 
 test("a field that the command table lacks cannot be sent", () => {
     const { v8 } = bare();
-    assert.throws(() => v8.evaluate('wire.atoms("fuse", "1", { blnd: 0.5 })'), /fuse has no field blnd\./);
+    assert.throws(() => v8.evaluate('osc.atoms("fuse", "1", { blnd: 0.5 })'), /fuse has no field blnd\./);
 });
 
 test("the daemon that runs describes the same commands and fields", async (t) => {
@@ -103,7 +102,7 @@ test("the daemon that runs describes the same commands and fields", async (t) =>
     device.v8.evaluate('requests.ask("commands", {}, (event, fields, items) => { globalThis.described = items; })');
     await device.until(() => device.v8.evaluate("globalThis.described"));
     const described = plain(device.v8.evaluate("globalThis.described"));
-    const table = plain(device.v8.evaluate("COMMANDS"));
+    const table = plain(device.v8.module("daemon/protocol").COMMANDS);
     const told = Object.fromEntries(described.filter(({ transports }) => JSON.parse(transports).includes("osc"))
         .map(({ name, parameters }) => [name, JSON.parse(parameters).map((parameter) => parameter.name)]));
     assert.deepEqual(told, table);
@@ -125,13 +124,17 @@ test("every message of the interface is answered, and no other is", () => {
 
 test("no function of the script is called by a message but the two that Max shall call", () => {
     const { v8 } = bare();
-    const functions = [...SOURCE.matchAll(/^function (\w+)/gm)].map(([, name]) => name);
+    const { v8: empty } = bare("");
+    const names = (one) => plain(one.evaluate("Object.getOwnPropertyNames(globalThis)"));
+    const own = names(v8).filter((name) => !names(empty).includes(name));
+    assert.deepEqual(own.sort(), ["anything", "autowatch", "inlets", "notifydeleted", "outlets"]);
+    assert.deepEqual(own.filter((name) => v8.evaluate(`typeof ${name}`) === "function"), ["anything", "notifydeleted"]);
     const messages = [
-        ...INTERFACE.controls.map((control) => control.name), ...INTERFACE.to_script.map((row) => row.selector),
+        ...INTERFACE.controls.map((control) => control.name), ...INTERFACE.to_script.map((row) => row.selector).filter((name) => !name.includes("/")),
         "bang", "msg_int", "msg_float", "list", "loadbang", "getvalueof", "setvalueof", "save", "paint", "onresize", "compile", "open", "read",
     ];
-    assert.deepEqual(functions.filter((name) => messages.includes(name)), []);
-    assert.ok(functions.includes("anything") && functions.includes("notifydeleted"));
+    assert.deepEqual(messages.filter((name) => v8.evaluate(`typeof ${name}`) === "function"), []);
+    assert.deepEqual(["inlets", "outlets", "autowatch"].map((name) => v8.evaluate(name)), [INTERFACE.inlets, INTERFACE.outlets.length, 0]);
     v8.free();
 });
 
@@ -171,7 +174,7 @@ test("a script that uses a name which Max lacks is found out", () => {
         assert.match(String(told), /A mistake in the device: \w+ is not defined/, stranger);
     }
     const words = code({ texts: false });
-    for (const stranger of ["require", "console", "setTimeout", "setInterval", "process", "fetch", "document", "module", "exports", "XMLHttpRequest"]) {
+    for (const stranger of ["require", "console", "setTimeout", "setInterval", "process", "fetch", "document", "XMLHttpRequest"]) {
         lacks(words, new RegExp(`(?<![.\\w])${stranger}\\b(?!:)`));
     }
     lacks(words, /\bwhile \(true\)|\bfor \(;;\)/);

@@ -1,6 +1,5 @@
-"""The Max for Live device's script: its Node tests, one file a case, and the words that it shares with the daemon."""
+"""The Max for Live device's script: its Node tests, one file a case."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -42,22 +41,3 @@ def test_the_script(packages, name):
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
     assert "\n# pass 0\n" not in run.stdout, "a file without tests proves nothing"
-
-
-def words():
-    spec = importlib.util.spec_from_file_location("m4l_words", ROOM / "src/words.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_words_of_the_script_are_those_of_the_command_table():
-    tool = words()
-    script = tool.SCRIPT.read_text(encoding="utf-8")
-    assert tool.written(script) == script, "run: python max_for_live/src/words.py"
-
-
-def test_a_script_without_its_marks_is_noticed():
-    tool = words()
-    with pytest.raises(ValueError, match="must have one part from"):
-        tool.written("anything else")

@@ -2,7 +2,7 @@
 // come up against is printed in Max's console and not thrown, names that look like numbers come as numbers.
 "use strict";
 
-const { Refused } = require("./model.js");
+const { Refused } = require("./thing.js");
 
 /** The class LiveAPI for one device of a set. */
 function liveApiOf(live, device) {

@@ -107,7 +107,7 @@ class V8 {
         this.opened = [];
         this.onOutlet = onOutlet;
         this.context = this.bare(live, device, os, patcherPath);
-        vm.runInContext(source, this.context, { filename: "tertium.js" });
+        vm.runInContext(source, this.context, { filename: "script.js" });
     }
 
     /** A context that has Max's globals alone: whatever else a script asks for is not defined, and it fails. */
@@ -140,7 +140,7 @@ class V8 {
             },
             Buffer: class MaxBuffer { },
             max: { os, launchbrowser: (url) => max.opened.push(url) },
-            jsarguments: ["tertium.js"],
+            jsarguments: ["script.js"],
             patcher: { filepath: patcherPath },
         };
         const context = vm.createContext(globals);
@@ -171,6 +171,11 @@ class V8 {
 
     turn(run) {
         run();
+    }
+
+    /** What a module of the script exports. */
+    module(name) {
+        return this.evaluate("linked")[name];
     }
 
     /** The value of an expression in the script's own scope. */
