@@ -51,7 +51,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict:
     original, reference = (clip(path, arguments.seconds, folder) for path in (ORIGINAL, REFERENCE))
     model = load_model(arguments.model)
     fusions, variations = [], []
-    wanted = Wanted(home=str(folder / "home"), engine={"model": arguments.model}, allow=(folder,))
+    wanted = Wanted(home=str(folder / "home"), engine={"model": arguments.model})
     with running_or_started(wanted, Output(machine=True)) as client:
         for seed in range(arguments.rounds + 1):
             fusions.append(timed(lambda seed=seed: fuse(client, original, reference, arguments, seed)))
