@@ -1,4 +1,4 @@
-"""The plan of a report: what is measured, in full or in a tiny version that only tests the tool."""
+"""The plan of a report: its measurements, in full or in a tiny version that only tests the tool."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ _RECORDED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is measured, and on which sounds.
+    """The settings of a report: the measurements and their sounds.
 
     Args:
         model: name or folder, as for :func:`tertium.engine.models.loaded_model.load_model`.
