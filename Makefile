@@ -4,6 +4,7 @@ VENV := .venv/bin
 export PYTHONPATH := server:protocol
 # A file of tests is a process's own; more than four at a time would fill the memory with models.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+WORK ?= work-pocket
 export PYTHON
 
 .DEFAULT_GOAL := help
@@ -50,8 +51,8 @@ device: setup  ## Build the Max for Live device into max_for_live/dist/ (ARGS=--
 lock:  ## Resolve the dependencies anew into requirements/locked.txt
 	@tools/lock
 
-pocket: setup  ## Train the pocket model anew (hours; see server/pocket/README.md)
-	@cd server && ../$(VENV)/python -m pocket.model.train --resume
+pocket: setup  ## Train the pocket model from scratch in WORK, or continue (hours; see server/pocket/README.md)
+	@$(VENV)/python -m pocket $(WORK) $(ARGS)
 
 clean:  ## Remove what was made, but not .venv
 	rm -rf demo dist build .pytest_cache .ruff_cache

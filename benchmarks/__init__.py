@@ -1,1 +1,1 @@
-"""Measurements: each is a ratio of two things that run side by side, in one run, on one machine."""
+"""Benchmarks: each reports the ratio of two durations that are measured in the same run on the same machine."""

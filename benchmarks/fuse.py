@@ -1,10 +1,10 @@
-"""A fusion on the daemon beside stable-audio-tools' own audio-to-audio: same weights, same sound, same steps.
+"""Compare a fusion on the daemon with stable-audio-tools' own audio-to-audio: same weights, same sound, same steps.
 
     python -m benchmarks.fuse [--seconds 6] [--steps 50] [--rounds 5] [--model pocket] [--json]
 
-The fusion is timed as a client sees it: request over ZeroMQ, queue, journal, worker, encode, sampling, decode, safety, file, ``done``. Audio-to-audio is what
-stable-audio-tools offers for two sounds and a prompt: ``generate_diffusion_cond`` with the original as ``init_audio`` and guidance 6, in this process, with no
-file written. The two take turns, and each is warmed up once; what is reported is the ratio of their medians.
+The fusion is timed as a client sees it: request over ZeroMQ, queue, journal, worker, encode, sampling, decode, safety, file, ``done``. Audio-to-audio is the
+nearest function of stable-audio-tools: ``generate_diffusion_cond`` with the original as ``init_audio``, a prompt and guidance 6, in this process, without writing a
+file. The two alternate, each after one warm-up round; the result is the ratio of their medians.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict:
-    """Median seconds of both, and their ratio."""
+    """Return the median seconds of both, their ratio, and the settings."""
     original, reference = (clip(path, arguments.seconds, folder) for path in (ORIGINAL, REFERENCE))
     model = load_model(arguments.model)
     fusions, variations = [], []
@@ -56,7 +56,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict:
         for seed in range(arguments.rounds + 1):
             fusions.append(timed(lambda seed=seed: fuse(client, original, reference, arguments, seed)))
             variations.append(timed(lambda seed=seed: audio_to_audio(model, original, arguments, seed)))
-    ours, theirs = statistics.median(fusions[1:]), statistics.median(variations[1:])
+    fuse_s, audio_to_audio_s = statistics.median(fusions[1:]), statistics.median(variations[1:])
     return {
         "model": arguments.model,
         "device": str(model.device),
@@ -66,14 +66,14 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict:
         "blend": arguments.blend,
         "guidance": GUIDANCE,
         "rounds": arguments.rounds,
-        "fuse_s": ours,
-        "audio_to_audio_s": theirs,
-        "ratio": theirs / ours,
+        "fuse_s": fuse_s,
+        "audio_to_audio_s": audio_to_audio_s,
+        "ratio": audio_to_audio_s / fuse_s,
     }
 
 
 def clip(path: Path, seconds: float, folder: Path) -> Path:
-    """The sound, repeated or cut to a length, as a WAV in ``folder``."""
+    """Write the sound, repeated or cut to a length, as a WAV file in ``folder``; return its path."""
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     frames = round(seconds * rate)
     out = folder / path.with_suffix(".wav").name
@@ -82,12 +82,13 @@ def clip(path: Path, seconds: float, folder: Path) -> Path:
 
 
 def fuse(client: Client, original: Path, reference: Path, arguments: argparse.Namespace, seed: int) -> None:
+    """Request a fusion and wait until it is done."""
     sounds = {"original": str(original), "reference": str(reference)}
     client.submit("fuse", **sounds, blend=arguments.blend, steps=arguments.steps, seed=seed).wait(600)
 
 
 def audio_to_audio(model, original: Path, arguments: argparse.Namespace, seed: int) -> torch.Tensor:
-    """stable-audio-tools' way, down to the samples."""
+    """Run stable-audio-tools' audio-to-audio and decode the result; return its samples."""
     samples, rate = soundfile.read(original, dtype="float32", always_2d=True)
     generate = stable_audio.load("stable_audio_tools.inference.generation").generate_diffusion_cond
     frames = -(-len(samples) // model.downsampling) * model.downsampling
@@ -111,6 +112,7 @@ def audio_to_audio(model, original: Path, arguments: argparse.Namespace, seed: i
 
 
 def timed(action) -> float:
+    """Return the seconds that a call takes."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start

@@ -1,10 +1,10 @@
-"""How long SuperCollider waits for a fusion, beside the time that the daemon itself says it took.
+"""Compare the time that SuperCollider waits for a fusion with the time that the daemon reports for it.
 
     python -m benchmarks.supercollider [--seconds 6] [--steps 50] [--rounds 5] [--model pocket] [--json]
 
-A real sclang asks for fusions of two sounds, one after the other; a real scsynth on jackd's dummy driver plays each. Timed in sclang: from the call of ``fuse`` to ``accepted``, to the
-action, and to the Synth's start as the server tells it. The daemon's own time is ``elapsed`` of the same job. What is reported is the median of the rounds' ratios, sound over elapsed, after
-one round to warm up.
+A real sclang requests fusions of two sounds, one after the other; a real scsynth on jackd's dummy driver plays each. Timed in sclang: from the call of ``fuse`` to ``accepted``, to the
+action, and to the Synth's start as the server reports it. The daemon's own time is ``elapsed`` of the same job. The result is the median over the rounds of the ratio of the time to the Synth's
+start to ``elapsed``, after one warm-up round.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def main() -> int:
 
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict:
-    """Medians of the times in seconds, and of the ratio of sound to elapsed."""
+    """Return the medians of the times in seconds, and of the ratio of ``sound``, the time to the Synth's start, to ``elapsed``."""
     original, reference = (clip(path, arguments.seconds, folder) for path in (ORIGINAL, REFERENCE))
     with (
         running(folder / "home", engine="tertium.worker.torch_engine", model=arguments.model) as daemon,

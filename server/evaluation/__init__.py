@@ -1,5 +1,5 @@
-"""The evidence: the method's claims measured on real recordings, with a figure, a table and a verdict for each.
+"""The evaluation: the claims of the method measured on real recordings, with a figure, a table and a verdict for each.
 
-``python -m evaluation`` measures and writes ``report/``. Every figure is a module of its own with the same few names (see :mod:`evaluation.figures`): what it has to
-learn first, the tasks that measure its rows, a drawing and a text of those rows, and the verdicts that follow from them. Verdicts are computed; none is written down.
+``python -m evaluation`` measures and writes ``report/``. Every figure is a module with the same few names (see :mod:`evaluation.figures`): the fine-tunes
+that it needs, the tasks that measure its rows, its drawing and its section of the page, and the verdicts that follow from the rows. All verdicts are computed.
 """

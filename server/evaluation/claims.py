@@ -1,4 +1,4 @@
-"""What became of a claim: computed from the rows that were measured, by a criterion that is stated beside it."""
+"""Verdicts on the claims, computed from the measured rows by a stated criterion."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ class Verdict:
     """One row of the summary.
 
     Args:
-        claim: in a sentence.
-        measured: the figures, in short.
+        claim: one sentence.
+        measured: the numbers, in short.
         verdict: :data:`HELD`, :data:`PART` or :data:`NOT`.
-        criterion: by which it was decided.
+        criterion: the rule that gives the verdict.
     """
 
     claim: str
@@ -23,10 +23,10 @@ class Verdict:
 
 
 def grade(whole: bool, part: bool) -> str:
-    """held where the whole criterion is met, held in part where the weaker one is, did not hold otherwise."""
+    """Return the verdict: :data:`HELD` if the whole criterion is met, :data:`PART` if only the weaker one is, else :data:`NOT`."""
     return HELD if whole else PART if part else NOT
 
 
 def share(hits: int, of: int) -> str:
-    """ "7 of 10"."""
+    """Return "7 of 10" and the like."""
     return f"{hits} of {of}"

@@ -1,10 +1,10 @@
-"""The curve of a pair: likeness to both sounds over the step of the intervention, as rows, and what is read from it."""
+"""The curve of a pair: likeness to both sounds as a function of the intervention, as rows, and the values read from it."""
 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluation.fine_tunes import Lesson
+from evaluation.fine_tunes import FineTune
 from evaluation.plan import Pair
 from evaluation.tables import Row
 from evaluation.workbench import Bench
@@ -23,50 +23,50 @@ def measure(
     bench: Bench,
     pair: Pair,
     *,
-    lesson: Lesson | None = None,
+    fine_tune: FineTune | None = None,
     order: int = 3,
     eta: float = 1.0,
     anchor: Anchor = "clean",
 ) -> list[Row]:
-    """The rows of one curve, from the reference alone (no intervention) to the original alone.
+    """Return the rows of one curve, from the reference alone (no intervention) to the original alone.
 
     Args:
-        lesson: of the reference, which then leads by its prompt with no hold; None for the reference as it is, held as the plan says.
+        fine_tune: of the reference, which then leads by its prompt without a hold; None for an instant reference, with the plan's hold.
     """
     plan, (original, reference) = bench.plan, pair
-    hold = 0.0 if lesson else plan.hold
+    hold = 0.0 if fine_tune else plan.hold
     settings = WindowSettings(
         steps=plan.steps, order=order, eta=eta, anchor=anchor, seed=plan.seed, points=plan.points, hold=hold,
-        prompt=lesson.prompt if lesson else None,
+        prompt=fine_tune.prompt if fine_tune else None,
     )  # fmt: skip
-    model = bench.taught(lesson) if lesson else bench.model
-    found = window.measure(model, bench.sound(original), None if lesson else bench.sound(reference), settings)
+    model = bench.fine_tuned(fine_tune) if fine_tune else bench.model
+    curve = window.measure(model, bench.sound(original), None if fine_tune else bench.sound(reference), settings)
     shared = {
-        "original": original, "reference": reference, "led_by": LEARNED if lesson else INSTANT,
-        "null_dropout": lesson.null_dropout if lesson else None, "order": order, "eta": eta, "anchor": anchor, "hold": hold, "steps": plan.steps,
+        "original": original, "reference": reference, "led_by": LEARNED if fine_tune else INSTANT,
+        "null_dropout": fine_tune.null_dropout if fine_tune else None, "order": order, "eta": eta, "anchor": anchor, "hold": hold, "steps": plan.steps,
     }  # fmt: skip
-    ends = {"begin": found.begin, "end": found.end, "equilibrium": found.equilibrium}
+    ends = {"begin": curve.begin, "end": curve.end, "equilibrium": curve.equilibrium}
     return [
         {
             **shared, "intervention": p.intervention, "noise_to_signal": p.noise_to_signal, "to_original": p.original, "to_reference": p.reference,
             "latent_to_original": p.latent_original, "latent_to_reference": p.latent_reference, "unexplained": p.unexplained, **ends,
         }
-        for p in found.points
+        for p in curve.points
     ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a curve says.
+    """The values read from a curve.
 
     Args:
         begin, end, equilibrium: interventions, see :class:`tertium.engine.window.Window`.
-        both: the sum of the likenesses to both sounds at the equilibrium, on straight lines between the points.
-        step_back: from where the window begins, the largest fall of the likeness to the original, or rise of that to the reference, from any
-            point to any later one. Half of it is how far the nearest monotone curve lies at its farthest.
-        at: the intervention at which that step back ends; None where there is none.
-        step_back_anywhere: the same over the whole curve, from the reference alone on.
-        unexplained: the largest along the curve.
+        both: the sum of the likenesses to both sounds at the equilibrium, interpolated linearly between the points.
+        step_back: the largest decrease of the likeness to the original, or increase of that to the reference, from any point to any
+            later one, beginning where the window begins. Half of it is the largest distance to the nearest monotone curve.
+        at: the intervention at which that step back ends; None if there is none.
+        step_back_anywhere: the same over the whole curve, beginning with the reference alone.
+        unexplained: the maximum along the curve.
     """
 
     begin: float
@@ -80,17 +80,17 @@ class Reading:
 
     @property
     def width(self) -> float:
-        """In steps."""
+        """The width of the window in steps."""
         return self.end - self.begin
 
     @property
     def inside(self) -> bool:
-        """Whether the equilibrium lies in the window."""
+        """True if the equilibrium lies in the window."""
         return self.begin <= self.equilibrium <= self.end
 
 
 def read(rows: Sequence[Row]) -> Reading:
-    """Read one curve; its rows in their order."""
+    """Read one curve from its rows, in order of the intervention."""
     first, inner = rows[0], [row for row in rows if row["intervention"] is not None]
     back, at = _step_back([row for row in inner if row["intervention"] >= first["begin"]])
     return Reading(
@@ -101,17 +101,18 @@ def read(rows: Sequence[Row]) -> Reading:
 
 
 def _step_back(rows: Sequence[Row]) -> tuple[float, int | None]:
-    """The largest fall of the likeness to the original, or rise of that to the reference, from any row to a later one; and where it ends."""
-    found = [
+    """Return the largest decrease of the likeness to the original, or increase of that to the reference, from any row to a later one, and the
+    intervention at which it ends."""
+    steps = [
         (max(one["to_original"] - other["to_original"], other["to_reference"] - one["to_reference"]), other["intervention"])
         for i, one in enumerate(rows) for other in rows[i + 1 :]
     ]  # fmt: skip
-    back, at = max(found, key=lambda each: each[0], default=(0.0, None))
+    back, at = max(steps, key=lambda each: each[0], default=(0.0, None))
     return (back, at) if back > 0 else (0.0, None)
 
 
 def _at(rows: Sequence[Row], place: float, column: str) -> float:
-    """A column's value at an intervention, on a straight line between its neighbours."""
+    """Return a column's value at an intervention, interpolated linearly."""
     for one, other in itertools.pairwise(rows):
         if one["intervention"] <= place <= other["intervention"]:
             part = (place - one["intervention"]) / (other["intervention"] - one["intervention"])
@@ -120,14 +121,14 @@ def _at(rows: Sequence[Row], place: float, column: str) -> float:
 
 
 def grouped(rows: Sequence[Row], *columns: str) -> dict[tuple, list[Row]]:
-    """Curves by the values of columns, in order of their coming."""
-    found: dict[tuple, list[Row]] = {}
+    """Group rows into curves by the values of columns, in order of first appearance."""
+    groups: dict[tuple, list[Row]] = {}
     for row in rows:
-        found.setdefault(tuple(row[column] for column in columns), []).append(row)
-    return found
+        groups.setdefault(tuple(row[column] for column in columns), []).append(row)
+    return groups
 
 
 def places(rows: Sequence[Row]) -> list[float]:
-    """Where points are drawn: the reference alone stands a little before the first intervention."""
+    """Return the horizontal positions of points; the reference alone is placed slightly before the first intervention."""
     steps = [row["intervention"] for row in rows[1:]]
     return [steps[0] - 0.06 * (steps[-1] - steps[0]), *steps]

@@ -1,4 +1,4 @@
-"""What is learned for a report, and where it is kept while the report is made."""
+"""The fine-tunes of a report, and the folder that stores them."""
 
 import hashlib
 import json
@@ -20,8 +20,8 @@ DEFAULT_DROPOUT = LearnSettings(prompt="any").null_dropout
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """One reference, learned one way.
+class FineTune:
+    """A reference and the settings by which the model is fine-tuned on it.
 
     Args:
         reference: name of a sound.
@@ -37,36 +37,36 @@ class Lesson:
 
     @property
     def prompt(self) -> str:
-        """What the reference answers to: the words of its file's name, as the embedded model's captions have them."""
+        """The words of the recording's name, as in the embedded model's captions."""
         return " ".join(recordings.words(sounds.SOUNDS[self.reference].recording))
 
     @property
     def settings(self) -> LearnSettings:
-        """For the engine."""
+        """The settings for the engine."""
         return LearnSettings(
             prompt=self.prompt, method=self.method, steps=self.steps, batch=self.batch, rate=self.rate, null_dropout=self.null_dropout,
         )  # fmt: skip
 
     def path(self, folder: Path, model: LoadedModel, reference: torch.Tensor) -> Path:
-        """The file that keeps it: the name follows from the base's weights, the sound and all settings."""
+        """Return the file of the fine-tune. Its name depends on the base model's weights, the sound and all settings."""
         about = json.dumps([model.fingerprint, asdict(self.settings), self.settings.peak_rate], sort_keys=True).encode()
         digest = hashlib.sha256(about + reference.numpy().tobytes()).hexdigest()[:16]
         return folder / f"{self.reference.replace(' ', '_')}-{self.method}-{digest}.safetensors"
 
 
-def learn(lesson: Lesson, model: LoadedModel, reference: torch.Tensor, folder: Path) -> bool:
-    """Learn a reference and keep it; False if it was kept already.
+def train(fine_tune: FineTune, model: LoadedModel, reference: torch.Tensor, folder: Path) -> bool:
+    """Fine-tune the model and save the result; return False if the file exists already.
 
     Args:
-        reference: (channels, samples) at the model's rate.
+        reference: (channels, samples) at the model's sample rate.
 
     Raises:
-        TertiumError: the engine refused, or learning went astray.
+        TertiumError: the engine refused the settings, or the loss diverged.
     """
-    path = lesson.path(folder, model, reference)
+    path = fine_tune.path(folder, model, reference)
     if path.exists():
         return False
-    learner = Learner(model, reference, lesson.settings)
+    learner = Learner(model, reference, fine_tune.settings)
     learner.run()
     weights = learner.weights()
     about = {"method": weights.method, "rank": str(weights.rank), "losses": json.dumps(learner.losses)}
@@ -76,9 +76,13 @@ def learn(lesson: Lesson, model: LoadedModel, reference: torch.Tensor, folder: P
     return True
 
 
-def recall(lesson: Lesson, model: LoadedModel, reference: torch.Tensor, folder: Path) -> LoadedModel:
-    """The model that has learned it. Raises FileNotFoundError if :func:`learn` was not called."""
-    path = lesson.path(folder, model, reference)
+def load(fine_tune: FineTune, model: LoadedModel, reference: torch.Tensor, folder: Path) -> LoadedModel:
+    """Return the fine-tuned model.
+
+    Raises:
+        FileNotFoundError: :func:`train` was not called.
+    """
+    path = fine_tune.path(folder, model, reference)
     with safe_open(path, "pt") as file:
         about, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     view = adapters.apply(model, adapters.Weights(about["method"], tensors, int(about["rank"])))
@@ -86,7 +90,7 @@ def recall(lesson: Lesson, model: LoadedModel, reference: torch.Tensor, folder: 
     return view
 
 
-def losses(lesson: Lesson, model: LoadedModel, reference: torch.Tensor, folder: Path) -> list[float]:
-    """The loss of each step. Raises FileNotFoundError as :func:`recall`."""
-    with safe_open(lesson.path(folder, model, reference), "pt") as file:
+def losses(fine_tune: FineTune, model: LoadedModel, reference: torch.Tensor, folder: Path) -> list[float]:
+    """Return the loss of each step. Raises as :func:`load`."""
+    with safe_open(fine_tune.path(folder, model, reference), "pt") as file:
         return json.loads(file.metadata()["losses"])

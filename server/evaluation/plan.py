@@ -1,40 +1,45 @@
-"""What a report measures: how much of everything, in full and in a tiny version that shows the tool itself to work."""
+"""The plan of a report: its measurements, in full or in a tiny version that only tests the tool."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from evaluation.fine_tunes import Lesson
+from evaluation.fine_tunes import FineTune
 
 Pair = tuple[str, str]
 """Names of the original and of the reference."""
+_RECORDED = {
+    "trained": "taught", "trained_pairs": "taught_pairs", "trained_fully": "taught_fully", "training_steps": "lesson_steps",
+}  # fmt: skip
+"""Names of fields in settings.json, where they differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much is measured, and on what.
+    """The settings of a report: the measurements and their sounds.
 
     Args:
-        model: name or folder, as :func:`tertium.engine.models.loaded_model.load_model` takes it.
+        model: name or folder, as for :func:`tertium.engine.models.loaded_model.load_model`.
         device: as there.
         steps: N of every schedule.
         seconds: length of every sound.
-        points: interventions tried for a window, at most.
-        seed: of every sampling, where no other is named.
-        seeds: of the generations from noise, where several are made.
+        points: the maximum number of interventions that are tried for a window.
+        seed: of every sampling that names no other.
+        seeds: of the generations from noise, where there are several.
         sounds: names in :data:`evaluation.sounds.SOUNDS`, for the reconstruction.
-        starts: the fractions of the schedule from which originals are reconstructed.
-        prompts: under which originals are sampled from their first latents.
-        pairs: whose windows are measured with the reference as it is, under ``hold``.
+        starts: fractions of the schedule from which originals are reconstructed.
+        prompts: under which originals are sampled from their initial latents.
+        pairs: pairs whose windows are measured with the instant reference, under ``hold``.
         hold: of those.
-        varied: pairs whose windows are measured with other anchors, orders and with the ODE.
-        taught: references that are learned.
-        taught_pairs: whose windows are measured with the learned reference; the reference is among ``taught``.
-        taught_fully: the reference that is learned by full fine-tuning too.
-        drawn: the pair of the plate of orders and of the noise maps, whose sounds are also those that ``prompts`` try; its reference is among ``taught``.
-        dropouts: shares of null prompts in learning that are compared.
+        varied: pairs whose windows are also measured with other anchors and orders, and with the ODE.
+        trained: references on which the model is fine-tuned.
+        trained_pairs: pairs whose windows are measured with the fine-tuned model; their references are among ``trained``.
+        trained_fully: the reference that also gets full fine-tuning.
+        drawn: the pair of the plate of orders and of the noise maps, whose sounds are also the originals for ``prompts``; its reference is among
+            ``trained``.
+        dropouts: shares of null prompts in training that are compared.
         dropout_pairs: with which pairs.
-        lesson_steps, batch, rate: of learning; rate None for the engine's own.
+        training_steps, batch, rate: of fine-tuning; rate None for the engine's default.
     """
 
     model: str
@@ -55,45 +60,50 @@ class Plan:
         ("glitch", "voice bass"), ("rewind", "guitar slide"), ("chime", "glass rub"), ("tom", "chime"), ("bell", "robot"),
     )  # fmt: skip
     varied: tuple[Pair, ...] = (("drums", "hum"), ("guitar slide", "hum"), ("robot", "bell"))
-    taught: tuple[str, ...] = ("hum", "drums", "glass rub")
-    taught_fully: str = "drums"
-    taught_pairs: tuple[Pair, ...] = (("drums", "hum"), ("hum", "drums"), ("tabla", "glass rub"))
+    trained: tuple[str, ...] = ("hum", "drums", "glass rub")
+    trained_fully: str = "drums"
+    trained_pairs: tuple[Pair, ...] = (("drums", "hum"), ("hum", "drums"), ("tabla", "glass rub"))
     drawn: Pair = ("drums", "hum")
     dropouts: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5)
     dropout_pairs: tuple[Pair, ...] = (("drums", "hum"), ("guitar slide", "hum"))
-    lesson_steps: int = 150
+    training_steps: int = 150
     batch: int = 4
     rate: float | None = None
 
-    def lesson(self, reference: str, *, method: str = "lora", null_dropout: float | None = None) -> Lesson:
-        """How a reference is learned: as everyone learns who sets nothing, but for what is named here."""
+    def fine_tune(self, reference: str, *, method: str = "lora", null_dropout: float | None = None) -> FineTune:
+        """Return the fine-tune of a reference with the engine's default settings, except those given here and in the plan."""
         chosen = {} if null_dropout is None else {"null_dropout": null_dropout}
         rate = self.rate if method == "lora" else None
-        return Lesson(reference, method=method, steps=self.lesson_steps, batch=self.batch, rate=rate, **chosen)
+        return FineTune(reference, method=method, steps=self.training_steps, batch=self.batch, rate=rate, **chosen)
+
+    def record(self) -> dict[str, Any]:
+        """Return the settings as they are saved in settings.json."""
+        return {_RECORDED.get(name, name): value for name, value in asdict(self).items()}
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Plan":
-        """The plan that was written down as settings, in JSON."""
+        """Return the plan from its :meth:`record`, after a round trip through JSON."""
+        names = {recorded: name for name, recorded in _RECORDED.items()}
 
         def tuples(value: Any) -> Any:
             return tuple(map(tuples, value)) if isinstance(value, list) else value
 
-        return cls(**{name: tuples(value) for name, value in settings.items()})
+        return cls(**{names.get(name, name): tuples(value) for name, value in settings.items()})
 
     @property
     def is_tiny(self) -> bool:
-        """Whether this measures too little to say anything of the method."""
+        """True if this measures too little to say anything about the method."""
         return len(self.pairs) < 10
 
     def step(self, fraction: float) -> int:
-        """The step at a fraction of the schedule."""
+        """Return the step at a fraction of the schedule."""
         return round(fraction * self.steps)
 
 
 def quick(model: str, device: str = "auto") -> Plan:
-    """Everything once and tiny, on the two sounds that are shipped: for tests of the tool, not of the method."""
+    """Return a plan that measures everything once and tiny, on the two shipped sounds: a test of the tool, not of the method."""
     return Plan(
         model=model, device=device, steps=6, seconds=0.6, points=4, seeds=(0,), sounds=("drums", "hum"), starts=(0.5,),
-        prompts=("bell metallic",), pairs=(("drums", "hum"), ("hum", "drums")), varied=(("drums", "hum"),), taught=("hum",),
-        taught_fully="hum", taught_pairs=(("drums", "hum"),), dropouts=(0.0, 0.3), dropout_pairs=(("drums", "hum"),), lesson_steps=2, batch=1,
+        prompts=("bell metallic",), pairs=(("drums", "hum"), ("hum", "drums")), varied=(("drums", "hum"),), trained=("hum",),
+        trained_fully="hum", trained_pairs=(("drums", "hum"),), dropouts=(0.0, 0.3), dropout_pairs=(("drums", "hum"),), training_steps=2, batch=1,
     )  # fmt: skip

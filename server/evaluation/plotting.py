@@ -1,4 +1,4 @@
-"""What the figures have in common: their colours, plates of spectrograms, and files that stay small."""
+"""The common parts of all figures: colours, plates of spectrograms, and small files."""
 
 import io
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ LIKENESS = "likeness (log-mel correlation)"
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure, inches."""
+    """Return an empty figure; width and height in inches."""
     return Figure(figsize=(width, height), dpi=DOTS_AN_INCH, layout="constrained")
 
 
 def save(drawn: Figure, path: Path) -> None:
-    """Write a PNG in as many colours as keep it below :data:`LARGEST_BYTES`."""
+    """Write a PNG with the largest palette that keeps it below :data:`LARGEST_BYTES`."""
     memory = io.BytesIO()
     drawn.savefig(memory, format="png")
     image = Image.open(memory).convert("RGB")
@@ -40,12 +40,12 @@ def save(drawn: Figure, path: Path) -> None:
 def plate(
     panels: Sequence[Plate], *, title: str, seconds: float, notes: dict[tuple[str, str], str] | None = None
 ) -> Figure:
-    """Spectrograms in rows and columns, in the order in which they come.
+    """Draw spectrograms in rows and columns, in order of first appearance.
 
     Args:
-        panels: their images in decibels below each one's own loudest point.
-        seconds: that every panel lasts.
-        notes: by row and column, what to write into a panel.
+        panels: their images, in decibels below each one's own loudest point.
+        seconds: duration of every panel.
+        notes: texts to write into panels, by row and column.
     """
     rows = list(dict.fromkeys(panel.row for panel in panels))
     columns = list(dict.fromkeys(panel.column for panel in panels))
@@ -84,7 +84,7 @@ def plate(
 
 
 def quiet(axis) -> None:
-    """A panel with a light grid and no box around it."""
+    """Give a panel a light grid, and remove the box around it."""
     axis.grid(True, color="0.9", linewidth=0.8)
     axis.set_axisbelow(True)
     for side in ("top", "right"):

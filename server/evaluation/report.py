@@ -1,4 +1,4 @@
-"""The folder of a report: tables and pictures of its figures, the settings, and the page that tells what they say."""
+"""The folder of a report: tables and pictures of its figures, the settings, and the page that presents them."""
 
 import hashlib
 import importlib.metadata
@@ -20,36 +20,46 @@ BEGIN, END = "<!-- report:begin -->", "<!-- report:end -->"
 PACKAGES = ("torch", "numpy", "stable-audio-tools", "peft", "matplotlib")
 
 
-def names_of(plan: Plan) -> set[str]:
-    """Every sound that a plan measures."""
-    pairs = (*plan.pairs, *plan.varied, *plan.taught_pairs, *plan.dropout_pairs, plan.drawn)
-    return {*plan.sounds, *plan.taught, plan.taught_fully, *(name for pair in pairs for name in pair)}
+def sound_names(plan: Plan) -> set[str]:
+    """Return the names of all sounds that a plan measures."""
+    pairs = (*plan.pairs, *plan.varied, *plan.trained_pairs, *plan.dropout_pairs, plan.drawn)
+    return {*plan.sounds, *plan.trained, plan.trained_fully, *(name for pair in pairs for name in pair)}
 
 
-def keep(out: Path, figure: FigureModule, findings: Findings, plan: Plan) -> None:
+def write_figure(out: Path, figure: FigureModule, findings: Findings, plan: Plan) -> None:
     """Write the table and the pictures of one figure.
 
     Raises:
-        FileNotFoundError: the table of a figure that it uses is not in the folder.
+        FileNotFoundError: the table of a figure that this one uses is missing.
     """
     tables.write(out / f"{figure.NAME}.csv", findings.rows, figure.COLUMNS)
-    for file, drawn in figure.draw(known(out, figure), findings.plates, plan).items():
+    for file, drawn in figure.draw(load_rows(out, figure), findings.plates, plan).items():
         plotting.save(drawn, out / file)
 
 
-def known(out: Path, figure: FigureModule) -> dict[str, list[Row]]:
-    """The rows of a figure and of those it uses, from the folder. Raises FileNotFoundError."""
+def load_rows(out: Path, figure: FigureModule) -> dict[str, list[Row]]:
+    """Read the rows of a figure and of those that it uses.
+
+    Raises:
+        FileNotFoundError: a table is missing.
+    """
     return {name: tables.read(out / f"{name}.csv") for name in (figure.NAME, *figure.USES)}
 
 
 def describe(
-    out: Path, plan: Plan, weights: dict[str, str | int], made: Sequence[str], *, seconds: float, jobs: int
+    out: Path, plan: Plan, weights: dict[str, str | int], drawn: Sequence[str], *, seconds: float, jobs: int
 ) -> dict[str, object]:
-    """Write the settings; what was said of figures that were not made anew is kept."""
+    """Write the settings and return them; the stamps of figures that were not drawn in this run remain.
+
+    Args:
+        weights: facts on the model, see :meth:`evaluation.workbench.Bench.facts`.
+        drawn: names of the figures drawn in this run.
+        jobs: number of processes.
+    """
     path = out / SETTINGS
     before = json.loads(path.read_text("utf-8")).get("figures", {}) if path.exists() else {}
-    settings = asdict(plan)
-    settings["model"] = Path(plan.model).name  # a folder's place is nobody's business
+    settings = plan.record()
+    settings["model"] = Path(plan.model).name  # the path of a folder is private
     stamp = {
         "weights": weights["sha256"],
         "settings": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16],
@@ -59,27 +69,27 @@ def describe(
         "weights": weights,
         "processes": jobs, "seconds_taken": round(seconds),
         "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}},
-        "learning": {f"{one.reference}, {one.method}, {one.null_dropout:g}": asdict(one.settings) | {"peak_rate": one.settings.peak_rate} for one in figures.BY_NAME["losses"].lessons(plan)},
-        "sounds": sounds.about(names_of(plan)),
-        "figures": {name: stamp if name in made else before[name] for name in figures.BY_NAME if name in made or name in before},
+        "learning": {f"{one.reference}, {one.method}, {one.null_dropout:g}": asdict(one.settings) | {"peak_rate": one.settings.peak_rate} for one in figures.BY_NAME["losses"].fine_tunes(plan)},
+        "sounds": sounds.about(sound_names(plan)),
+        "figures": {name: stamp if name in drawn else before[name] for name in figures.BY_NAME if name in drawn or name in before},
     }  # fmt: skip
     tables.put(path, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
     return about
 
 
 def compose(out: Path, plan: Plan, about: dict, failures: Sequence[str] = ()) -> list[Verdict]:
-    """Write the page from the tables in the folder; returns the verdicts in its order."""
+    """Write the page from the tables in the folder; return the verdicts in its order."""
     verdicts, sections = [], []
     for figure in figures.ALL:
         try:
-            rows = known(out, figure)
+            rows = load_rows(out, figure)
         except FileNotFoundError:
             sections.append(f"## {figure.TITLE}\n\nNot measured.")
             continue
         verdicts += figure.verdicts(rows)
         pictures = "\n".join(f"![{figure.TITLE}]({file})" for file in figure.FILES)
         sections.append(
-            f"## {figure.TITLE}\n\n{pictures}\n\n{figure.tell(rows, plan)}\n\nNumbers: [{figure.NAME}.csv]({figure.NAME}.csv)"
+            f"## {figure.TITLE}\n\n{pictures}\n\n{figure.section(rows, plan)}\n\nNumbers: [{figure.NAME}.csv]({figure.NAME}.csv)"
         )
     criteria = "\n".join(f"- {verdict.claim}: {verdict.criterion}." for verdict in verdicts)
     page = [
@@ -91,14 +101,14 @@ def compose(out: Path, plan: Plan, about: dict, failures: Sequence[str] = ()) ->
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
-    """The summary: claim, measured, verdict."""
+    """Return the summary: claim, measured, verdict."""
     return tables.markdown(
         ("claim", "measured", "verdict"), [(v.claim, v.measured, f"**{v.verdict}**") for v in verdicts]
     )
 
 
 def splice(page: Path, verdicts: Sequence[Verdict]) -> bool:
-    """Write the summary between the two marks of a page; False, and nothing written, where the page has no such marks."""
+    """Write the summary between the two marks of a page; return False, and write nothing, if the page lacks them."""
     text = page.read_text("utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -110,27 +120,23 @@ def splice(page: Path, verdicts: Sequence[Verdict]) -> bool:
 
 def _introduction(plan: Plan, about: dict) -> str:
     weights = about["weights"]
-    size = (
-        " This is the tiny version, which shows that the tool works and says nothing of the method."
-        if plan.is_tiny
-        else ""
-    )
+    size = " This is the tiny version, which tests the tool and says nothing about the method." if plan.is_tiny else ""
     other = (
         ""
         if weights["name"].startswith("stable-audio")
-        else " Stable Audio Open was not run: its weights are gated, and it wants a GPU."
+        else " Stable Audio Open was not run: its weights are gated, and it needs a GPU."
     )
-    return f"""Made by `make report` with the model `{weights["name"]}` (SHA-256 {weights["sha256"][:12]}…) on {weights["device"]}, in {about["seconds_taken"] / 60:.0f} minutes: {plan.steps} steps where nothing else is said, sounds of {plan.seconds:g} s, fixed seeds;
-all settings are in [{SETTINGS}]({SETTINGS}).{size}{other} Likeness is the correlation of log-mel spectrograms with the sound's round trip through the codec, not with the sound itself: 1 is the same, 0 unrelated. A learned
-embedding of general sounds that comes with its package, and needs no download of weights, was looked for and not found: the ports of VGGish and YAMNet, and torchaudio's, fetch theirs. The verdicts are computed from the tables by the criteria below."""
+    return f"""Made by `make report` with the model `{weights["name"]}` (SHA-256 {weights["sha256"][:12]}…) on {weights["device"]}, in {about["seconds_taken"] / 60:.0f} minutes: {plan.steps} steps unless stated otherwise, sounds of {plan.seconds:g} s, fixed seeds;
+all settings are in [{SETTINGS}]({SETTINGS}).{size}{other} Likeness is the correlation of log-mel spectrograms with the sound's round trip through the codec, not with the sound itself: 1 is identical, 0 unrelated. No learned
+embedding of general sounds was found whose package includes its weights: the ports of VGGish and YAMNet, and torchaudio's, download theirs. The verdicts are computed from the tables by the criteria below."""
 
 
 def _warnings(about: dict, failures: Sequence[str]) -> list[str]:
     stamps = {name: json.dumps(stamp, sort_keys=True) for name, stamp in about["figures"].items()}
     newest = json.dumps({"weights": about["weights"]["sha256"], "settings": _latest(about)}, sort_keys=True)
     old = [name for name, stamp in stamps.items() if stamp != newest]
-    lines = [f"**Made with other weights or settings than the rest: {', '.join(old)}.**", ""] if old else []
-    lines += [f"**Failed, so an older result or none is shown: {failure}**\n" for failure in failures]
+    lines = [f"**Measured with other weights or settings than the rest: {', '.join(old)}.**", ""] if old else []
+    lines += [f"**Failed; an older result or none is shown: {failure}**\n" for failure in failures]
     return lines
 
 
@@ -145,7 +151,7 @@ def _of_sounds(about: dict) -> str:
     ]  # fmt: skip
     return f"""## The sounds
 
-From Debian's `sonic-pi-samples` (CC0), from the start; shorter ones are repeated.
+From Debian's `sonic-pi-samples` (CC0), each from its start; shorter ones are repeated.
 
 {tables.markdown(("name", "recording", "unknown to pocket", "SHA-256 of the file"), body)}
 """

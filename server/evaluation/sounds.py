@@ -1,4 +1,4 @@
-"""The recordings that are measured: two are shipped for the demo, the others come from Debian's ``sonic-pi-samples`` (CC0)."""
+"""The recordings that are measured: two ship with the demo, the others come from Debian's ``sonic-pi-samples`` (CC0)."""
 
 import hashlib
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Sound:
 
     Args:
         recording: its name in ``sonic-pi-samples``.
-        shipped: its file among the demo's sounds, if it is one of them (a cut of the recording).
+        shipped: the file among the demo's sounds, a cut of the recording; None if it is not one of them.
     """
 
     recording: str
@@ -32,7 +32,7 @@ class Sound:
 
     @property
     def held_out(self) -> bool:
-        """Whether the embedded model was never trained on it."""
+        """True if the embedded model was not trained on it."""
         return self.recording in recordings.HELD_OUT
 
 
@@ -42,34 +42,38 @@ SOUNDS = {
     "glitch": Sound("glitch_perc3"), "robot": Sound("mehackit_robot4"), "bell": Sound("perc_bell2"), "tabla": Sound("tabla_ghe3"),
     "rewind": Sound("vinyl_rewind"),
 }  # fmt: skip
-"""By the name that figures give them."""
+"""By their names in the figures."""
 
 
 class SoundsMissing(FileNotFoundError):
-    """Recordings that are to be measured are not on this machine. The message says what to install."""
+    """Recordings that the plan measures are not installed. The message says how to install them."""
 
     def __init__(self, missing: list[str]):
         super().__init__(
-            f"These recordings are missing: {', '.join(missing)}. They belong to the Debian package sonic-pi-samples (CC0): "
-            f"apt install sonic-pi-samples, or put its FLAC files into {recordings.FOLDER}. A report without them: --quick."
+            f"These recordings are missing: {', '.join(missing)}. They are in the Debian package sonic-pi-samples (CC0): "
+            f"apt install sonic-pi-samples, or put its FLAC files into {recordings.FOLDER}. --quick makes a tiny report without them."
         )
 
 
 def check(names: set[str]) -> None:
-    """Raise SoundsMissing unless all are there."""
+    """Check that all recordings are installed.
+
+    Raises:
+        SoundsMissing: some are not.
+    """
     missing = sorted(str(SOUNDS[name].path) for name in names if not SOUNDS[name].path.is_file())
     if missing:
         raise SoundsMissing(missing)
 
 
 def load(name: str, model: LoadedModel, seconds: float) -> torch.Tensor:
-    """(channels, samples) at the model's rate, ``seconds`` long from the recording's start; a shorter one is repeated."""
+    """Return the first ``seconds`` of a recording as (channels, samples) at the model's sample rate; a shorter recording is repeated."""
     conformed = conform(files.read(SOUNDS[name].path), sample_rate=model.sample_rate, channels=model.channels)
     return looped(torch.from_numpy(conformed.samples), round(seconds * model.sample_rate))
 
 
 def about(names: set[str]) -> dict[str, dict[str, str | bool]]:
-    """Of each: recording, SHA-256 of its file, and whether the embedded model was never trained on it."""
+    """Return for each sound its recording, its file with the SHA-256, and whether it was held out of the embedded model's training."""
     return {
         name: {
             "recording": SOUNDS[name].recording,

@@ -1,4 +1,4 @@
-"""Rows of a figure: as CSV to keep, as Markdown to read."""
+"""The rows of a figure, stored as CSV and printed as Markdown."""
 
 import csv
 import io
@@ -11,7 +11,11 @@ Row = dict[str, Value]
 
 
 def write(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Write rows as CSV, numbers to six digits, nothing for None. Raises ValueError for a row with other columns."""
+    """Write rows as CSV, floats to six digits, None as an empty cell.
+
+    Raises:
+        ValueError: a row has other columns.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
@@ -23,7 +27,7 @@ def write(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
 
 
 def read(path: Path) -> list[Row]:
-    """Rows as they were written; what looks like a number is one, and nothing is None."""
+    """Read rows from CSV. Cells that parse as numbers become numbers; empty ones become None."""
     with path.open(newline="", encoding="utf-8") as file:
         return [{name: _value(text) for name, text in row.items()} for row in csv.DictReader(file)]
 
@@ -40,30 +44,30 @@ def _value(text: str) -> Value:
 
 
 def put(path: Path, data: bytes) -> None:
-    """Write a whole file in one go, over an older one."""
+    """Write a file atomically, replacing an older one."""
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(data)
     part.replace(path)
 
 
 def where(rows: Iterable[Row], **wanted: Value) -> list[Row]:
-    """Those rows that have all these values."""
+    """Return the rows that have all these values."""
     return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
 
 
 def mean(rows: Iterable[Row], column: str) -> float:
-    """Of one column; NaN of no rows."""
+    """Return the mean of one column; NaN without rows."""
     values = [float(row[column]) for row in rows]
     return fmean(values) if values else float("nan")
 
 
 def values(rows: Iterable[Row], column: str) -> list[Value]:
-    """The different values of a column, in order of their coming."""
+    """Return the distinct values of a column, in order of first appearance."""
     return list(dict.fromkeys(row[column] for row in rows))
 
 
 def markdown(head: Sequence[str], body: Iterable[Sequence[object]]) -> str:
-    """A table; floats with two digits."""
+    """Return a table, with floats to two digits."""
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     lines += [
         "| " + " | ".join(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row) + " |"

@@ -1,4 +1,4 @@
-"""Tasks and the processes that carry them out."""
+"""Tasks, and the processes that run them."""
 
 import functools
 import multiprocessing
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from evaluation.fine_tunes import Lesson
+from evaluation.fine_tunes import FineTune
 from evaluation.plan import Plan
 from evaluation.tables import Row
 from evaluation.workbench import Bench, Plate
@@ -23,7 +23,7 @@ from evaluation.workbench import Bench, Plate
 
 @dataclass
 class Findings:
-    """What a task found: rows of its figure's table, and panels of its plates."""
+    """The results of a task: rows of its figure's table, and panels of its plates."""
 
     rows: list[Row] = field(default_factory=list)
     plates: list[Plate] = field(default_factory=list)
@@ -36,10 +36,10 @@ class Findings:
 
 @dataclass(frozen=True)
 class Task:
-    """One piece of work.
+    """One measurement, run in one process.
 
     Args:
-        figure: whose findings it makes.
+        figure: name of the figure that it belongs to.
         label: for the progress.
         run: picklable; called with the bench of the process.
     """
@@ -51,35 +51,35 @@ class Task:
 
 @dataclass(frozen=True)
 class Failure:
-    """A task that failed, and with what."""
+    """A task that failed, and its error."""
 
     task: str
     message: str
 
 
-class Workshop:
-    """Processes that each hold the model, and share what was learned through a folder.
+class TaskRunner:
+    """Processes that each hold the model, and share the fine-tunes through a folder.
 
     Args:
-        jobs: how many processes; 1 works in this one.
-        learned: folder that keeps what was learned beyond this run; None for a temporary one.
+        jobs: number of processes; with 1, tasks run in this one.
+        store: folder that stores the fine-tunes beyond this run; None for a temporary one.
     """
 
-    def __init__(self, plan: Plan, *, jobs: int, learned: Path | None = None):
+    def __init__(self, plan: Plan, *, jobs: int, store: Path | None = None):
         self._plan, self._jobs, self._began = plan, jobs, time.monotonic()
-        self._temporary = None if learned else tempfile.TemporaryDirectory(prefix="evidence-")
-        self.learned = learned or Path(self._temporary.name)
-        self.learned.mkdir(parents=True, exist_ok=True)
+        self._temporary = None if store else tempfile.TemporaryDirectory(prefix="evaluation-")
+        self._store = store or Path(self._temporary.name)
+        self._store.mkdir(parents=True, exist_ok=True)
         self._pool: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> "Workshop":
+    def __enter__(self) -> "TaskRunner":
         if self._jobs > 1:
             self._pool = ProcessPoolExecutor(
                 self._jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin,
-                initargs=(self._plan, self.learned, max(1, torch.get_num_threads() // self._jobs)),
+                initargs=(self._plan, self._store, max(1, torch.get_num_threads() // self._jobs)),
             )  # fmt: skip
         else:
-            _begin(self._plan, self.learned, None)
+            _begin(self._plan, self._store, None)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,57 +90,54 @@ class Workshop:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since this began."""
+        """Seconds since the start."""
         return time.monotonic() - self._began
 
-    def say(self, text: str) -> None:
-        """A line of progress."""
+    def log(self, text: str) -> None:
+        """Print a line of progress to stderr."""
         print(f"[{self.elapsed:6.1f} s] {text}", file=sys.stderr, flush=True)
 
-    def teach(self, wanted: Sequence[Lesson]) -> None:
-        """Learn whatever is not kept yet. Raises whatever a lesson raises: nothing that follows could do without it."""
-        todo = {f"learn {one.reference} ({one.method}, null dropout {one.null_dropout:g})": one for one in wanted}
+    def train(self, wanted: Sequence[FineTune]) -> None:
+        """Train the fine-tunes that are not stored yet. Any failure is raised, since tasks need all of them."""
+        todo = {f"train {one.reference} ({one.method}, null dropout {one.null_dropout:g})": one for one in wanted}
         for count, (label, future) in enumerate(
-            self._done({label: functools.partial(_teach, one) for label, one in todo.items()}), 1
+            self._done({label: functools.partial(_train, one) for label, one in todo.items()}), 1
         ):
             fresh = future.result()
-            self.say(f"{label}{'' if fresh else ': was kept'} · {count} of {len(todo)}")
+            self.log(f"{label}{'' if fresh else ': stored already'} · {count} of {len(todo)}")
 
     def facts(self) -> dict[str, str | int]:
         """See :meth:`evaluation.workbench.Bench.facts`."""
         return self._pool.submit(_facts).result() if self._pool else _facts()
 
-    def carry_out(self, tasks: Sequence[Task], on_figure: Callable[[str, Findings], None]) -> list[Failure]:
-        """Carry out tasks; a failed one takes only its own figure with it.
+    def run(self, tasks: Sequence[Task], on_figure: Callable[[str, Findings], None]) -> list[Failure]:
+        """Run tasks and return the failures. A failed task prevents only its own figure.
 
         Args:
-            on_figure: called with each figure as soon as all of its tasks are done, its findings in their order.
-
-        Returns:
-            What failed.
+            on_figure: called with each figure's name and findings, in order of its tasks, as soon as all of them are done.
         """
         calls = {f"{task.figure}: {task.label}": functools.partial(_run, task) for task in tasks}
         left = {label: task.figure for label, task in zip(calls, tasks, strict=True)}
-        made: dict[str, Findings] = {}
+        finished: dict[str, Findings] = {}
         failures = []
         for count, (label, future) in enumerate(self._done(calls), 1):
             try:
-                made[label] = future.result()
-                self.say(f"{label} · {count} of {len(calls)}")
+                finished[label] = future.result()
+                self.log(f"{label} · {count} of {len(calls)}")
                 figure = left.pop(label)
                 if figure not in left.values():
                     whole = Findings()
                     for name, task in zip(calls, tasks, strict=True):
                         if task.figure == figure:
-                            whole += made.pop(name)
+                            whole += finished.pop(name)
                     on_figure(figure, whole)
-            except Exception as error:  # whatever it is, the other figures shall be made, and it shall be told
+            except Exception as error:  # of any kind: the other figures are still measured, and the page reports it
                 failures.append(Failure(label, f"{type(error).__name__}: {error}"))
-                self.say(f"{label} FAILED: {type(error).__name__}: {error}")
+                self.log(f"{label} FAILED: {type(error).__name__}: {error}")
         return failures
 
     def _done(self, calls: dict[str, Callable]) -> Iterator[tuple[str, Future]]:
-        """Labels with their finished calls, as they are done."""
+        """Yield labels with their finished calls, as they complete."""
         if self._pool is None:
             for label, call in calls.items():
                 future: Future = Future()
@@ -158,23 +155,23 @@ class Workshop:
 _bench: Bench | None = None
 
 
-def _begin(plan: Plan, learned: Path, threads: int | None) -> None:
+def _begin(plan: Plan, store: Path, threads: int | None) -> None:
     global _bench
     if parent := multiprocessing.parent_process():
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     if threads:
         torch.set_num_threads(threads)
-    _bench = Bench(plan, learned)
+    _bench = Bench(plan, store)
 
 
 def _end_with(sentinel: int) -> None:
-    """End this process when the one that started it has ended, however that came."""
+    """End this process when its parent process has ended for any reason."""
     multiprocessing.connection.wait([sentinel])
     os._exit(1)
 
 
-def _teach(lesson: Lesson) -> bool:
-    return _bench.teach(lesson)
+def _train(fine_tune: FineTune) -> bool:
+    return _bench.train(fine_tune)
 
 
 def _facts() -> dict[str, str | int]:

@@ -1,4 +1,4 @@
-"""Cut the two sounds of the demo from recordings that training never saw.
+"""Cut the two sounds of the demo from recordings that were not used in training.
 
 python -m pocket.demo_sounds [FOLDER]
 """
@@ -13,7 +13,7 @@ from pocket.material import provenance, recordings
 from pocket.material.synthesis import RATE
 
 CUTS = {"safari_drums": ("loop_safari", 0.0, 6.0, 0.004), "haunted_hum": ("ambi_haunted_hum", 1.0, 6.0, 0.05)}
-"""By file name: recording, start and length in seconds (three bars of the drums), and the length of the fade out; the hum fades in as well."""
+"""By file name: recording, start and length in seconds (three bars of the drums), and seconds of the fade-out; a cut that does not begin at 0 fades in as well."""
 TARGET = Path(__file__).parents[1] / "tertium" / "assets" / "demo"
 
 

@@ -1,10 +1,11 @@
-"""Measure the shipped model on sounds that it never heard.
+"""Measure the shipped model on sounds that were in no training.
 
     python -m pocket.measure [--model pocket] [--steps 50] [--holds 0,0.1,0.2] [--picture DIR] [--only codec,prompts,window]
 
-Prints three parts of MODEL_CARD.md, as Markdown: the codec's round trip of held-out recordings and unseen synthesised sounds (see `measures`), what prompts give beside white
-noise and training material, and the fusion window of the demo's two sounds (likeness to the original | to the reference, each through the
-codec). With --picture, spectrograms go into DIR: ten round trips, ten generations, and the window.
+Prints three parts of MODEL_CARD.md as Markdown: the codec's round trip of held-out recordings and unseen synthesised sounds (see `metrics`),
+generations from prompts compared with white noise and training material, and the fusion window of the demo's two sounds (likeness to the
+original | to the reference, each after a round trip through the codec). With --picture, it writes spectrograms into DIR: ten round trips, ten
+generations, and the window.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from tertium.plots import spectrogram
 
 PARTS = ("codec", "prompts", "window")
 INTERVENTIONS = (0.60, 0.66, 0.72, 0.78, 0.84, 0.90, 0.94, 0.96, 0.98)
-"""Fractions of the steps."""
+"""As fractions of the number of steps."""
 PROMPTS = (
     "drum loop electronic beat fast", "bell metallic large hall", "drone dark low slow", "noise wind sweeping", "plucked string guitar melody",
     "pulses clicks regular", "pad chord minor soft", "glass resonant struck rhythm high", "sweep rising synth", "granular cloud texture",
@@ -36,17 +37,18 @@ PICTURED = (
     "loop_safari", "ambi_haunted_hum", "bass_voxy_c", "drum_tom_mid_hard", "elec_chime",
     "guit_e_slide", "mehackit_robot4", "vinyl_rewind", "noise", "pulses",
 )  # fmt: skip
-_MATERIAL = range(900_000, 900_024)  # pieces whose numbers training never reaches
+_MATERIAL = range(900_000, 900_024)  # numbers of pieces that training never uses
 
-Shown = list[tuple[str, torch.Tensor]]
+NamedSounds = list[tuple[str, torch.Tensor]]
 
 
 def through_codec(model: LoadedModel, sound: torch.Tensor) -> torch.Tensor:
+    """Return the sound after a round trip through the codec."""
     return model.decode(model.encode(sound), samples=sound.shape[1])[0]
 
 
 def round_trip(model: LoadedModel, sound: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
-    """The sound through the codec, and its measures; nan where one does not apply. Times are processor seconds for a second of sound."""
+    """Return the sound after a round trip through the codec, and its measures: NaN where one does not apply, times in processor seconds for a second of sound."""
     began = time.process_time()
     latents = model.encode(sound)
     encoded = time.process_time()
@@ -65,14 +67,14 @@ def round_trip(model: LoadedModel, sound: torch.Tensor) -> tuple[torch.Tensor, d
     }  # fmt: skip
 
 
-def codec(model: LoadedModel) -> Shown:
-    """Prints the table of round trips; returns the pictured sounds, each followed by what came back."""
+def codec(model: LoadedModel) -> NamedSounds:
+    """Print the table of round trips; return the pictured sounds, each followed by its round trip."""
     rows, shown = {}, []
     for name, sound in (unseen.held_out() | unseen.synthesised()).items():
         back, rows[name] = round_trip(model, sound)
         if name in PICTURED:
             shown += [(name, sound), (f"{name}, through the codec", back)]
-    print(markdown("sound", rows))
+    print(markdown_table("sound", rows))
     for title, names in (
         ("held out", recordings.HELD_OUT),
         ("synthesised", [n for n in rows if n not in recordings.HELD_OUT]),
@@ -87,8 +89,8 @@ def codec(model: LoadedModel) -> Shown:
     return shown
 
 
-def markdown(corner: str, rows: dict[str, dict[str, float]]) -> str:
-    """A table with a line for each row."""
+def markdown_table(corner: str, rows: dict[str, dict[str, float]]) -> str:
+    """Return a table with a line for each row; ``corner`` heads the column of their names."""
     columns = list(next(iter(rows.values())))
     lines = [f"| {corner} | " + " | ".join(columns) + " |", "| --- " * (len(columns) + 1) + "|"]
     for name, row in rows.items():
@@ -100,7 +102,7 @@ def markdown(corner: str, rows: dict[str, dict[str, float]]) -> str:
 
 
 def character(sound: torch.Tensor) -> dict[str, float]:
-    """What tells a sound from noise."""
+    """Return the measures that distinguish a sound from noise."""
     across, along = metrics.liveliness(sound)
     return {
         "peak": sound.abs().max().item(), "rms": sound.square().mean().sqrt().item(), "flatness": metrics.flatness(sound),
@@ -110,13 +112,13 @@ def character(sound: torch.Tensor) -> dict[str, float]:
 
 
 def median(rows: list[dict[str, float]]) -> dict[str, float]:
-    """The median of each column."""
+    """Return the median of each column."""
     return {key: statistics.median(row[key] for row in rows) for key in rows[0]}
 
 
-def prompts(model: LoadedModel, *, steps: int) -> Shown:
-    """Prints what prompts give, beside white noise and training material; returns the sounds."""
-    chance = 0.1 * torch.randn(2, 6 * RATE, generator=torch.Generator().manual_seed(0))
+def prompts(model: LoadedModel, *, steps: int) -> NamedSounds:
+    """Print the measures of generations from prompts, of white noise and of training material; return the generations."""
+    white_noise = 0.1 * torch.randn(2, 6 * RATE, generator=torch.Generator().manual_seed(0))
     pieces = [torch.from_numpy(piece(number)[0][:, : 6 * RATE]) for number in _MATERIAL]
     pieces = [piece for piece in pieces if piece.abs().max() > 0.01]
     shown, rows = [], {}
@@ -127,10 +129,10 @@ def prompts(model: LoadedModel, *, steps: int) -> Shown:
     pace = (time.monotonic() - began) / len(PROMPTS)
     rows["median of these"] = median(list(rows.values()))
     rows["median of training material"] = median([character(piece) for piece in pieces])
-    rows["white noise"] = character(chance)
-    print(markdown("prompt", rows))
+    rows["white noise"] = character(white_noise)
+    print(markdown_table("prompt", rows))
     alike = [likeness(a, b) for place, (_, a) in enumerate(shown) for _, b in shown[:place]]
-    noisy = statistics.median(likeness(sound, chance) for _, sound in shown)
+    noisy = statistics.median(likeness(sound, white_noise) for _, sound in shown)
     print(
         f"\nlikeness to each other: median {statistics.median(alike):.2f}, most {max(alike):.2f}; to white noise: median {noisy:.2f}; {pace:.1f} s each"
     )
@@ -139,11 +141,11 @@ def prompts(model: LoadedModel, *, steps: int) -> Shown:
 
 def window(
     model: LoadedModel, original: torch.Tensor, reference: torch.Tensor, *, steps: int, holds: list[float]
-) -> Shown:
-    """Prints the table of the window; returns every other row of the middle hold."""
+) -> NamedSounds:
+    """Print the table of the window; return the two sounds, and every other result of the middle hold."""
     ends = [through_codec(model, sound) for sound in (original, reference)]
     print(f"likeness of the two sounds: {likeness(*ends):.2f}")
-    kept = [("original", ends[0]), ("reference", ends[1])]
+    shown = [("original", ends[0]), ("reference", ends[1])]
     for hold in holds:
         row = []
         for place, fraction in enumerate(INTERVENTIONS):
@@ -151,21 +153,21 @@ def window(
             result = operations.fuse(model, original, reference, FuseSettings(steps=steps, intervention=k, hold=hold))
             row.append(f"{k} {likeness(result, ends[0]):.2f} | {likeness(result, ends[1]):.2f}")
             if hold == holds[len(holds) // 2] and place % 2:
-                kept.append((f"k = {k}, hold {hold}", result))
+                shown.append((f"k = {k}, hold {hold}", result))
         print(f"hold {hold}: {' · '.join(row)}", flush=True)
-    return kept
+    return shown
 
 
 def demo_pair() -> list[torch.Tensor]:
-    """The demo's two sounds, as long as they are there."""
+    """Return the demo's two sounds, cut from the recordings to their lengths there, without fades."""
     return [
         torch.from_numpy(recordings.read(source)[:, int(start * RATE) : int((start + length) * RATE)]).float()
         for source, start, length, _ in demo_sounds.CUTS.values()
     ]
 
 
-def draw(folder: Path, title: str, sounds: Shown) -> None:
-    """Spectrograms, four in a picture."""
+def draw(folder: Path, title: str, sounds: NamedSounds) -> None:
+    """Write the spectrograms, four in a picture."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(0, len(sounds), 4):
         path = folder / f"{title}_{number // 4 + 1}.png"

@@ -1,4 +1,4 @@
-"""Measures of one sound, or of one sound against another. Sounds are (channels, samples), float, at 44.1 kHz unless said otherwise."""
+"""Measures of one sound, or of one sound against another. Sounds are (channels, samples), float, at 44.1 kHz unless stated otherwise."""
 
 import math
 import statistics
@@ -8,17 +8,15 @@ import torch
 from pocket.material.synthesis import RATE
 
 STFT_SIZES = (512, 1024, 2048)
-_FLOOR = 1e-4  # -80 dB beside a full-scale sine
-_SMOOTH_SECONDS = (
-    0.005  # the resolution of an energy envelope: shorter, and single periods of a bass tone count as attacks
-)
+_FLOOR = 1e-4  # −80 dBFS
+_SMOOTH_SECONDS = 0.005  # with a shorter window, single periods of a bass tone would count as attacks
 _STEP, _NEAR, _BEFORE, _AFTER = (int(seconds * RATE) for seconds in (0.01, 0.02, 0.05, 0.03))
-_APART_SECONDS = 0.1  # attacks closer than this are one
+_APART_SECONDS = 0.1  # closer attacks count as one
 NARROW_DB = -60.0
 
 
 def log_mel(sound: torch.Tensor) -> torch.Tensor:
-    """(samples,) at 44.1 kHz → (128, frames): mel energies in decibels, down to 80 below the loudest."""
+    """Return the mel energies (128, frames) of (samples,) in decibels, clipped at 80 dB below the loudest."""
     spectrum = torch.stft(sound, 2048, 512, window=torch.hann_window(2048), return_complex=True).abs().square()
     edges = 700 * (10 ** (torch.linspace(32, 3680, 130) / 2595) - 1)
     bins = torch.linspace(0, 22050, 1025)
@@ -29,15 +27,15 @@ def log_mel(sound: torch.Tensor) -> torch.Tensor:
 
 
 def likeness(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Correlation of the log-mel spectrograms of two sounds (2, samples), the mean of their channels."""
+    """Return the correlation of the log-mel spectrograms of two sounds (2, samples), averaged over the channels."""
     pairs = [torch.stack([log_mel(a).flatten(), log_mel(b).flatten()]) for a, b in zip(one, other, strict=True)]
     return statistics.mean(torch.corrcoef(pair)[0, 1].item() for pair in pairs)
 
 
 def si_sdr(sound: torch.Tensor, result: torch.Tensor) -> float:
-    """Decibels of what of the result is the sound, at any scale, over what is not.
+    """Return the scale-invariant signal-to-distortion ratio in decibels.
 
-    Le Roux, Wisdom, Erdogan and Hershey (2019), "SDR – half-baked or well done?", equation 5, all channels as one vector.
+    Le Roux, Wisdom, Erdogan and Hershey (2019), "SDR – half-baked or well done?", equation 5, with all channels as one vector.
     """
     a, b = sound.double().flatten(), result.double().flatten()
     target = a * (a @ b) / (a @ a).clamp(min=1e-20)
@@ -45,10 +43,10 @@ def si_sdr(sound: torch.Tensor, result: torch.Tensor) -> float:
 
 
 def stft_distance(sound: torch.Tensor, result: torch.Tensor) -> tuple[float, float]:
-    """Multi-resolution distance of two sounds: spectral convergence, and mean difference of log magnitudes in nepers.
+    """Return the multi-resolution distance of two sounds: spectral convergence, and mean difference of log magnitudes in nepers.
 
-    Yamamoto, Song and Kim (2020), "Parallel WaveGAN", equations 4 and 5: |‖S| − |X‖| / ‖S‖ and the mean of |log S − log X|, the mean over
-    Hann windows of 512, 1,024 and 2,048 samples, a quarter of them apart. Magnitudes below −80 dBFS count as that.
+    Yamamoto, Song and Kim (2020), "Parallel WaveGAN", equations 4 and 5: ‖ |S| − |X| ‖ / ‖S‖ and the mean of |log |S| − log |X||, averaged over
+    Hann windows of 512, 1,024 and 2,048 samples with a hop of a quarter window. Log magnitudes are clipped at −80 dBFS.
     """
     found = [_one_distance(sound, result, size) for size in STFT_SIZES]
     return statistics.mean(c for c, _ in found), statistics.mean(m for _, m in found)
@@ -66,7 +64,7 @@ def _one_distance(sound, result, size):
 
 
 def envelope(sound: torch.Tensor) -> torch.Tensor:
-    """(samples,): energy of all channels, its mean over 5 ms under a Hann window."""
+    """Return the energy of all channels (samples,), smoothed over 5 ms with a Hann window."""
     size = int(_SMOOTH_SECONDS * RATE) | 1
     weights = torch.hann_window(size + 2, periodic=False, dtype=torch.float64)[1:-1]
     energy = sound.double().square().sum(0)[None, None]
@@ -74,10 +72,10 @@ def envelope(sound: torch.Tensor) -> torch.Tensor:
 
 
 def onsets(sound: torch.Tensor, *, most: int = 12) -> list[int]:
-    """Samples at which a sound sets in out of calm, the strongest first.
+    """Return the sample positions of at most ``most`` distinct onsets, the strongest first.
 
-    There its energy rises fastest within 10 ms, by at least a quarter of the fastest rise of all, 0.1 s away from any faster one; and over the
-    50 ms before it is a tenth of that over the 30 ms after, or less.
+    An onset is a local maximum of the energy's rise within 10 ms: at least a quarter of the largest rise of all, and 0.1 s away from any
+    larger one. It is distinct if the mean energy over the 50 ms before it is at most a tenth of that over the 30 ms after it.
     """
     energy = envelope(sound)
     rise = _rise(energy)
@@ -94,14 +92,14 @@ def onsets(sound: torch.Tensor, *, most: int = 12) -> list[int]:
 
 
 def _rise(energy: torch.Tensor) -> torch.Tensor:
-    """How much more energy there is 10 ms later."""
+    """Return the increase of the energy over the next 10 ms."""
     return energy[_STEP:] - energy[:-_STEP] if len(energy) > _STEP else energy[:0]
 
 
 def rise_time(sound: torch.Tensor, onset: int) -> float:
-    """Seconds in which the energy around an onset goes from 10 to 90 % of its mean over the 30 ms that follow, at most 70 ms.
+    """Return the seconds in which the energy around an onset rises from 10 to 90 % of its mean over the 30 ms after it, at most 70 ms.
 
-    The mean and not the peak: where partials beat, the peak may be anywhere.
+    The mean is the reference, not the peak: where partials beat, the peak may be anywhere.
     """
     first = max(0, onset - _BEFORE - _NEAR)
     energy = envelope(sound[:, first : onset + _BEFORE + _AFTER])
@@ -117,21 +115,21 @@ def rise_time(sound: torch.Tensor, onset: int) -> float:
 
 
 def attack_change(sound: torch.Tensor, result: torch.Tensor) -> tuple[float, float, float]:
-    """Rise time of a sound, that of the result, and the change, in seconds: medians over the sound's onsets.
+    """Return the rise times of the sound and of the result, and their difference, in seconds: medians over the sound's onsets.
 
     Raises:
-        ValueError: the sound has no onset.
+        ValueError: the sound has no distinct onset.
     """
     places = onsets(sound)
     if not places:
-        raise ValueError("the sound has no onset: nowhere does it set in out of calm")
+        raise ValueError("the sound has no distinct onset")
     before, after = ([rise_time(each, place) for place in places] for each in (sound, result))
     changes = [b - a for a, b in zip(before, after, strict=True)]
     return statistics.median(before), statistics.median(after), statistics.median(changes)
 
 
 def width(sound: torch.Tensor) -> float:
-    """Energy of the side, left − right, over that of the middle, left + right, in decibels from −60 to 60; unrelated channels have 0."""
+    """Return the energy of the side (left − right) over that of the middle (left + right), in decibels from −60 to 60; 0 for unrelated channels."""
     left, right = sound.double()
     side, middle = float((left - right).square().sum()), float((left + right).square().sum())
     if side + middle <= 0.0:
@@ -140,9 +138,9 @@ def width(sound: torch.Tensor) -> float:
 
 
 def flutter(sound: torch.Tensor, *, rate: float) -> float:
-    """How far the energy swings at a rate, in Hz, beside what it swings at rates a little lower and higher: decibels, 0 for none.
+    """Return how much the energy fluctuates at a rate, in Hz, relative to nearby rates: decibels, 0 for no excess.
 
-    A codec that works in steps may leave their rate in a sound that has no rhythm of its own. Each second is measured alone; the mean of their powers is taken.
+    A codec that works in frames may impose their rate on a sound that has no rhythm of its own. The powers of one-second segments are averaged.
     """
     energy = envelope(sound)
     pieces = energy.unfold(0, RATE, RATE // 2) if len(energy) >= RATE else energy[None]
@@ -156,22 +154,22 @@ def flutter(sound: torch.Tensor, *, rate: float) -> float:
 
 
 def flatness(sound: torch.Tensor) -> float:
-    """Geometric over arithmetic mean of the power spectrum between 50 Hz and 16 kHz: the median over frames within 40 dB of the loudest.
+    """Return the geometric over the arithmetic mean of the power spectrum between 50 Hz and 16 kHz: the median over frames within 40 dB of the loudest.
 
-    0 is a sine; Gaussian white noise has exp(−0.5772) = 0.56.
+    A sine has 0; Gaussian white noise has exp(−0.5772) = 0.56.
     """
     window = torch.hann_window(2048)
     power = torch.stft(sound.float().mean(0), 2048, 1024, window=window, return_complex=True).abs().square()
     power = power[3:744] + 1e-12
     loudness = power.mean(0)
-    heard = power[:, loudness >= loudness.max() * 1e-4]
-    return (heard.log().mean(0).exp() / heard.mean(0)).median().item()
+    audible = power[:, loudness >= loudness.max() * 1e-4]
+    return (audible.log().mean(0).exp() / audible.mean(0)).median().item()
 
 
 def liveliness(sound: torch.Tensor) -> tuple[float, float]:
-    """How far log-mel decibels spread over the bands of a typical frame, and over time in a typical band: standard deviations.
+    """Return the standard deviations of log-mel decibels over the bands of a median frame, and over time in a median band.
 
-    Stationary white noise has about 3 and 2 dB: the slope that mel bands make of it, and chance.
+    Stationary white noise has about 3 and 2 dB: the first from the increasing width of the mel bands, the second from randomness.
     """
     decibels = log_mel(sound.float().mean(0))
     return decibels.std(0).median().item(), decibels.std(1).median().item()

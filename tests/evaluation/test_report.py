@@ -1,4 +1,4 @@
-"""The evidence: a tiny report is made for real, and every verdict follows from the numbers it is given."""
+"""The evidence: a tiny report is report_folder for real, and every verdict follows from the numbers it is given."""
 
 import csv
 import json
@@ -15,35 +15,35 @@ from pocket.material import recordings
 from tertium.engine import settings
 from tertium.engine.sampling.schedule import edm
 
-pytestmark = pytest.mark.timeout(900)  # half a minute where nothing else computes
+pytestmark = pytest.mark.timeout(900)  # half a minute on an idle machine
 PAIRS = [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h")]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def report_folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("report")
     assert command.main(["--quick", "--jobs", "1", "--out", str(out)]) == 0
     return out
 
 
-def test_a_report_is_whole(made):
-    page = (made / report.PAGE).read_text()
+def test_a_report_is_whole(report_folder):
+    page = (report_folder / report.PAGE).read_text()
     for figure in figures.ALL:
-        with (made / f"{figure.NAME}.csv").open(newline="") as file:
+        with (report_folder / f"{figure.NAME}.csv").open(newline="") as file:
             assert tuple(next(csv.reader(file))) == figure.COLUMNS
-        assert tables.read(made / f"{figure.NAME}.csv")
+        assert tables.read(report_folder / f"{figure.NAME}.csv")
         assert f"## {figure.TITLE}" in page
         for file in figure.FILES:
-            assert Image.open(made / file).width > 300
-            assert (made / file).stat().st_size < 300_000
+            assert Image.open(report_folder / file).width > 300
+            assert (report_folder / file).stat().st_size < 300_000
             assert f"]({file})" in page
-    assert sum(path.stat().st_size for path in made.iterdir()) < 3e6
+    assert sum(path.stat().st_size for path in report_folder.iterdir()) < 3e6
     assert "Failed" not in page and "other weights" not in page and "tiny version" in page
 
 
-def test_a_page_begins_with_the_verdicts_and_their_criteria(made):
-    page = (made / report.PAGE).read_text()
-    verdicts = [v for figure in figures.ALL for v in figure.verdicts(report.known(made, figure))]
+def test_a_page_begins_with_the_verdicts_and_their_criteria(report_folder):
+    page = (report_folder / report.PAGE).read_text()
+    verdicts = [v for figure in figures.ALL for v in figure.verdicts(report.load_rows(report_folder, figure))]
     assert 7 <= len(verdicts) <= 9
     assert report.table(verdicts) in page.split("\n## ")[0]
     for verdict in verdicts:
@@ -51,8 +51,8 @@ def test_a_page_begins_with_the_verdicts_and_their_criteria(made):
         assert f"{verdict.claim}: {verdict.criterion}" in page
 
 
-def test_the_settings_say_what_was_measured(made):
-    about = json.loads((made / report.SETTINGS).read_text())
+def test_the_settings_say_what_was_measured(report_folder):
+    about = json.loads((report_folder / report.SETTINGS).read_text())
     assert len(about["weights"]["sha256"]) == 64
     assert set(about["sounds"]) == {"drums", "hum"} and all(
         len(facts["sha256"]) == 64 for facts in about["sounds"].values()
@@ -61,24 +61,24 @@ def test_the_settings_say_what_was_measured(made):
     assert set(about["figures"]) == set(figures.BY_NAME)
 
 
-def test_a_page_is_composed_from_the_tables_alone(made):
-    page = made / report.PAGE
+def test_a_page_is_composed_from_the_tables_alone(report_folder):
+    page = report_folder / report.PAGE
     before = page.read_text()
     page.unlink()
-    assert command.main(["--compose", "--out", str(made)]) == 0
+    assert command.main(["--compose", "--out", str(report_folder)]) == 0
     assert page.read_text() == before
 
 
-def test_a_figure_that_fails_is_named_and_takes_no_other_with_it(made, monkeypatch, capsys):
+def test_a_figure_that_fails_is_named_and_takes_no_other_with_it(report_folder, monkeypatch, capsys):
     def broken(bench, *, name):
         raise RuntimeError("no such noise")
 
     monkeypatch.setattr(noise_maps, "derive", broken)
-    before = (made / "noise_maps.csv").read_text()
-    assert command.main(["--quick", "--jobs", "1", "--out", str(made), "--only", "noise_maps", "initial"]) == 1
-    page = (made / report.PAGE).read_text()
+    before = (report_folder / "noise_maps.csv").read_text()
+    assert command.main(["--quick", "--jobs", "1", "--out", str(report_folder), "--only", "noise_maps", "initial"]) == 1
+    page = (report_folder / report.PAGE).read_text()
     assert "noise_maps: SDE: RuntimeError: no such noise" in page
-    assert (made / "noise_maps.csv").read_text() == before
+    assert (report_folder / "noise_maps.csv").read_text() == before
     assert "initial is drawn" in capsys.readouterr().err
 
 
@@ -93,10 +93,17 @@ def test_a_figure_that_reads_another_says_so(tmp_path, capsys):
     assert "--only windows variants" in capsys.readouterr().err
 
 
+def test_settings_are_recorded_under_their_names_and_read_back():
+    tiny = plan.quick("pocket")
+    record = json.loads(json.dumps(tiny.record()))
+    assert {"taught", "taught_pairs", "taught_fully", "lesson_steps"} <= set(record)
+    assert plan.Plan.of(record) == tiny
+
+
 def test_the_recordings_were_not_trained_on():
     full = plan.Plan(model="pocket")
-    assert len(full.pairs) >= 10 and len(full.sounds) >= 10 and len(full.taught_pairs) >= 3
-    assert all(sounds.SOUNDS[name].held_out for name in report.names_of(full))
+    assert len(full.pairs) >= 10 and len(full.sounds) >= 10 and len(full.trained_pairs) >= 3
+    assert all(sounds.SOUNDS[name].held_out for name in report.sound_names(full))
 
 
 def test_the_summary_goes_between_the_marks_and_nowhere_else(tmp_path):
@@ -127,18 +134,18 @@ def test_a_curve_is_read():
     assert reading.width == 20 and reading.inside
 
 
-def test_learning_is_kept_under_what_it_depends_on(tmp_path, monkeypatch):
+def test_the_file_of_a_fine_tune_depends_on_all_settings(tmp_path, monkeypatch):
     class Model:
         fingerprint = "a"
 
     def path(**more):
-        return fine_tunes.Lesson("hum", **more).path(tmp_path, Model, torch.zeros(2, 8))
+        return fine_tunes.FineTune("hum", **more).path(tmp_path, Model, torch.zeros(2, 8))
 
-    assert fine_tunes.Lesson("hum").prompt == "ambient texture haunted hum drone"
+    assert fine_tunes.FineTune("hum").prompt == "ambient texture haunted hum drone"
     assert path() == path() and path() != path(null_dropout=0.1)
-    assert path() != fine_tunes.Lesson("hum").path(tmp_path, Model, torch.ones(2, 8))
+    assert path() != fine_tunes.FineTune("hum").path(tmp_path, Model, torch.ones(2, 8))
     before = path()
-    monkeypatch.setitem(settings.RATES, "lora", 1e-4)  # a rate that nobody named is one too
+    monkeypatch.setitem(settings.RATES, "lora", 1e-4)  # a default rate counts too
     assert path() != before
 
 
@@ -152,7 +159,7 @@ def test_the_equations_step_by_step_are_the_closed_form():
             assert torch.allclose(found, torch.full_like(found, wanted), rtol=1e-4), (eta, k)
 
 
-# what each claim's rows look like, by the numbers that decide
+# rows for each claim, from the numbers that decide it
 
 
 def reconstructions(**likeness):
@@ -267,7 +274,7 @@ def test_the_best_dropout_is_that_of_the_widest_and_fullest_window():
     rising, falling = [0.2, 0.5, 0.9], [0.9, 0.5, 0.2]
     fuller = [min(1.0, value + 0.1) for value in rising], [min(1.0, value + 0.1) for value in falling]
     rows = all_curves(rising, falling, null_dropout=0.1) + all_curves(*fuller, null_dropout=0.5)
-    assert dropout.best(rows) == 0.5 and "window at 0.5" in dropout.choice(rows)
+    assert dropout.best(rows) == 0.5 and "best window (width and likenesses) at 0.5" in dropout.choice(rows)
     same = all_curves(rising, falling, null_dropout=0.1) + all_curves(rising, falling, null_dropout=0.5)
     assert "same at every rate" in dropout.choice(same)
     assert dropout.best(rows + all_curves(rising, falling, null_dropout=0.3, begin=1.0, end=49.0)) == 0.3

@@ -1,4 +1,4 @@
-"""All figures of a report, in its order, and what each of them is."""
+"""All figures of a report in its order, and the interface of a figure."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -18,7 +18,7 @@ from evaluation.figures import (
     variants,
     windows,
 )
-from evaluation.fine_tunes import Lesson
+from evaluation.fine_tunes import FineTune
 from evaluation.plan import Plan
 from evaluation.tables import Row
 from evaluation.tasks import Task
@@ -26,14 +26,14 @@ from evaluation.workbench import Plate
 
 
 class FigureModule(Protocol):
-    """What a module of a figure has.
+    """The interface of a figure's module.
 
     Attributes:
-        NAME: of its CSV and on the command line.
-        TITLE: of its section.
-        COLUMNS: of its CSV.
-        FILES: its pictures.
-        USES: other figures whose rows it reads.
+        NAME: of the figure, its CSV file and on the command line.
+        TITLE: of its section of the page.
+        COLUMNS: of its CSV file.
+        FILES: file names of its pictures.
+        USES: names of other figures whose rows it reads.
     """
 
     NAME: str
@@ -42,24 +42,24 @@ class FigureModule(Protocol):
     FILES: tuple[str, ...]
     USES: tuple[str, ...]
 
-    def lessons(self, plan: Plan) -> list[Lesson]:
-        """What must be learned before its tasks."""
+    def fine_tunes(self, plan: Plan) -> list[FineTune]:
+        """Return the fine-tunes that its tasks need."""
         ...
 
     def tasks(self, plan: Plan) -> list[Task]:
-        """What measures its rows."""
+        """Return the tasks that measure its rows."""
         ...
 
     def draw(self, tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> dict[str, Figure]:
-        """Its pictures by file, from its rows, those of the figures it uses, and its panels."""
+        """Draw its pictures, by file name, from its rows, those of the figures it uses, and its panels."""
         ...
 
     def verdicts(self, tables: dict[str, list[Row]]) -> list[Verdict]:
-        """What its rows say of the claims."""
+        """Return the verdicts that follow from its rows."""
         ...
 
-    def tell(self, tables: dict[str, list[Row]], plan: Plan) -> str:
-        """Its section, in Markdown."""
+    def section(self, tables: dict[str, list[Row]], plan: Plan) -> str:
+        """Return its section of the page, in Markdown."""
         ...
 
 

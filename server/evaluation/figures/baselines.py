@@ -1,4 +1,4 @@
-"""Beside the fusions, the cheap ways: the sum of the waveforms, the interpolation of the latents, and audio-to-audio."""
+"""Fusions compared with cheap baselines: the sum of the waveforms, the interpolation of the latents, and audio-to-audio."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from evaluation import plotting
 from evaluation.claims import Verdict, grade, share
-from evaluation.fine_tunes import Lesson
+from evaluation.fine_tunes import FineTune
 from evaluation.plan import Pair, Plan
 from evaluation.tables import Row, markdown, mean, values, where
 from evaluation.tasks import Findings, Task
@@ -18,7 +18,7 @@ from tertium.engine.fusion.similarity import correlation, log_mel, log_mel_corre
 from tertium.engine.pair import prepare
 from tertium.engine.settings import FuseSettings, VarySettings
 
-NAME, TITLE = "baselines", "Fusions beside cheap baselines"
+NAME, TITLE = "baselines", "Fusions compared with cheap baselines"
 COLUMNS = (
     "original",
     "reference",
@@ -41,8 +41,8 @@ PLATES = 3
 MOST = 0.75
 
 
-def lessons(plan: Plan) -> list[Lesson]:
-    return [plan.lesson(reference) for _, reference in plan.taught_pairs]
+def fine_tunes(plan: Plan) -> list[FineTune]:
+    return [plan.fine_tune(reference) for _, reference in plan.trained_pairs]
 
 
 def tasks(plan: Plan) -> list[Task]:
@@ -50,34 +50,34 @@ def tasks(plan: Plan) -> list[Task]:
 
 
 def compare(bench: Bench, *, pair: Pair) -> Findings:
-    """All ways of one pair. Sum, interpolation and learned fusion are set to the fusion's own balance between the two sounds."""
+    """Compare all methods on one pair. Sum, interpolation and learned fusion are set to the fusion's balance between the two sounds."""
     plan, (original, reference), findings = bench.plan, pair, Findings()
     settings = FuseSettings(steps=plan.steps, seed=plan.seed, hold=plan.hold, blend=BLEND)
     k = settings.intervention_on(bench.model.schedule(plan.steps))
-    made = {
+    results = {
         FUSION: (f"step {k}", operations.fuse(bench.model, bench.sound(original), bench.sound(reference), settings))
     }
-    wanted = balance(bench, made[FUSION][1], pair)
-    if pair in plan.taught_pairs:
-        made[LEARNED] = _learned(bench, pair, wanted)
+    wanted = balance(bench, results[FUSION][1], pair)
+    if pair in plan.trained_pairs:
+        results[LEARNED] = _learned(bench, pair, wanted)
     trips = [bench.round_trip(name) for name in pair]
     latents = [bench.latents(name) for name in pair]
-    made[SUM] = weighed(
+    results[SUM] = balanced_mix(
         lambda part: part * trips[0] + (1 - part) * trips[1],
         lambda audio: balance(bench, audio, pair) - wanted,
         rounds=10,
     )
-    made[LATENTS] = weighed(
+    results[LATENTS] = balanced_mix(
         lambda part: bench.decoded(torch.lerp(latents[1], latents[0], part)), lambda audio: balance(bench, audio, pair) - wanted, rounds=4
     )  # fmt: skip
-    for name, prompt in ((VARIED, ""), (PROMPTED, Lesson(reference).prompt)):
+    for name, prompt in ((VARIED, ""), (PROMPTED, FineTune(reference).prompt)):
         varied = VarySettings(strength=1 - k / plan.steps, prompt=prompt, steps=plan.steps, seed=plan.seed)
-        made[name] = f"from step {k}", operations.vary(bench.model, bench.sound(original), varied)
+        results[name] = f"from step {k}", operations.vary(bench.model, bench.sound(original), varied)
     row = f"{original} into {reference}"
     shown = pair in plan.pairs[:PLATES]
     if shown:
         findings.plates += [bench.plate(row, "original", trips[0]), bench.plate(row, "reference", trips[1])]
-    for method, (setting, audio) in made.items():
+    for method, (setting, audio) in results.items():
         findings.rows.append(_row(bench, pair, method, setting, audio))
         if shown and method != LEARNED:
             findings.plates.append(bench.plate(row, method, audio))
@@ -95,14 +95,14 @@ def _row(bench: Bench, pair: Pair, method: str, setting: str, audio: torch.Tenso
 
 
 def balance(bench: Bench, audio: torch.Tensor, pair: Pair) -> float:
-    """Likeness to the original less that to the reference."""
+    """Return the likeness to the original minus that to the reference."""
     return bench.likeness_to(audio, pair[0]) - bench.likeness_to(audio, pair[1])
 
 
-def weighed(
+def balanced_mix(
     mix: Callable[[float], torch.Tensor], excess: Callable[[torch.Tensor], float], *, rounds: int
 ) -> tuple[str, torch.Tensor]:
-    """The mix whose excess is nearest to nothing, by halving; the excess rises with the weight of the original, 0 … 1."""
+    """Return the mix whose excess is closest to zero, by bisection; the excess increases with the weight of the original, 0 … 1."""
     low, high = 0.0, 1.0
     tried = []
     for _ in range(rounds + 1):
@@ -116,11 +116,13 @@ def weighed(
 
 
 def _learned(bench: Bench, pair: Pair, wanted: float) -> tuple[str, torch.Tensor]:
-    """The fusion with the learned reference whose balance is nearest to the wanted one."""
-    plan, lesson = bench.plan, bench.plan.lesson(pair[1])
-    settings = FuseSettings(steps=plan.steps, seed=plan.seed, prompt=lesson.prompt, intervention=0)
-    made = prepare(bench.taught(lesson), bench.sound(pair[0]), None, settings).morphed(list(map(plan.step, ENTRIES)))
-    audio = {k: bench.decoded(latents) for k, latents in made.items()}
+    """Return the fusion with the learned reference whose balance is closest to the wanted one."""
+    plan, fine_tune = bench.plan, bench.plan.fine_tune(pair[1])
+    settings = FuseSettings(steps=plan.steps, seed=plan.seed, prompt=fine_tune.prompt, intervention=0)
+    fusions = prepare(bench.fine_tuned(fine_tune), bench.sound(pair[0]), None, settings).morphed(
+        list(map(plan.step, ENTRIES))
+    )
+    audio = {k: bench.decoded(latents) for k, latents in fusions.items()}
     k = min(audio, key=lambda step: abs(balance(bench, audio[step], pair) - wanted))
     return f"step {k}", audio[k]
 
@@ -131,7 +133,7 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
         (f"{row['original']} into {row['reference']}", str(row["method"])): f"o {row['to_original']:.2f} r {row['to_reference']:.2f} u {row['unexplained']:.2f}"
         for row in rows
     }  # fmt: skip
-    title = "Two sounds, put together in several ways; likeness to original (o) and reference (r), part that no mix explains (u)"
+    title = "Two sounds combined by several methods; likeness to original (o) and reference (r), part unexplained by any mix (u)"
     return {
         FILES[0]: _draw_dots(rows),
         FILES[1]: plotting.plate(plates, title=title, seconds=plan.seconds, notes=notes),
@@ -188,12 +190,12 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
         for name, m in (("fusion", FUSION), ("sum", SUM), ("latents", LATENTS))
     )
     likes = ", ".join(f"{both(m):.2f}" for m in (FUSION, SUM, LATENTS))
-    text = f"unexplained by any mix: {parts}; fusion above the sum in {share(counts[0], len(mine))} pairs; likeness to each: {likes}"
-    criterion = f"held: at the same balance, what no mix explains is larger in the fusion than in the waveform sum and than in interpolated latents in {MOST:.0%} of the pairs or more; in part: than in one of them"
+    text = f"unexplained by any mix: {parts}; fusion above the sum in {share(counts[0], len(mine))} pairs; mean likeness to both sounds: {likes}"
+    criterion = f"held: at the same balance, the part unexplained by any mix is larger in the fusion than in the waveform sum, and than in interpolated latents, each in {MOST:.0%} of the pairs or more; in part: than in one of them"
     enough = [count >= MOST * len(mine) for count in counts]
     return [
         Verdict(
-            "A fusion is more than a sum: a part of it no mix of the two explains",
+            "A fusion is more than a sum: no mix of the two sounds explains all of it",
             text,
             grade(all(enough), any(enough)),
             criterion,
@@ -201,7 +203,7 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     ]
 
 
-def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
+def section(tables: dict[str, list[Row]], plan: Plan) -> str:
     rows = tables[NAME]
     columns = ("to_original", "to_reference", "latent_to_original", "latent_to_reference", "unexplained")
     methods = values(rows, "method")
@@ -211,22 +213,23 @@ def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
         m: (mean(where(rows, method=m), "to_original") + mean(where(rows, method=m), "to_reference")) / 2
         for m in (FUSION, SUM, LATENTS)
     }
-    higher = [m for m in (SUM, LATENTS) if both[m] > both[FUSION]]
-    honest = (
-        f"By likeness to both sounds together the {' and the '.join(higher)} score{'s' if len(higher) == 1 else ''} higher than the fusion. That is no wonder: a mix holds both sounds whole, and the measure rewards whatever of either is still there, cell by cell. "
-        if higher else "By likeness to both sounds together no mix scores higher than the fusion here. "
+    mixes = {SUM: "sum of the waveforms", LATENTS: "interpolation of the latents"}
+    higher = [name for method, name in mixes.items() if both[method] > both[FUSION]]
+    comparison = (
+        f"By likeness to both sounds together, the {' and the '.join(higher)} score{'s' if len(higher) == 1 else ''} higher than the fusion. That is to be expected: a mix contains both sounds entirely, and the measure rewards each spectrogram cell of either that remains. "
+        if higher else "By likeness to both sounds together, no mix scores higher than the fusion here. "
     )  # fmt: skip
     per_pair = [
         [row["original"], row["reference"], row["method"], row["setting"], row["to_original"], row["to_reference"], row["unexplained"]] for row in rows
     ]  # fmt: skip
-    return f"""The fusion is the one that a user gets who sets nothing: blend {BLEND} on the default calibration, hold {plan.hold:g}, order 3, {plan.steps} steps. The sum of the waveforms (of the two round trips), the interpolation
-of the latents and the learned fusion are set to the same balance (likeness to the original less that to the reference); `vary` enters the original at the fusion's own step, with no reference, or with the
-words for it as a prompt.
+    return f"""The fusion uses the default settings: blend {BLEND} on the default calibration, hold {plan.hold:g}, order 3, {plan.steps} steps. The sum of the waveforms (of the two round trips), the interpolation
+of the latents and the learned fusion are set to the same balance (likeness to the original minus that to the reference); `vary` starts from the original at the fusion's own step, without a reference, or with words
+that describe it as the prompt.
 
 {markdown(["method", "pairs", "like the original", "like the reference", "latent to original", "latent to reference", "unexplained"], body)}
 
-{honest}What the measures do not see is whether one hears two sounds or one: log-mel correlation cannot tell the hum beside the drums from the hum struck by the drums. `unexplained` points there, since it is 0 for any
-mix with a filter on each sound; but it is also raised by plain damage, and interpolated latents, which average decibels and so cross-fade spectra, have some too, and `vary`, which knows nothing of the reference, has {mean(where(rows, method=VARIED), "unexplained"):.2f}. Look at the plate, and listen.
+{comparison}The measures do not show whether one hears two sounds or one: log-mel correlation cannot distinguish the hum beside the drums from the hum struck by the drums. `unexplained` indicates the latter, since it is 0 for any
+mix with a filter on each sound. But artefacts raise it as well: interpolated latents, which average decibels and thereby cross-fade spectra, are not at 0 either, and `vary`, which knows nothing of the reference, is at {mean(where(rows, method=VARIED), "unexplained"):.2f}. Look at the plate, and listen.
 
 <details><summary>Every pair</summary>
 

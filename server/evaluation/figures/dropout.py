@@ -1,4 +1,4 @@
-"""What null-prompt dropout in learning does: to the prompt, to the null prompt, and to the window."""
+"""The effect of null-prompt dropout in training on the prompt, the null prompt, and the window."""
 
 import functools
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from evaluation import curves, plotting
 from evaluation.claims import Verdict, grade, share
-from evaluation.fine_tunes import Lesson
+from evaluation.fine_tunes import FineTune
 from evaluation.plan import Pair, Plan
 from evaluation.tables import Row, markdown, mean, values, where
 from evaluation.tasks import Findings, Task
@@ -15,39 +15,41 @@ from evaluation.workbench import Bench, Plate
 from tertium.engine import operations
 from tertium.engine.settings import GenerateSettings
 
-NAME, TITLE = "dropout", "Null-prompt dropout in learning"
+NAME, TITLE = "dropout", "Null-prompt dropout in training"
 COLUMNS = (*curves.COLUMNS, "prompt_alone", "null_alone")
 FILES = (f"{NAME}.png",)
 USES: tuple[str, ...] = ()
 DRAWN, SAME = 0.05, 0.02
 
 
-def lessons(plan: Plan) -> list[Lesson]:
-    return [plan.lesson(reference, null_dropout=rate) for _, reference in plan.dropout_pairs for rate in plan.dropouts]
+def fine_tunes(plan: Plan) -> list[FineTune]:
+    return [
+        plan.fine_tune(reference, null_dropout=rate) for _, reference in plan.dropout_pairs for rate in plan.dropouts
+    ]
 
 
 def tasks(plan: Plan) -> list[Task]:
     return [
-        Task(NAME, f"{' | '.join(pair)}, {rate:g}", functools.partial(measured, pair=pair, lesson=plan.lesson(pair[1], null_dropout=rate)))
+        Task(NAME, f"{' | '.join(pair)}, {rate:g}", functools.partial(measure, pair=pair, fine_tune=plan.fine_tune(pair[1], null_dropout=rate)))
         for pair in plan.dropout_pairs for rate in plan.dropouts
     ]  # fmt: skip
 
 
-def measured(bench: Bench, *, pair: Pair, lesson: Lesson) -> Findings:
-    """The curve of one pair under one lesson; and how like the reference its prompt alone is, and the null prompt alone, from noise."""
+def measure(bench: Bench, *, pair: Pair, fine_tune: FineTune) -> Findings:
+    """Measure the curve of one pair with one fine-tune, and the likeness to the reference of generations by its prompt and by the null prompt alone."""
     plan = bench.plan
 
     def alone(prompt: str) -> float:
-        made = [
+        generated = [
             operations.generate(
-                bench.taught(lesson), GenerateSettings(prompt=prompt, seconds=plan.seconds, guidance=1.0, steps=plan.steps, seed=seed)
+                bench.fine_tuned(fine_tune), GenerateSettings(prompt=prompt, seconds=plan.seconds, guidance=1.0, steps=plan.steps, seed=seed)
             )
             for seed in plan.seeds[:2]
         ]  # fmt: skip
-        return sum(bench.likeness_to(audio, lesson.reference) for audio in made) / len(made)
+        return sum(bench.likeness_to(audio, fine_tune.reference) for audio in generated) / len(generated)
 
-    about = {"prompt_alone": alone(lesson.prompt), "null_alone": alone("")}
-    return Findings([row | about for row in curves.measure(bench, pair, lesson=lesson)])
+    about = {"prompt_alone": alone(fine_tune.prompt), "null_alone": alone("")}
+    return Findings([row | about for row in curves.measure(bench, pair, fine_tune=fine_tune)])
 
 
 def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> dict[str, Figure]:
@@ -63,7 +65,7 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
         left.plot(
             rates, [curve[r][0]["null_alone"] for r in rates], "s--", color=plotting.NEITHER, label="the null prompt"
         )
-        left.set(title=f"{reference}: like it, from noise", ylabel="likeness", ylim=(0, 1.05))
+        left.set(title=f"{reference}: likeness, from noise", ylabel="likeness", ylim=(0, 1.05))
         left.legend(frameon=False, fontsize=8, loc="best")
         for place, rate in enumerate(rates):
             mine, colour = curve[rate], plotting.PALETTE[place]
@@ -93,7 +95,7 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
             panel.title.set_fontsize(9.5)
             plotting.quiet(panel)
     for panel in (panels[-1, 0], panels[-1, 2]):
-        panel.set_xlabel("share of null prompts in learning")
+        panel.set_xlabel("share of null prompts in training")
     panels[-1, 1].set_xlabel(f"original enters at step … of {plan.steps}")
     drawn.legend(
         *panels[0, 1].get_legend_handles_labels(),
@@ -106,7 +108,7 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
 
 
 def scores(rows: Sequence[Row]) -> dict[float, tuple[float, float]]:
-    """By rate, means over the pairs: the sum of both likenesses at the equilibrium, and the width as a part of all steps."""
+    """Return by rate, as means over the pairs, the sum of both likenesses at the equilibrium, and the width as a fraction of all steps."""
     found: dict[float, tuple[float, float]] = {}
     for rate in values(rows, "null_dropout"):
         readings = [
@@ -120,17 +122,17 @@ def scores(rows: Sequence[Row]) -> dict[float, tuple[float, float]]:
 
 
 def best(rows: Sequence[Row]) -> float:
-    """The rate whose sum of likenesses and width together are largest."""
+    """Return the rate with the largest score: sum of likenesses plus width."""
     found = scores(rows)
     return max(found, key=lambda rate: sum(found[rate]))
 
 
 def choice(rows: Sequence[Row]) -> str:
-    """The best rate in words; or that the rate makes no difference, where all scores lie within :data:`SAME`."""
+    """Describe the best rate, or state that the rate makes no difference, where all scores lie within :data:`SAME`."""
     totals = [sum(score) for score in scores(rows).values()]
     if max(totals) - min(totals) < SAME:
         return f"the window is the same at every rate (scores within {max(totals) - min(totals):.3f})"
-    return f"the widest, fullest window at {best(rows):g}"
+    return f"the best window (width and likenesses) at {best(rows):g}"
 
 
 def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
@@ -143,14 +145,12 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     ]
     drawn = sum(gain > DRAWN for gain in gains)
     alone = ", ".join(f"{mean(where(rows, null_dropout=rate), 'null_alone'):.2f}" for rate in rates)
-    text = (
-        f"null prompt alone at dropout {', '.join(f'{r:g}' for r in rates)}: {alone} like the reference; {choice(rows)}"
-    )
-    criterion = f"held: at dropout {high:g} the null prompt alone is more than {DRAWN} nearer to the reference than at {low:g}, for every pair; in part: for some"
-    return [Verdict("Null-prompt dropout in learning draws the null model to the reference", text, grade(drawn == len(gains), drawn > 0), f"{criterion} ({share(drawn, len(gains))})")]  # fmt: skip
+    text = f"null prompt alone at dropout {', '.join(f'{r:g}' for r in rates)}: likeness to the reference {alone}; {choice(rows)}"
+    criterion = f"held: at dropout {high:g} the likeness of the null prompt alone to the reference is more than {DRAWN} higher than at {low:g}, for every pair; in part: for some"
+    return [Verdict("Null-prompt dropout in training draws the null prompt to the reference", text, grade(drawn == len(gains), drawn > 0), f"{criterion} ({share(drawn, len(gains))})")]  # fmt: skip
 
 
-def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
+def section(tables: dict[str, list[Row]], plan: Plan) -> str:
     rows = tables[NAME]
     body = []
     for (original, reference, rate), of in curves.grouped(rows, "original", "reference", "null_dropout").items():
@@ -158,11 +158,11 @@ def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
         body.append([original, reference, f"{rate:g}", of[0]["prompt_alone"], of[0]["null_alone"], f"{r.begin:.1f} … {r.end:.1f}", f"{r.width:.1f}", f"{r.equilibrium:.1f}", r.both / 2, f"{r.step_back:.3f}"])  # fmt: skip
     means = [[f"{rate:g}", both / 2, width, both + width] for rate, (both, width) in scores(rows).items()]
     head = ["original", "reference", "null dropout", "prompt alone", "null alone", "window", "width", "equilibrium", "likeness to each there", "largest step back"]  # fmt: skip
-    return f"""The share of rows that learn under the null prompt. Prompt and null prompt alone: from noise, means of {len(plan.seeds[:2])} seeds. The completion of the fusions has the null prompt alone, no hold.
+    return f"""Null dropout is the share of rows that are trained under the null prompt. Prompt alone and null prompt alone: likeness of generations from noise, means of {len(plan.seeds[:2])} seeds. The completion of the fusions uses the null prompt alone, without a hold.
 
 {markdown(head, body)}
 
-Means over the pairs; the score is the sum of both likenesses at the equilibrium and the width as a part of all steps:
+Means over the pairs; the score is the sum of both likenesses at the equilibrium, plus the width as a fraction of all steps:
 
 {markdown(["null dropout", "likeness to each at the equilibrium", "width / N", "score"], means)}
 

@@ -1,4 +1,4 @@
-"""Appendix B: the noise maps that follow from an inversion, (x_s − α_s z_o) / σ_s, and those along a sampling from it."""
+"""Appendix B: the noise maps derived from an inversion, (x_s − α_s z_o) / σ_s, and those along a sampling from it."""
 
 import functools
 import math
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from evaluation import plotting
 from evaluation.claims import Verdict, grade
-from evaluation.fine_tunes import Lesson
+from evaluation.fine_tunes import FineTune
 from evaluation.plan import Plan
 from evaluation.tables import Row, markdown, values, where
 from evaluation.tasks import Findings, Task
@@ -29,11 +29,11 @@ ANCHORS = ("predicted", "forward", "stochastic", "clean")
 INVERSION, SAMPLING, RECURSION = "inversion", "sampling", "recursion"
 SHOWN = (0.4, 0.6, 0.8, 0.98)
 START = 0.4
-SECONDS_SHOWN, LATENTS_SHOWN = 2.0, 64  # of each map, so that its grain is seen
+SECONDS_SHOWN, LATENTS_SHOWN = 2.0, 64  # of each map, to make its grain visible
 FLAT, SLOPE = 1e-3, 1e-2
 
 
-def lessons(plan: Plan) -> list[Lesson]:
+def fine_tunes(plan: Plan) -> list[FineTune]:
     return []
 
 
@@ -42,7 +42,7 @@ def tasks(plan: Plan) -> list[Task]:
 
 
 def derive(bench: Bench, *, name: str) -> Findings:
-    """All noise maps of one sound, for each anchor; and those along the sampling from a middle step under the null prompt."""
+    """Return the noise maps of one sound for each anchor, and those along the sampling from a middle step under the null prompt."""
     plan, findings, sound = bench.plan, Findings(), bench.plan.drawn[0]
     z_o, schedule = bench.latents(sound), bench.model.schedule(plan.steps)
     null = null_of(bench.model, schedule, seconds=plan.seconds, null="unconditional")
@@ -68,9 +68,9 @@ def derive(bench: Bench, *, name: str) -> Findings:
 
 
 def recursed(z_o: torch.Tensor, x: torch.Tensor, schedule: Schedule, *, eta: float) -> dict[int, torch.Tensor]:
-    """By step, the noise maps of equations 3 (eta 1) and 5 (eta 0), applied one step after another from the last noisy point's state ``x``, in float64.
+    """Return by step the noise maps of equations 3 (eta 1) and 5 (eta 0), applied recursively from the state ``x`` at the last noisy step, in float64.
 
-    The inversion itself takes the closed form; this is what shows that the two say the same.
+    The inversion itself uses the closed form; this shows that both agree.
     """
     z_o, x, alphas, sigmas = z_o.double(), x.double(), schedule.alphas, schedule.sigmas
     maps = {}
@@ -85,24 +85,24 @@ def recursed(z_o: torch.Tensor, x: torch.Tensor, schedule: Schedule, *, eta: flo
 
 
 def _steps(plan: Plan, fractions: Sequence[float]) -> list[int]:
-    """Those of fractions of the schedule, none beyond the last that has noise on every schedule."""
+    """Return the steps at fractions of the schedule, limited to the last step that has noise on every schedule."""
     return [min(plan.step(fraction), plan.steps - 1) for fraction in fractions]
 
 
 def _sampled(bench: Bench, null: solver.Predict, inversion, settings: InvertSettings) -> dict[int, torch.Tensor]:
-    """By step, (x_s − α_s z_o) / σ_s of the states of a sampling that starts from the inverted latents."""
+    """Return by step (x_s − α_s z_o) / σ_s of the states of a sampling that starts from the inverted latents."""
     schedule, z_o, start = inversion.schedule, inversion.z_o, bench.plan.step(START)
-    met: dict[int, torch.Tensor] = {}
+    maps: dict[int, torch.Tensor] = {}
 
     def predict(x: torch.Tensor, step: int) -> torch.Tensor:
-        met[step] = (x - schedule.alphas[step] * z_o) / schedule.sigmas[step]
+        maps[step] = (x - schedule.alphas[step] * z_o) / schedule.sigmas[step]
         return null(x, step)
 
     noise = noise_of(bench.model, settings, z_o.shape[-1])
     solver.sample(
         predict, inversion.latent(start), schedule, noise=noise, order=settings.order, eta=settings.eta, start=start
     )
-    return met
+    return maps
 
 
 def _plate(row: str, column: str, noise_map: torch.Tensor) -> Plate:
@@ -141,7 +141,7 @@ def _draw_maps(plates: Sequence[Plate], plan: Plan) -> Figure:
     bar = drawn.colorbar(image, ax=axes, pad=0.01, aspect=40, fraction=0.02)
     bar.set_label("multiples of each panel's rms", fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    drawn.suptitle(f"Derived noise maps (x − α z) / σ of “{plan.drawn[0]}”: where red and blue are grain, it is noise; where they are lines, it is sound", fontsize=11)  # fmt: skip
+    drawn.suptitle(f"Derived noise maps (x − α z) / σ of “{plan.drawn[0]}”: grain is noise, lines are sound", fontsize=11)  # fmt: skip
     return drawn
 
 
@@ -162,14 +162,14 @@ def _draw_norms(rows: Sequence[Row], plan: Plan) -> Figure:
     }
     drawn.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     drawn.suptitle(
-        "How large the noise maps are (clean: none along the inversion; a network is trained on 1)",
+        "Magnitude of the noise maps (clean: zero along the inversion; networks are trained on 1)",
         fontsize=10.5,
     )
     return drawn
 
 
 def growth(rows: Sequence[Row], name: str, anchor: str) -> float:
-    """The slope of log rms over log σ/α along the recursion of the inversion's equations, by least squares: 0 is constant, 1 is growing with it. NaN where there is no noise."""
+    """Return the least-squares slope of log rms over log σ/α along the recursion: 0 means constant, 1 proportional to σ/α, NaN without noise."""
     mine = [row for row in where(rows, solver=name, anchor=anchor, phase=RECURSION) if row["rms"] > 0]
     if len(mine) < 2:
         return math.nan
@@ -181,15 +181,13 @@ def growth(rows: Sequence[Row], name: str, anchor: str) -> float:
 def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     rows = tables[NAME]
     sde, ode = growth(rows, "SDE", "predicted"), growth(rows, "ODE", "predicted")
-    text = (
-        f"rms of the map goes with σ/α to the power {sde:.3f} (SDE) and {abs(ode):.3f} (ODE); the clean anchor has none"
-    )
-    criterion = f"equations 3 and 5 step by step in float64; held: the power is within {SLOPE} of 1 along the SDE and within {FLAT} of 0 along the ODE (predicted anchor); in part: one of the two"
+    text = f"the rms of the map follows σ/α to the power {sde:.3f} (SDE) and {abs(ode):.3f} (ODE); with the clean anchor it is zero"
+    criterion = f"equations 3 and 5 applied recursively in float64; held: the power is within {SLOPE} of 1 along the SDE and within {FLAT} of 0 along the ODE (predicted anchor); in part: one of the two"
     hits = (abs(sde - 1) <= SLOPE, abs(ode) <= FLAT)
     return [Verdict("The derived noise map is constant along the ODE inversion and grows with σ/α along the SDE's", text, grade(all(hits), any(hits)), criterion)]  # fmt: skip
 
 
-def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
+def section(tables: dict[str, list[Row]], plan: Plan) -> str:
     rows, steps = tables[NAME], _steps(plan, SHOWN)
     body = []
     for name in SOLVERS:
@@ -200,8 +198,7 @@ def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
                     continue
                 body.append([name, anchor, phase, *(f"{mine[k]:.3g}" if k in mine else "" for k in steps)])
     head = ["solver", "anchor", "phase", *(f"rms at step {k}" for k in steps)]
-    return f"""Of “{values(rows, "sound")[0]}”. Along the inversion the map follows from the closed form, along the recursion from equations 3 and 5 step after step; along the sampling from step {plan.step(START)} under the null prompt it is what the states hold besides
-the original. A network is trained on noise of rms 1; the clean anchor
-starts without any, and what its sampling then carries is what its own steps add.
+    return f"""The sound is “{values(rows, "sound")[0]}”. Along the inversion the map follows from the closed form, along the recursion from equations 3 and 5 applied step by step; along the sampling from step {plan.step(START)} under the null prompt
+it is the difference of the states from the scaled original. Networks are trained on noise of rms 1; the clean anchor starts with none, and the noise along its sampling is added by the solver's steps.
 
 {markdown(head, body)}"""

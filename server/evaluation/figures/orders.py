@@ -1,4 +1,4 @@
-"""Appendix C: the original enters at five steps, with solvers of order 1, 2 and 3."""
+"""Appendix C: interventions at five steps, with solvers of order 1, 2 and 3."""
 
 import functools
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from evaluation import plotting
 from evaluation.claims import Verdict
-from evaluation.fine_tunes import Lesson
+from evaluation.fine_tunes import FineTune
 from evaluation.plan import Plan
 from evaluation.tables import Row, markdown, values, where
 from evaluation.tasks import Findings, Task
@@ -31,25 +31,24 @@ COLUMNS = (
 FILES = (f"{NAME}.png",)
 USES: tuple[str, ...] = ()
 PAPER, PAPER_STEPS = (0, 80, 120, 140, 180), 200
-ALIKE = 0.9
 
 
-def lessons(plan: Plan) -> list[Lesson]:
-    return [plan.lesson(plan.drawn[1])]
+def fine_tunes(plan: Plan) -> list[FineTune]:
+    return [plan.fine_tune(plan.drawn[1])]
 
 
 def tasks(plan: Plan) -> list[Task]:
-    return [Task(NAME, f"order {order}", functools.partial(entered, order=order)) for order in (1, 2, 3)]
+    return [Task(NAME, f"order {order}", functools.partial(measure, order=order)) for order in (1, 2, 3)]
 
 
-def entered(bench: Bench, *, order: int) -> Findings:
-    """Fusions of one pair with a learned reference, its five steps counted from the noisiest, and (in the table) from the end too."""
+def measure(bench: Bench, *, order: int) -> Findings:
+    """Measure fusions of one pair with a learned reference at the paper's five timesteps, counted from the noisiest step, and (in the table only) from the end."""
     plan, (original, reference), findings = bench.plan, bench.plan.drawn, Findings()
-    lesson = plan.lesson(reference)
+    fine_tune = plan.fine_tune(reference)
     wanted = [(step, True, plan.step(step / PAPER_STEPS)) for step in PAPER]
     wanted += [(step, False, plan.steps - plan.step(step / PAPER_STEPS)) for step in PAPER]
-    settings = FuseSettings(steps=plan.steps, order=order, seed=plan.seed, prompt=lesson.prompt, intervention=0)
-    pair = prepare(bench.taught(lesson), bench.sound(original), None, settings)
+    settings = FuseSettings(steps=plan.steps, order=order, seed=plan.seed, prompt=fine_tune.prompt, intervention=0)
+    pair = prepare(bench.fine_tuned(fine_tune), bench.sound(original), None, settings)
     audio = {k: bench.decoded(latents) for k, latents in pair.morphed([k for _, _, k in wanted]).items()}
     for step, drawn, k in wanted:
         power = bench.power(audio[k])
@@ -78,10 +77,10 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
 
 
 def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
-    return []  # the claim of the width is decided over several pairs, in variants
+    return []  # the variants figure decides the claim on the width, over several pairs
 
 
-def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
+def section(tables: dict[str, list[Row]], plan: Plan) -> str:
     rows = tables[NAME]
     parts = []
     for drawn in (1, 0):
@@ -96,15 +95,15 @@ def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
         ]
         parts.append(markdown(head, body))
     ending = where(rows, drawn=1, paper_timestep=PAPER[-1])
-    moved = {
+    span = {
         drawn: max(r["to_original"] for r in where(rows, drawn=drawn))
         - min(r["to_original"] for r in where(rows, drawn=drawn))
         for drawn in (1, 0)
     }
     reached = ", ".join(f"{row['to_original']:.2f} at order {row['order']}" for row in ending)
-    return f"""The reference is the learned {plan.drawn[1]}, led by its prompt, completed by the null prompt. The paper's five timesteps are 0, 80, 120, 140, 180 of {PAPER_STEPS}. Its words in section 4.3 (as the timestep
-decreases, the result goes to the original) count from the end; but its plate ends beside the original with 180, and says that there the inserted latents keep most features: that counts from the
-noisiest step. The plate here counts from the noisiest, k = N · timestep / {PAPER_STEPS}; likeness to original, reference:
+    return f"""The reference is the learned {plan.drawn[1]}, led by its prompt and completed by the null prompt. The paper's five timesteps are 0, 80, 120, 140, 180 of {PAPER_STEPS}. The text of its section 4.3 (as the timestep
+decreases, the result approaches the original) counts from the end; but its plate ends beside the original with 180, and says that the inserted latents keep most features there: that counts from the
+noisiest step. The plate here counts from the noisiest step, k = N · timestep / {PAPER_STEPS}; likeness to original, reference:
 
 {parts[0]}
 
@@ -112,4 +111,4 @@ Counted from the end, k = N − N · timestep / {PAPER_STEPS}:
 
 {parts[1]}
 
-Over the plate the likeness to the original spans {moved[1]:.2f}, and ends at {reached}. Counted from the end it spans {moved[0]:.2f}, of which timestep 0 is the original itself."""
+Over the plate the likeness to the original spans {span[1]:.2f}, and ends at {reached}. Counted from the end it spans {span[0]:.2f}, where timestep 0 is the original itself."""

@@ -1,4 +1,4 @@
-"""Figure 1: the original, sampled back from its inverted latents, by what the inversion assumes of the noise (the anchor)."""
+"""Figure 1: the original, reconstructed from its inverted latents, by anchor (the inversion's assumption about the noise)."""
 
 import functools
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from evaluation import plotting
 from evaluation.claims import Verdict, grade, share
-from evaluation.fine_tunes import Lesson
+from evaluation.fine_tunes import FineTune
 from evaluation.plan import Plan
 from evaluation.tables import Row, markdown, mean, values, where
 from evaluation.tasks import Findings, Task
@@ -25,7 +25,7 @@ ANCHORS = {"clean": "(a) clean", "forward": "(b) forward", "stochastic": "(c) st
 MARGIN, MOST = 0.01, 0.75
 
 
-def lessons(plan: Plan) -> list[Lesson]:
+def fine_tunes(plan: Plan) -> list[FineTune]:
     return []
 
 
@@ -34,7 +34,7 @@ def tasks(plan: Plan) -> list[Task]:
 
 
 def reconstruct(bench: Bench, *, sound: str) -> Findings:
-    """One sound, all anchors in one batch, from each starting point: SDE of order 3 under the null prompt."""
+    """Reconstruct one sound from each starting step, all anchors in one batch: SDE of order 3 under the null prompt."""
     plan, model, findings = bench.plan, bench.model, Findings()
     schedule, z_o = model.schedule(plan.steps), bench.latents(sound)
     null = null_of(model, schedule, seconds=plan.seconds, null="unconditional")
@@ -43,8 +43,8 @@ def reconstruct(bench: Bench, *, sound: str) -> Findings:
     noise = noise_of(model, asked["clean"], z_o.shape[-1])
     for step in map(plan.step, plan.starts):
         x = torch.cat([inversion.latent(step) for inversion in inversions.values()])
-        made = solver.sample(null, x, schedule, noise=noise, order=3, eta=1.0, start=step)
-        for anchor, latents in zip(inversions, made, strict=True):
+        sampled = solver.sample(null, x, schedule, noise=noise, order=3, eta=1.0, start=step)
+        for anchor, latents in zip(inversions, sampled, strict=True):
             audio = bench.decoded(latents[None])
             findings.rows.append({
                 "sound": sound, "anchor": anchor, "intervention": step, "noise_to_signal": schedule.noise_to_signal(step),
@@ -73,15 +73,15 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
             markersize=5,
         )
     left.set_xticks(range(len(sounds)), sounds, rotation=35, ha="right")
-    left.set(title="each sound, mean of all starting points; dashed: mean of all sounds", ylabel=plotting.LIKENESS)
+    left.set(title="each sound, mean over all starting steps; dashed: mean over all sounds", ylabel=plotting.LIKENESS)
     right.set_xticks(values(rows, "intervention"))
-    right.set(title="mean of all sounds", xlabel=f"sampled from step … of {plan.steps} (later: less noise)")
+    right.set(title="mean over all sounds", xlabel=f"sampled from step … of {plan.steps} (later: less noise)")
     for axis in (left, right):
         axis.title.set_fontsize(10)
         plotting.quiet(axis)
     drawn.legend(loc="outside lower center", ncols=4, frameon=False)
     drawn.suptitle(
-        "The original, sampled back from its inverted latents: likeness to its round trip through the codec",
+        "The original, reconstructed from its inverted latents: likeness to its round trip through the codec",
         fontsize=11,
     )
     return {FILES[0]: drawn}
@@ -105,13 +105,13 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
         f"stochastic {means['stochastic']:.2f} (on {share(against['stochastic'], len(sounds))})"
     )
     criterion = (
-        f"held: the clean anchor's mean likeness is more than {MARGIN} above both others', and it is ahead on {MOST:.0%} of the sounds or more; "
-        "in part: by its mean, only one of them"
+        f"held: the clean anchor's mean likeness is more than {MARGIN} above those of both others, and it is ahead on {MOST:.0%} of the sounds or more; "
+        "in part: its mean is above that of one of them by as much"
     )
-    return [Verdict("The clean inversion (a) gives the original back better than forward noise (b) or the stochastic term kept (c)", measured, grade(whole, any(a > MARGIN for a in ahead.values())), criterion)]  # fmt: skip
+    return [Verdict("The clean inversion (a) reconstructs the original better than forward noise (b) or the retained stochastic term (c)", measured, grade(whole, any(a > MARGIN for a in ahead.values())), criterion)]  # fmt: skip
 
 
-def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
+def section(tables: dict[str, list[Row]], plan: Plan) -> str:
     rows = tables[NAME]
     steps = values(rows, "intervention")
     body = [
@@ -120,10 +120,10 @@ def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
     ]  # fmt: skip
     head = ["anchor", *(f"from step {s}" for s in steps), "mean", "latent correlation", "level, dB"]
     best = max(ANCHORS, key=lambda anchor: mean(where(rows, anchor=anchor), "log_mel"))
-    return f"""The original's latents are inverted to a starting point and sampled back from there by DPM-Solver++ SDE of order 3 under the null prompt, {plan.steps} steps, the same noise for
-all anchors. The paper does not say from which noise level its figure was sampled; here it is from several (for the noisiest, see the next figure). The paper's (a), (b), (c) are
-the anchors clean, forward, stochastic. All is compared with the sound's round trip through the codec. `level` is how much louder the result is than that: noise that sampling does not take away shows here.
+    return f"""The original's latents are inverted to a starting step and sampled from there by DPM-Solver++ SDE of order 3 under the null prompt, {plan.steps} steps, the same noise for
+all anchors. The paper does not state the noise level from which its figure was sampled; here there are several (for the noisiest, see the next figure). The paper's (a), (b), (c) are
+the anchors clean, forward, stochastic. Everything is compared with the sound's round trip through the codec. `level` is the result's loudness relative to that: noise that sampling does not remove shows here.
 
 {markdown(head, body)}
 
-Highest in the mean: {ANCHORS[best]}."""
+Highest mean likeness: {ANCHORS[best]}."""

@@ -1,4 +1,4 @@
-"""Window curves with order, eta and anchor varied, and how wide the window is at each order."""
+"""Window curves with other orders, eta and anchors, and the width of the window at each order."""
 
 import functools
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from evaluation import curves, plotting
 from evaluation.claims import Verdict, grade, share
 from evaluation.figures import windows
-from evaluation.fine_tunes import Lesson
+from evaluation.fine_tunes import FineTune
 from evaluation.plan import Pair, Plan
 from evaluation.tables import Row, markdown
 from evaluation.tasks import Findings, Task
@@ -20,40 +20,40 @@ FILES = (f"{NAME}.png",)
 USES = (windows.NAME,)
 ORDERS = (1, 2, 3)
 OTHERS = ((1.0, "predicted"), (1.0, "forward"), (1.0, "stochastic"), (0.0, "clean"), (0.0, "predicted"))
-"""eta and anchor, beside eta 1 with the clean one."""
-OTHERS_PAIRS = 3  # how many pairs are measured with those
+"""Pairs of eta and anchor, besides eta 1 with the clean anchor."""
+OTHERS_PAIRS = 3  # number of pairs measured with those
 MOST = 0.75
 
 
-def lessons(plan: Plan) -> list[Lesson]:
-    return windows.lessons(plan)
+def fine_tunes(plan: Plan) -> list[FineTune]:
+    return windows.fine_tunes(plan)
 
 
 def tasks(plan: Plan) -> list[Task]:
-    made = []
-    for order in ORDERS[:-1]:  # the last is every window's own
-        made += [_task(pair, None, order=order) for pair in plan.varied]
-        made += [_task(pair, plan.lesson(pair[1]), order=order) for pair in plan.taught_pairs]
+    found = []
+    for order in ORDERS[:-1]:  # the windows figure has the last
+        found += [_task(pair, None, order=order) for pair in plan.varied]
+        found += [_task(pair, plan.fine_tune(pair[1]), order=order) for pair in plan.trained_pairs]
     for eta, anchor in OTHERS:
-        made += [_task(pair, None, eta=eta, anchor=anchor) for pair in plan.varied[:OTHERS_PAIRS]]
-    return made
+        found += [_task(pair, None, eta=eta, anchor=anchor) for pair in plan.varied[:OTHERS_PAIRS]]
+    return found
 
 
-def _task(pair: Pair, lesson: Lesson | None, **chosen: object) -> Task:
+def _task(pair: Pair, fine_tune: FineTune | None, **chosen: object) -> Task:
     label = (
         " | ".join(pair)
-        + (", learned" if lesson else "")
+        + (", learned" if fine_tune else "")
         + "".join(f", {name} {value}" for name, value in chosen.items())
     )
-    return Task(NAME, label, functools.partial(measured, pair=pair, lesson=lesson, chosen=chosen))
+    return Task(NAME, label, functools.partial(measure, pair=pair, fine_tune=fine_tune, chosen=chosen))
 
 
-def measured(bench: Bench, *, pair: Pair, lesson: Lesson | None, chosen: dict) -> Findings:
-    return Findings(curves.measure(bench, pair, lesson=lesson, **chosen))
+def measure(bench: Bench, *, pair: Pair, fine_tune: FineTune | None, chosen: dict) -> Findings:
+    return Findings(curves.measure(bench, pair, fine_tune=fine_tune, **chosen))
 
 
 def _by_order(tables: dict[str, list[Row]]) -> dict[tuple, dict[int, list[Row]]]:
-    """By (original, reference, led by): each order's curve, of the pairs that have all of them."""
+    """Return the curve of each order by (original, reference, led by), for pairs that have all orders."""
     found: dict[tuple, dict[int, list[Row]]] = {}
     for row in [*tables[NAME], *tables[windows.NAME]]:
         if row["eta"] == 1 and row["anchor"] == "clean":
@@ -64,7 +64,7 @@ def _by_order(tables: dict[str, list[Row]]) -> dict[tuple, dict[int, list[Row]]]
 
 
 def _by_anchor(tables: dict[str, list[Row]]) -> dict[tuple, dict[str, list[Row]]]:
-    """By (original, reference): the curves of each eta and anchor, of the pairs that have several."""
+    """Return the curves of each eta and anchor by (original, reference), for pairs that have several."""
     found: dict[tuple, dict[str, list[Row]]] = {}
     for row in [*tables[windows.NAME], *tables[NAME]]:
         if row["order"] == 3 and row["led_by"] == curves.INSTANT:
@@ -150,7 +150,7 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     return [Verdict("Higher orders give a wider window", text, grade(whole, means[2] > means[0]), criterion)]
 
 
-def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
+def section(tables: dict[str, list[Row]], plan: Plan) -> str:
     body = []
     for (original, reference, led_by), ways in _by_order(tables).items():
         readings = [curves.read(rows) for rows in ways.values()]
@@ -168,10 +168,10 @@ def tell(tables: dict[str, list[Row]], plan: Plan) -> str:
             other.append(
                 [original, reference, label, f"{r.width:.1f}", f"{r.equilibrium:.1f}", r.both / 2, f"{r.step_back:.3f}"]
             )
-    return f"""Width is from a tenth to nine tenths of the way, in steps of {plan.steps}.
+    return f"""The width is measured from a tenth to nine tenths of the way, in steps of {plan.steps}.
 
 {markdown(head, body)}
 
-With other anchors, and as an ODE (order 3, instant reference held at {plan.hold:g}):
+With other anchors, and with the ODE (order 3, instant reference held at {plan.hold:g}):
 
 {markdown(["original", "reference", "solver, anchor", "width", "equilibrium", "likeness to each there", "largest step back"], other)}"""

@@ -1,14 +1,13 @@
-"""Render training material and keep its latents and captions, in shards.
+"""Render training material and save its latents and captions, in shards.
 
-    python -m pocket.material.dataset WORK [--pieces 1536] [--workers 2]
+    python -m pocket.material.dataset WORK [--pieces 1792] [--workers 2] [--no-recordings]
 
-Writes WORK/shards/NNNN.safetensors (one tensor "0" … "31" a piece, (128, frames), float16, captions in the metadata). A further call makes
-only the shards that are missing. Needs WORK/codec.safetensors.
+Writes WORK/shards/NNNN.safetensors (one tensor "0" … "31" for each piece, (128, frames), float16; captions in the metadata). A later call
+renders only shards that are missing or hold fewer pieces than asked for. Needs WORK/codec.safetensors.
 """
 
 import argparse
 import json
-import multiprocessing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +15,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from pocket.material import piece
+from pocket.material import origin, piece, recordings
+from pocket.processes import mapper
 from tertium.engine.models.pocket_codec import SpectralCodec
 
 SHARD = 32
+PIECES = 1792
 
 
 @dataclass(frozen=True)
@@ -31,28 +32,60 @@ class Item:
     kind: str
 
 
-def make_shard(job: tuple[Path, int]) -> Path:
-    """Render pieces 32 * number … and write them; the file appears only when it is whole."""
-    torch.set_num_threads(1)
-    work, number = job
-    target = work / "shards" / f"{number:04d}.safetensors"
-    if target.exists():
-        return target
+@dataclass(frozen=True)
+class ShardJob:
+    """A shard to render: its number, and how many pieces it is to hold, at most :data:`SHARD`."""
+
+    work: Path
+    number: int
+    pieces: int
+
+    @property
+    def target(self) -> Path:
+        return self.work / "shards" / f"{self.number:04d}.safetensors"
+
+    def is_done(self) -> bool:
+        """Return whether the file holds these pieces already."""
+        if not self.target.exists():
+            return False
+        with safe_open(self.target, "pt") as shard:
+            return len(shard.keys()) >= self.pieces
+
+
+def make_shard(job: ShardJob) -> Path:
+    """Render the pieces 32 * number … and save them atomically."""
+    if job.is_done():
+        return job.target
     codec = SpectralCodec()
-    codec.load_state_dict(load_file(work / "codec.safetensors"))
+    codec.load_state_dict(load_file(job.work / "codec.safetensors"))
+    with_recordings = origin.has_recordings(job.work)
     latents, about = {}, []
-    for place in range(SHARD):
-        audio, caption, kind = piece.piece(number * SHARD + place)
+    for place in range(job.pieces):
+        audio, caption, kind = piece.piece(job.number * SHARD + place, with_recordings=with_recordings)
         latents[str(place)] = codec.encode(torch.from_numpy(audio)[None])[0].half().contiguous()
         about.append([caption, kind])
-    partial = target.with_suffix(".partial")
+    partial = job.target.with_suffix(".partial")
     save_file(latents, partial, metadata={"captions": json.dumps(about)})
-    partial.rename(target)
-    return target
+    partial.rename(job.target)
+    return job.target
+
+
+def render(work: Path, *, pieces: int, workers: int) -> None:
+    """Render the first ``pieces`` pieces of training material, except what exists."""
+    (work / "shards").mkdir(parents=True, exist_ok=True)
+    jobs = [ShardJob(work, first // SHARD, min(SHARD, pieces - first)) for first in range(0, pieces, SHARD)]
+    missing = [job for job in jobs if not job.is_done()]
+    if not missing:
+        return print(f"{work / 'shards'} has its {pieces} pieces already.")
+    if origin.has_recordings(work):
+        recordings.names()  # raises early where they are missing
+    with mapper(workers) as parallel:
+        for done, path in enumerate(parallel(make_shard, missing), 1):
+            print(f"{path.name}: {done} of {len(missing)} shards", flush=True)
 
 
 def read_shards(work: Path, known: frozenset[str] = frozenset()) -> tuple[list[Item], frozenset[str]]:
-    """The items of all shards that are not ``known`` yet, and the names of all shards."""
+    """Return the items of all shards whose names are not in ``known``, and the names of all shards."""
     items, names = [], set(known)
     for path in sorted((work / "shards").glob("*.safetensors")):
         if path.name in known:
@@ -69,14 +102,12 @@ def read_shards(work: Path, known: frozenset[str] = frozenset()) -> tuple[list[I
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--pieces", type=int, default=1536)
+    parser.add_argument("--pieces", type=int, default=PIECES)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--no-recordings", action="store_true", help="synthesised sounds only; needs no package")
     options = parser.parse_args()
-    (options.work / "shards").mkdir(parents=True, exist_ok=True)
-    jobs = [(options.work, number) for number in range(-(-options.pieces // SHARD))]
-    with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
-        for done, path in enumerate(pool.imap(make_shard, jobs), 1):
-            print(f"{path.name}: {done} of {len(jobs)} shards", flush=True)
+    origin.begin(options.work, with_recordings=not options.no_recordings)
+    render(options.work, pieces=options.pieces, workers=options.workers)
 
 
 if __name__ == "__main__":

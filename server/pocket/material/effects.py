@@ -1,4 +1,7 @@
-"""What is done to training material of any origin: room, colour, stereo place and width, level."""
+"""Effects on training material: reverberation, filters and saturation, stereo position and width, level.
+
+Each effect returns the sound and the words that it adds to the caption.
+"""
 
 import numpy
 from scipy import signal
@@ -7,7 +10,7 @@ from pocket.material.synthesis import RATE
 
 
 def reverberate(rng, sound):
-    """A decaying noise as the room. (length,) or (2, length) → (2, length), words."""
+    """Add the reverberation of a room, modelled as decaying noise. (length,) or (2, length) → (2, length), words."""
     decay = float(numpy.exp(rng.uniform(numpy.log(0.2), numpy.log(2.5))))
     t = numpy.arange(int(RATE * min(3.0, decay * 1.5))) / RATE
     tail = rng.standard_normal((2, len(t))) * numpy.exp(-t * 6.9 / (decay * 1.5))
@@ -20,7 +23,7 @@ def reverberate(rng, sound):
 
 
 def place(rng, sound):
-    """Somewhere between left and right, still or moving, or a little different in each ear."""
+    """Pan the sound, at rest or moving, or delay one channel; in 45 % of the cases do neither. → (2, length), words."""
     sound = numpy.broadcast_to(sound, (2, sound.shape[-1]))
     kind = rng.choice(4, p=[0.45, 0.2, 0.15, 0.2])
     if kind == 0:
@@ -40,7 +43,7 @@ def place(rng, sound):
 
 
 def colour(rng, sound):
-    """A gentle filter, or saturation, or neither."""
+    """Apply a gentle low-pass or high-pass filter, or saturation, or none of them."""
     kind = rng.choice(4, p=[0.55, 0.2, 0.15, 0.1])
     if kind == 1:
         cut = float(numpy.exp(rng.uniform(numpy.log(400), numpy.log(5000))))
@@ -54,5 +57,5 @@ def colour(rng, sound):
 
 
 def level(rng, sound):
-    """To a peak between -16 and 0 dBFS."""
+    """Scale the sound to a peak between −16 and 0 dBFS."""
     return sound / (numpy.abs(sound).max() + 1e-9) * 10 ** (-(rng.uniform(0, 1) ** 1.5) * 16 / 20)

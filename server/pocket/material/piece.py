@@ -1,6 +1,7 @@
-"""One piece of training material from its number: which kind, what happens to it, and its caption."""
+"""One piece of training material, with its caption, determined by its number."""
 
 import functools
+from collections.abc import Callable
 
 import numpy
 import soxr
@@ -8,18 +9,25 @@ import soxr
 from pocket.material import effects, recordings, synthesis
 from pocket.material.synthesis import RATE
 
-KINDS = ("recording", "phrase", "synthesised", "grains", "mix")
-_SHARES = (0.22, 0.20, 0.30, 0.08, 0.20)
 SECONDS = 12.0
 LONG_SECONDS = 47.5
 
 
-def piece(seed: int) -> tuple[numpy.ndarray, str, str]:
-    """Audio (2, samples), caption and kind of piece ``seed``. One in sixteen is 47.5 s long, the others 12 s."""
+Maker = Callable[[numpy.random.Generator, int], tuple[numpy.ndarray, list[str]]]
+
+
+def piece(seed: int, *, with_recordings: bool = True) -> tuple[numpy.ndarray, str, str]:
+    """Return audio (2, samples), caption and kind of piece ``seed``. One in sixteen is 47.5 s long, the others 12 s.
+
+    Raises:
+        FileNotFoundError: the recordings are not installed.
+    """
     rng = numpy.random.default_rng([20, seed])
     count = int(RATE * (LONG_SECONDS if seed % 16 == 15 else SECONDS))
-    kind = str(rng.choice(KINDS, p=_SHARES))
-    sound, words = _MAKE[kind](rng, count)
+    kinds = _WITH_RECORDINGS if with_recordings else _WITHOUT_RECORDINGS
+    shares = numpy.array([share for share, _ in kinds.values()])
+    kind = str(rng.choice(list(kinds), p=shares / shares.sum()))
+    sound, words = kinds[kind][1](rng, count)
     for change, chance in ((effects.colour, 0.5), (effects.reverberate, 0.3)):
         if rng.random() < chance:
             sound, more = change(rng, sound)
@@ -42,7 +50,7 @@ def _pick(rng):
 
 
 def _as_recorded(rng, count):
-    """A recording, at another speed perhaps, once or over and over."""
+    """A recording, possibly at another speed or reversed, once or repeated."""
     name = _pick(rng)
     sound, words = _recording(name), recordings.words(name)
     if rng.random() < 0.6:
@@ -59,7 +67,7 @@ def _as_recorded(rng, count):
 
 
 def _phrase(rng, count):
-    """A few short recordings played as a rhythm."""
+    """A few short recordings, played as a rhythm."""
     names = [name for name in recordings.names() if _recording(name).shape[1] < 2 * RATE]
     chosen = [str(name) for name in rng.choice(names, rng.integers(1, 5), replace=False)]
     out, words = numpy.zeros((2, count)), ["rhythm"]
@@ -85,15 +93,28 @@ def _grains(rng, count):
     return sound, words + recordings.words(name)[:2]
 
 
-def _mix(rng, count):
-    parts = [(_as_recorded, _phrase, _synthesised)[rng.integers(3)](rng, count) for _ in range(2)]
+def _mix(rng, count, makers):
+    """Two sounds at once, each of one of the makers."""
+    parts = [makers[rng.integers(len(makers))](rng, count) for _ in range(2)]
     out = sum(
         numpy.broadcast_to(part / (numpy.abs(part).max() + 1e-9), (2, count)) * rng.uniform(0.3, 1) for part, _ in parts
     )
     return out, ["mix", *parts[0][1][:4], "with", *parts[1][1][:4]]
 
 
-_MAKE = {"recording": _as_recorded, "phrase": _phrase, "synthesised": _synthesised, "grains": _grains, "mix": _mix}
+_WITH_RECORDINGS: dict[str, tuple[float, Maker]] = {
+    "recording": (0.22, _as_recorded),
+    "phrase": (0.20, _phrase),
+    "synthesised": (0.30, _synthesised),
+    "grains": (0.08, _grains),
+    "mix": (0.20, functools.partial(_mix, makers=(_as_recorded, _phrase, _synthesised))),
+}
+_WITHOUT_RECORDINGS: dict[str, tuple[float, Maker]] = {
+    "synthesised": (0.30, _synthesised),
+    "grains": (0.08, synthesis.grains),
+    "mix": (0.20, functools.partial(_mix, makers=(_synthesised,))),
+}
+"""By kind of piece: its share, and its maker."""
 
 
 def _fit(sound, count):
@@ -101,7 +122,7 @@ def _fit(sound, count):
 
 
 def _caption(rng, words):
-    """The words in order, now and then with some left out, each once."""
+    """Join the words in order without duplicates; each is left out with a probability of 15 %."""
     words = list(dict.fromkeys(word for group in words for word in group.split()))
-    keep = [word for word in words if rng.random() < 0.85] or words
-    return " ".join(keep)
+    chosen = [word for word in words if rng.random() < 0.85] or words
+    return " ".join(chosen)

@@ -1,4 +1,4 @@
-"""The CC0 recordings: Debian's ``sonic-pi-samples``, what each is called, and which are kept out of training."""
+"""The CC0 recordings of Debian's ``sonic-pi-samples``: their files, words for their captions, and those held out of training."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ HELD_OUT = (
     "loop_safari", "ambi_haunted_hum", "ambi_glass_rub", "bass_voxy_c", "drum_tom_mid_hard", "elec_chime",
     "guit_e_slide", "glitch_perc3", "mehackit_robot4", "perc_bell2", "tabla_ghe3", "vinyl_rewind",
 )  # fmt: skip
-"""Never seen in training, for tests, figures and the demo. The first two are the demo's."""
+"""Recordings that are never used in training, for tests, figures and the demo. The first two are the demo's."""
 
 _KINDS = {
     "ambi": "ambient texture", "bass": "bass synth note", "bd": "kick drum hit", "drum": "acoustic drum hit", "elec": "electronic percussion hit",
@@ -33,17 +33,22 @@ _WORDS = {
 
 
 def names() -> list[str]:
-    """The recordings used in training, in order. Raises FileNotFoundError if the package is not installed."""
+    """Return the names of the recordings used in training, sorted.
+
+    Raises:
+        FileNotFoundError: the package is not installed.
+    """
     found = sorted(path.stem for path in FOLDER.glob("*.flac"))
     if not found:
         raise FileNotFoundError(
-            f"There are no recordings in {FOLDER}. Install the Debian package sonic-pi-samples (CC0)."
+            f"There are no recordings in {FOLDER}. Install the Debian package sonic-pi-samples (CC0), "
+            "or begin a new working folder with --no-recordings."
         )
     return [name for name in found if name not in HELD_OUT]
 
 
 def read(name: str) -> numpy.ndarray:
-    """(2, frames) float64 at 44.1 kHz."""
+    """Return a recording as (2, frames), float64, at 44.1 kHz."""
     samples, rate = soundfile.read(FOLDER / f"{name}.flac", always_2d=True)
     if rate != RATE:
         samples = soxr.resample(samples, rate, RATE)
@@ -53,7 +58,7 @@ def read(name: str) -> numpy.ndarray:
 
 
 def words(name: str) -> list[str]:
-    """What a recording is, in words made from its name: "drum_tom_hi_hard" → acoustic drum hit, high, tom drum, hard."""
+    """Return words that describe a recording, from its name: "drum_tom_hi_hard" → acoustic drum hit, tom drum, high, hard."""
     kind, *rest = name.split("_")
     rest = [re.sub(r"\d+$", "", word) if word != "3d" else word for word in rest]
     found = [_KINDS[kind]] + [_WORDS.get(word, word) for word in rest]

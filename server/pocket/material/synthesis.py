@@ -1,7 +1,7 @@
-"""Material synthesised for training: abstract and tonal sounds, each with the words that describe it.
+"""Synthesised training material: abstract and tonal sounds, each with the words that describe it.
 
-Every maker takes a ``numpy.random.Generator`` and a length in samples and returns (samples (length,), words). What is drawn decides the
-sound wholly, so the same seed makes the same sound.
+Every maker takes a ``numpy.random.Generator`` and a length in samples and returns (samples (length,), words). The generator is the only
+source of randomness, so the same seed makes the same sound.
 """
 
 import numpy
@@ -15,7 +15,7 @@ def _seconds(count):
 
 
 def _low_high(rng, low, high):
-    """A value between two positive bounds, uniform in its logarithm."""
+    """Draw a value between two positive bounds, uniform in its logarithm."""
     return float(numpy.exp(rng.uniform(numpy.log(low), numpy.log(high))))
 
 
@@ -28,7 +28,7 @@ def _scale_note(rng, base):
 
 
 def _onsets(rng, count, *, regular):
-    """Sample positions of events: a metre with rests, or scattered ones."""
+    """Draw sample positions of events: a metre with rests, or scattered ones."""
     if regular:
         step = int(RATE * rng.choice([0.125, 0.15, 0.1875, 0.25, 0.3, 0.375, 0.5]))
         grid = numpy.arange(0, count, step)
@@ -39,6 +39,7 @@ def _onsets(rng, count, *, regular):
 
 
 def _place(events, onsets, count):
+    """Sum events at their onsets."""
     out = numpy.zeros(count)
     for at, event in zip(onsets, events, strict=True):
         end = min(count, at + len(event))
@@ -47,6 +48,7 @@ def _place(events, onsets, count):
 
 
 def drone(rng, count):
+    """A sustained harmonic tone with slowly swelling partials, slightly detuned or not."""
     base = _low_high(rng, 32, 330)
     t, out = _seconds(count), numpy.zeros(count)
     tilt, detune = rng.uniform(0.6, 2.0), rng.uniform(0, 0.008)
@@ -82,7 +84,7 @@ def modulation(rng, count):
 
 
 def resonator(rng, count):
-    """Struck modes: glass, metal, wood, skin."""
+    """Struck resonators with decaying modes: glass, metal, wood, skin."""
     kind = rng.choice(["glass", "metal", "wood", "drum"])
     base, decay, modes = {
         "glass": (_low_high(rng, 600, 3000), rng.uniform(0.2, 1.2), 6),
@@ -112,6 +114,7 @@ def resonator(rng, count):
 
 
 def pluck(rng, count):
+    """Plucked strings: slightly inharmonic partials, of which higher ones decay faster."""
     base = _low_high(rng, 55, 440)
     onsets = _onsets(rng, count, regular=True)
     decay, bright = rng.uniform(0.2, 1.5), rng.uniform(0.5, 1.5)
@@ -133,6 +136,7 @@ def pluck(rng, count):
 
 
 def chord(rng, count):
+    """A pad of chords that overlap and fade into each other."""
     base, t = _low_high(rng, 80, 300), _seconds(count)
     hold = int(RATE * rng.uniform(1, 4))
     out = numpy.zeros(count)
@@ -152,6 +156,7 @@ def chord(rng, count):
 
 
 def noise(rng, count):
+    """Filtered noise: wind, hiss, rumble, waves."""
     white = rng.standard_normal(count)
     kind = str(rng.choice(["wind", "hiss", "rumble", "waves"]))
     if kind == "hiss":
@@ -216,6 +221,7 @@ def beat(rng, count):
 
 
 def pulses(rng, count):
+    """Short clicks, regular or scattered."""
     rate = _low_high(rng, 2, 30)
     step, t = int(RATE / rate), _seconds(2000)
     click = numpy.exp(-t / _low_high(rng, 2e-4, 5e-3)) * numpy.sin(2 * numpy.pi * _low_high(rng, 300, 8000) * t + 1)
@@ -237,6 +243,7 @@ def pulses(rng, count):
 
 
 def sweep(rng, count):
+    """A tone that glides up, down, or both ways."""
     t = _seconds(count)
     low, high = _low_high(rng, 40, 300), _low_high(rng, 600, 6000)
     period = rng.uniform(0.4, 5)
@@ -253,8 +260,8 @@ def sweep(rng, count):
 
 
 def grains(rng, count, source=None):
-    """A cloud of short pieces of a sound: of one of the makers here, unless a source is given."""
-    words = []
+    """A cloud of short grains of a source; of a sound from one of the makers if none is given."""
+    words = []  # the caller has those of a source that it gives
     if source is None:
         maker = MAKERS[rng.integers(len(MAKERS))]
         source, words = maker(rng, RATE * 3)

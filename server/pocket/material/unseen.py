@@ -1,4 +1,4 @@
-"""Sounds that no training heard: the recordings that are held out, and synthesised ones from seeds of their own."""
+"""Sounds that were in no training: the recordings that are held out, and synthesised sounds from seeds of their own."""
 
 import numpy
 import torch
@@ -7,11 +7,11 @@ from pocket.material import effects, recordings, synthesis
 from pocket.material.synthesis import RATE
 
 SECONDS = 6.0
-_SEED = 77  # training draws from seeds that begin with 20
+_SEED = 77  # the seeds of training material begin with 20
 
 
 def held_out() -> dict[str, torch.Tensor]:
-    """The recordings (2, samples) that are held out, by name, at most six seconds of each."""
+    """Return the held-out recordings (2, samples) by name, at most six seconds of each."""
     return {
         name: torch.from_numpy(recordings.read(name)[:, : int(SECONDS * RATE)].copy()).float()
         for name in recordings.HELD_OUT
@@ -19,7 +19,7 @@ def held_out() -> dict[str, torch.Tensor]:
 
 
 def synthesised() -> dict[str, torch.Tensor]:
-    """One sound (2, samples) of each maker, by the maker's name, six seconds long, somewhere in the stereo field."""
+    """Return one sound (2, samples) from each maker, by the maker's name: six seconds long, with a random stereo position."""
     found = {}
     for number, maker in enumerate(synthesis.MAKERS):
         rng = numpy.random.default_rng([_SEED, number])

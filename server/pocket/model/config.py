@@ -16,7 +16,7 @@ CONFIG = {
     "sample_size": 2046 * 1024,
     "sample_rate": 44100,
     "audio_channels": 2,
-    "tertium": {"guidance": 1.0},  # more makes everything stand still: a beat becomes a hum
+    "tertium": {"guidance": 1.0},  # more guidance removes movement over time: a beat becomes a hum
     "model": {
         "pretransform": {"type": "tertium_spectral_codec", "config": {"sample_rate": 44100, "latent_channels": 128}},
         "conditioning": {
@@ -47,11 +47,11 @@ CONFIG = {
         "io_channels": 128,
     },
 }
-"""``tokenizer_name`` is relative to the model's folder, and the pretransform is the one that tertium attaches."""
+"""``tokenizer_name`` is relative to the model's folder; the pretransform is the codec that tertium attaches."""
 
 
 def train_tokenizer(captions: list[str], folder: Path) -> None:
-    """Byte-pair pieces of the captions, lower-cased; any text has a tokenization. Written for ``AutoTokenizer``."""
+    """Train a byte-pair tokenizer on the captions, lower-cased, and save it for ``AutoTokenizer``. It can tokenize any text."""
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
@@ -71,19 +71,20 @@ def train_tokenizer(captions: list[str], folder: Path) -> None:
 
 
 def build(folder: Path):
-    """The model without weights and without its codec, as stable-audio-tools builds it; ``folder`` holds ``tokenizer/``."""
+    """Build the untrained model without its codec, with stable-audio-tools; ``folder`` holds ``tokenizer/``."""
     config = copy.deepcopy(CONFIG)
     del config["model"]["pretransform"]
     config["model"]["conditioning"]["configs"][0]["config"]["tokenizer_name"] = str(folder / "tokenizer")
     model = stable_audio.load("stable_audio_tools.models.factory").create_model_from_config(config)
-    # Where noise says nothing, a rhythm can only be known by place, and rotary embeddings give distances alone. Crops from anywhere make little
-    # use of places, so their scale would be trained away (from 1 to 0.013 in 5,000 steps); what is learned later needs them.
-    scale = places(model).scale
+    # At high noise the input carries no information, so a rhythm can only be reproduced from absolute positions, and rotary embeddings
+    # encode distances only. Random crops make little use of positions, so training would shrink their scale (from 1 to 0.013 in 5,000
+    # steps); fine-tuning on one reference needs them.
+    scale = positions(model).scale
     torch.nn.init.ones_(scale)
     scale.requires_grad_(False)
     return model
 
 
-def places(model) -> torch.nn.Module:
-    """The sinusoidal positions of a model that :func:`build` made."""
+def positions(model) -> torch.nn.Module:
+    """Return the sinusoidal position embedding of a model from :func:`build`."""
     return model.model.model.transformer.pos_emb

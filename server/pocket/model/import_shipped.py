@@ -1,10 +1,10 @@
-"""Take up the training of the shipped model where its working folder is gone: the inverse of ``export``.
+"""Recreate a working folder from the shipped model, to continue its training where the original folder is gone: the inverse of ``export``.
 
     python -m pocket.model.import_shipped WORK
 
 Writes WORK/codec.safetensors, WORK/tokenizer and WORK/checkpoint.pt from ``server/tertium/assets/pocket``, for ``dataset`` and for ``train --resume``.
-The weights are the shipped ones, in their half precision, as the model and as its running average; the optimiser begins anew.
-A checkpoint that is there already is left alone.
+The shipped weights, in half precision, become both the model and its running average; the optimiser starts fresh. An existing checkpoint is never
+overwritten.
 """
 
 import argparse
@@ -15,15 +15,16 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from pocket.material import origin
 from pocket.model import config
-from pocket.model.export import TARGET
+from pocket.model.export import SHIPPED
 from pocket.model.train import Run, new_run
 
 PREFIX = "pretransform."
 
 
-def shipped(folder: Path = TARGET) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], int, float]:
-    """The model's tensors, the codec's, both in float32, and the steps and seconds of training."""
+def shipped(folder: Path = SHIPPED) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], int, float]:
+    """Return the tensors of the model and of the codec, both in float32, and the steps and seconds of training."""
     with safe_open(folder / "model.safetensors", "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         about = file.metadata()
@@ -34,15 +35,15 @@ def shipped(folder: Path = TARGET) -> tuple[dict[str, torch.Tensor], dict[str, t
 
 
 def unpack(work: Path) -> Run:
-    """Fill the working folder, and give the run that its checkpoint holds."""
-    work.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(TARGET / "tokenizer", work / "tokenizer", dirs_exist_ok=True)
+    """Fill the working folder, all but the checkpoint, and return the run to save as its checkpoint."""
+    origin.begin(work, with_recordings=True)
+    shutil.copytree(SHIPPED / "tokenizer", work / "tokenizer", dirs_exist_ok=True)
     tensors, codec, step, seconds = shipped()
     save_file(codec, work / "codec.safetensors")
     run = new_run(work, torch.device("cpu"))
-    places = config.places(run.model).scale.detach().clone()
+    positions = config.positions(run.model).scale.detach().clone()
     run.model.load_state_dict(tensors)
-    config.places(run.model).scale.data.copy_(places)
+    config.positions(run.model).scale.data.copy_(positions)
     run.average = {name: tensor.detach().clone() for name, tensor in run.model.state_dict().items()}
     run.step, run.seconds = step, seconds
     return run
@@ -54,11 +55,11 @@ def main() -> None:
     work = parser.parse_args().work
     if (work / "checkpoint.pt").exists():
         raise SystemExit(
-            f"{work / 'checkpoint.pt'} is there already; go on with: python -m pocket.model.train {work} --resume"
+            f"{work / 'checkpoint.pt'} exists already. Continue with: python -m pocket.model.train {work} --resume"
         )
     run = unpack(work)
     run.save(work / "checkpoint.pt")
-    print(f"Took up the shipped model from step {run.step}, {run.seconds / 60:.0f} min.")
+    print(f"Imported the shipped model: step {run.step}, {run.seconds / 60:.0f} min.")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python -m pocket.model.train WORK [--minutes 60] [--resume] [--device cpu] [--threads 2] [--rate 3e-4] [--bfloat16]
 
-Each minute it writes WORK/checkpoint.pt (read back with ``--resume``) and looks for new shards. The learning rate falls to zero at the end of
-``--minutes``, which counts this run alone.
+Every minute it saves WORK/checkpoint.pt (resumed with ``--resume``) and looks for new shards. The learning rate falls to zero at the end of
+``--minutes``, which counts this run only.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from pocket.material.piece import SECONDS
 from pocket.model import config
 
 FRAMES_A_SECOND = 44100 / 1024
-TOKENS_A_BATCH = 8 * 258  # eight crops of six seconds, or as much of other lengths
+TOKENS_A_BATCH = 8 * 258  # eight crops of six seconds, or as many frames of another length
 NULL_CHANCE = 0.3
-FIRST_TIME = 0.15  # a little before that of sigma = 0.3, where schedules end
+FIRST_TIME = 0.15  # a little below the time of sigma = 0.3, where schedules end
 _LENGTHS = (0.5, 1, 2, 3, 4, 6, 8, 12, 24, 47.5)
 _LENGTH_SHARES = (0.02, 0.04, 0.08, 0.12, 0.14, 0.34, 0.12, 0.10, 0.02, 0.02)
 _MOST_ROWS = 24
@@ -29,7 +29,7 @@ _MOST_ROWS = 24
 
 @dataclass
 class Run:
-    """What a checkpoint holds: the model, its running average, the optimiser, and how far it came."""
+    """The training state that a checkpoint holds: the model, its running average, the optimiser, steps and seconds."""
 
     model: torch.nn.Module
     average: dict[str, torch.Tensor]
@@ -38,12 +38,14 @@ class Run:
     seconds: float = 0.0
 
     def save(self, path: Path) -> None:
+        """Save the training state atomically."""
         partial = path.with_suffix(".partial")
         state = {"model": self.model.state_dict(), "average": self.average, "optimiser": self.optimiser.state_dict()}
         torch.save(state | {"step": self.step, "seconds": self.seconds}, partial)
         partial.rename(path)
 
     def restore(self, path: Path) -> None:
+        """Load a saved training state."""
         state = torch.load(path, map_location="cpu", weights_only=True)
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -51,8 +53,8 @@ class Run:
             self.average[name].copy_(tensor)
         self.step, self.seconds = state["step"], state["seconds"]
 
-    def follow(self) -> None:
-        """Move the running average towards the model, the more slowly the further the training is."""
+    def update_average(self) -> None:
+        """Move the running average towards the model, more slowly as training proceeds."""
         decay = min(0.999, (1 + self.step) / (20 + self.step))
         current = self.model.state_dict()
         names = [name for name, tensor in current.items() if tensor.is_floating_point()]
@@ -60,7 +62,7 @@ class Run:
 
 
 def _by_length(items: list[Item]) -> tuple[list[Item], list[Item]]:
-    """Those that fill the usual crops only, and those that fill any."""
+    """Split items into those that fill crops up to :data:`SECONDS` only, and longer ones, which fill any crop."""
     usual = math.ceil(SECONDS * FRAMES_A_SECOND)
     return [item for item in items if item.latents.shape[1] <= usual], [
         item for item in items if item.latents.shape[1] > usual
@@ -68,8 +70,14 @@ def _by_length(items: list[Item]) -> tuple[list[Item], list[Item]]:
 
 
 def batch(short: list[Item], long: list[Item], generator: torch.Generator) -> tuple[torch.Tensor, list[dict]]:
-    """Crops of one length (rows, channels, frames), and their captions and seconds. Longer crops come in smaller batches."""
-    seconds = _LENGTHS[int(torch.multinomial(torch.tensor(_LENGTH_SHARES), 1, generator=generator))]
+    """Draw crops of one length (rows, channels, frames), with their captions and seconds. Longer crops come in smaller batches.
+
+    Without long items, the length is one that the short ones fill.
+    """
+    shares = torch.tensor(
+        [share if long or seconds <= SECONDS else 0.0 for seconds, share in zip(_LENGTHS, _LENGTH_SHARES, strict=True)]
+    )
+    seconds = _LENGTHS[int(torch.multinomial(shares, 1, generator=generator))]
     frames = math.ceil(seconds * FRAMES_A_SECOND)
     rows = min(_MOST_ROWS, max(1, TOKENS_A_BATCH // frames))
     source = long if seconds > SECONDS else short + long
@@ -91,10 +99,10 @@ def batch(short: list[Item], long: list[Item], generator: torch.Generator) -> tu
 def loss(
     model, latents: torch.Tensor, about: list[dict], generator: torch.Generator, *, precision: torch.dtype
 ) -> torch.Tensor:
-    """Mean squared error of the velocity alpha * noise - sigma * latents at times spread evenly up to 1.
+    """Return the mean squared error of the velocity alpha * noise - sigma * latents, at times spread evenly from FIRST_TIME to 1.
 
-    The time is that of the EDM scaling, sigma_edm = tan(t pi / 2). Rows lose their cross-attention (zeros, as guidance's null branch) by
-    chance; the global embedding of the length stays.
+    The time t is that of the EDM scaling, sigma_edm = tan(t pi / 2). With probability NULL_CHANCE a row's cross-attention input is replaced
+    by zeros, as in the null branch of guidance; the global embedding of the length stays.
     """
     device, rows = latents.device, latents.shape[0]
     spread = (torch.arange(rows) + torch.rand((), generator=generator)) / rows
@@ -116,13 +124,24 @@ def loss(
 
 
 def learning_rate(step: int, progress: float, *, peak: float) -> float:
-    """A rise over 200 steps, a plateau, and a cosine to zero over the last 40 % of the run."""
+    """Return the rate: a rise over 200 steps, a plateau, and a cosine to zero over the last 40 % of the run.
+
+    Args:
+        progress: part of this run that has passed, 0 … 1.
+    """
     fall = 1.0 if progress < 0.6 else 0.5 + 0.5 * math.cos(math.pi * min(1.0, (progress - 0.6) / 0.4))
     return peak * min(1.0, (step + 1) / 200) * fall
 
 
 def train(run: Run, work: Path, *, minutes: float, device: torch.device, precision: torch.dtype, peak: float) -> None:
+    """Train a run for so many minutes on the shards of a working folder, saving checkpoints there.
+
+    Raises:
+        ValueError: there are no shards.
+    """
     items, known = read_shards(work)
+    if not items:
+        raise ValueError(f"there are no shards in {work / 'shards'}; render them with pocket.material.dataset")
     short, long = _by_length(items)
     generator = torch.Generator().manual_seed(1000 + run.step)
     began = saved = time.monotonic()
@@ -137,7 +156,7 @@ def train(run: Run, work: Path, *, minutes: float, device: torch.device, precisi
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
         run.optimiser.step()
         run.step += 1
-        run.follow()
+        run.update_average()
         recent.append(value.item())
         if time.monotonic() - saved > 60:
             saved = time.monotonic()
@@ -156,16 +175,16 @@ def train(run: Run, work: Path, *, minutes: float, device: torch.device, precisi
 
 
 def new_run(work: Path, device: torch.device) -> Run:
-    """A run that has not begun, with the tokenizer of ``work``."""
+    """Return a run at step 0, with the tokenizer of ``work``."""
     torch.manual_seed(0)
     model = config.build(work).to(device)
-    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(learned, lr=3e-4, betas=(0.9, 0.99), weight_decay=0.01)
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(trainable, lr=3e-4, betas=(0.9, 0.99), weight_decay=0.01)
     return Run(model, {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}, optimiser)
 
 
 def start(work: Path, device: torch.device, *, resume: bool) -> Run:
-    """A new run, or the one of the checkpoint. The tokenizer is trained on the captions that are there when the first run starts."""
+    """Return a new run, or resume that of the checkpoint. The first run trains the tokenizer on the captions rendered so far."""
     if not (work / "tokenizer").exists():
         config.train_tokenizer([item.caption for item in read_shards(work)[0]], work / "tokenizer")
     run = new_run(work, device)
@@ -174,21 +193,31 @@ def start(work: Path, device: torch.device, *, resume: bool) -> Run:
     return run
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how to train."""
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=3e-4, help="peak learning rate")
+    parser.add_argument("--bfloat16", action="store_true", help="twice as fast on processors that support it")
+
+
+def train_with(options: argparse.Namespace, run: Run, *, minutes: float) -> None:
+    """Train a run as the options of :func:`add_arguments` say."""
+    precision = torch.bfloat16 if options.bfloat16 else torch.float32
+    device = torch.device(options.device)
+    train(run, options.work, minutes=minutes, device=device, precision=precision, peak=options.rate)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--minutes", type=float, default=60, help="of this run")
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rate", type=float, default=3e-4, help="the highest learning rate")
-    parser.add_argument("--bfloat16", action="store_true", help="twice as fast on processors that multiply it")
+    add_arguments(parser)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    device = torch.device(options.device)
-    precision = torch.bfloat16 if options.bfloat16 else torch.float32
-    run = start(options.work, device, resume=options.resume)
-    train(run, options.work, minutes=options.minutes, device=device, precision=precision, peak=options.rate)
+    run = start(options.work, torch.device(options.device), resume=options.resume)
+    train_with(options, run, minutes=options.minutes)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The measures, on signals whose answers are known."""
+"""The measures, on signals whose values are known."""
 
 import math
 
@@ -16,7 +16,7 @@ def noise(count, seed=0):
 
 
 def attack(seconds, *, at=0.5, hertz=3000):
-    """A sine (2, samples) that comes in as 1 - exp(-t / seconds)."""
+    """Return a sine (2, samples) whose amplitude rises as 1 - exp(-t / seconds)."""
     t = torch.arange(RATE) / RATE - at
     return ((t > 0) * (1 - torch.exp(-t.clamp(min=0) / seconds)) * torch.sin(2 * math.pi * hertz * t)).expand(2, -1)
 
@@ -56,9 +56,9 @@ def test_a_sound_that_starts_at_once_rises_at_once():
     assert metrics.rise_time(sound, metrics.onsets(sound)[0]) < 0.004
 
 
-def test_what_never_sets_in_has_no_attack():
+def test_a_slow_fade_in_has_no_attack():
     steady = torch.sin(2 * math.pi * 440 * (torch.arange(RATE) / RATE)) * torch.linspace(0, 1, RATE)
-    with pytest.raises(ValueError, match="no onset: nowhere does it set in out of calm"):
+    with pytest.raises(ValueError, match="no distinct onset"):
         metrics.attack_change(steady.expand(2, -1), steady.expand(2, -1))
     assert metrics.onsets(torch.zeros(2, RATE)) == []
 

@@ -1,14 +1,18 @@
-"""The tools that make the embedded model: what is drawn is repeatable, and the projection is what it says."""
+"""The tools that train the embedded model: material is repeatable, and the projection has the properties that are claimed."""
 
 import math
+import re
+import shlex
+from pathlib import Path
 
 import numpy
 import pytest
 import torch
 from safetensors import safe_open
 
-from pocket.codec.fit import fit
-from pocket.material import effects, recordings, synthesis
+from pocket import __main__ as command
+from pocket.codec.fit import projection as fit_projection
+from pocket.material import effects, origin, piece, provenance, recordings, synthesis
 from pocket.material.dataset import Item
 from pocket.model import config, export, import_shipped, train
 
@@ -31,6 +35,47 @@ def test_effects_keep_the_length(effect):
         assert sound.shape == (2, 8000) and numpy.isfinite(sound).all() and isinstance(words, list)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_pieces_need_no_recordings_where_none_are_wanted(seed, monkeypatch, tmp_path):
+    monkeypatch.setattr(recordings, "FOLDER", tmp_path)
+    audio, caption, kind = piece.piece(seed, with_recordings=False)
+    assert audio.shape == (2, 12 * 44100) and numpy.isfinite(audio).all() and caption
+    assert kind in {"synthesised", "grains", "mix"}
+
+
+def test_missing_recordings_are_named_with_the_remedy(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(recordings, "FOLDER", tmp_path / "none")
+    assert command.main([str(tmp_path / "work")]) == 2
+    said = capsys.readouterr().err
+    assert "sonic-pi-samples" in said and "--no-recordings" in said
+
+
+def test_a_working_folder_keeps_to_one_kind_of_material(tmp_path):
+    origin.begin(tmp_path / "work", with_recordings=False)
+    origin.begin(tmp_path / "work", with_recordings=False)
+    with pytest.raises(SystemExit, match="begun with --no-recordings"):
+        origin.begin(tmp_path / "work", with_recordings=True)
+    (tmp_path / "codec.safetensors").touch()  # a folder from before there was a record
+    with pytest.raises(SystemExit, match="begun with recordings"):
+        origin.begin(tmp_path, with_recordings=False)
+
+
+def test_provenance_without_recordings_names_none():
+    page = provenance.page(steps=1200, minutes=3.2, with_recordings=False)
+    assert "1,200 steps in 3 minutes" in page and "freesound" not in page and "model.safetensors" in page
+
+
+def test_the_makefile_gives_every_argument_that_training_needs():
+    text = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    work = re.search(r"^WORK \?= (\S+)$", text, re.MULTILINE)[1]
+    recipe = re.search(r"^pocket:.*\n((?:\t.*\n)+)", text, re.MULTILINE)[1]
+    line = recipe.replace("$(WORK)", work).replace("$(ARGS)", "--minutes 5 --no-recordings").strip()
+    program, *words = shlex.split(line)
+    assert program == "@$(VENV)/python" and words[:2] == ["-m", "pocket"]
+    options = command.arguments().parse_args(words[2:])  # exits where one is missing
+    assert (str(options.work), options.minutes, options.to) == (work, 5, None)
+
+
 def test_names_become_words():
     assert recordings.words("drum_tom_hi_hard") == ["acoustic drum hit", "tom drum", "high", "hard"]
     assert recordings.words("glitch_perc3") == ["glitch digital", "percussion"]
@@ -40,12 +85,12 @@ def test_the_projection_decorrelates_and_keeps_silence():
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(4000, 20, generator=generator, dtype=torch.float64) * torch.linspace(10, 0.1, 20) + 5
     silence = torch.full((20,), -90.0, dtype=torch.float64)
-    projection = fit(features.sum(0), features.T @ features, len(features), silence, size=6)
+    projection = fit_projection(features.sum(0), features.T @ features, len(features), silence, size=6)
     latents = (features.float() - projection["mean"]) @ projection["encoder"].T
     spread = latents.square().mean(0)
     torch.testing.assert_close(latents.T @ latents / len(latents), torch.diag(spread), atol=2e-3, rtol=0)
     assert spread.mean().item() == pytest.approx(1, abs=1e-3)
-    # an error in a latent costs as many decibels as that dimension is wide: lengths of the decoder's columns follow the spread
+    # an error in a latent is weighted by the spread of its dimension: the squared lengths of the decoder's columns are proportional to it
     torch.testing.assert_close(
         projection["decoder"].square().sum(0) / spread,
         torch.full((6,), (projection["decoder"].square().sum(0) / spread).mean().item()),
@@ -70,7 +115,12 @@ def test_batches_hold_crops_of_one_length_with_their_captions():
     assert len(lengths) > 4
 
 
-def test_a_checkpoint_goes_on_where_it_stopped(tmp_path):
+def test_without_long_pieces_no_crop_is_longer_than_the_short_ones():
+    short, generator = [Item(torch.randn(128, 517), "short", "x")], torch.Generator().manual_seed(0)
+    assert all(train.batch(short, [], generator)[0].shape[2] <= 517 for _ in range(200))
+
+
+def test_training_state_is_restored_from_its_checkpoint(tmp_path):
     def run():
         model = torch.nn.Linear(2, 2)
         return train.Run(
@@ -83,13 +133,13 @@ def test_a_checkpoint_goes_on_where_it_stopped(tmp_path):
     first.model(torch.ones(1, 2)).sum().backward()
     first.optimiser.step()
     first.step, first.seconds = 7, 60.0
-    first.follow()
+    first.update_average()
     first.save(tmp_path / "checkpoint.pt")
     second = run()
     second.restore(tmp_path / "checkpoint.pt")
     assert (second.step, second.seconds) == (7, 60.0)
-    for ours, theirs in ((second.model.state_dict(), first.model.state_dict()), (second.average, first.average)):
-        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    for restored, saved in ((second.model.state_dict(), first.model.state_dict()), (second.average, first.average)):
+        assert all(torch.equal(restored[name], saved[name]) for name in saved)
 
 
 def test_the_learning_rate_rises_holds_and_falls_to_zero():
@@ -117,9 +167,9 @@ def test_what_is_shipped_can_be_trained_on(tmp_path):
     run.save(tmp_path / "checkpoint.pt")
     again = train.start(tmp_path, torch.device("cpu"), resume=True)
     assert (again.step, again.seconds) == (run.step, run.seconds) and again.step > 0
-    assert not config.places(again.model).scale.requires_grad and config.places(again.model).scale.item() == 1
+    assert not config.positions(again.model).scale.requires_grad and config.positions(again.model).scale.item() == 1
     tensors, steps, _ = export.weights(tmp_path)
-    with safe_open(export.TARGET / "model.safetensors", "pt") as file:
+    with safe_open(export.SHIPPED / "model.safetensors", "pt") as file:
         assert set(tensors) == set(file.keys()) and str(steps) == file.metadata()["steps"]
         for name, tensor in tensors.items():
             assert torch.equal(tensor, file.get_tensor(name)), name
