@@ -160,9 +160,9 @@ def _cut(id: RequestId, pairs: Pairs, head: Pairs) -> Iterator[Pairs]:
     portion: Pairs = []
     for name, value in pairs:
         while _size(PREFIX + "part", id, [*head, *portion, (name, value)]) > LARGEST_ANSWER:
-            room = LARGEST_ANSWER - _size(PREFIX + "part", id, [*head, *portion, (name, "")])
-            if isinstance(value, str) and (room >= _LEAST_CUT or not portion):
-                piece = value.encode("utf-8")[:room].decode("utf-8", "ignore")
+            space = LARGEST_ANSWER - _size(PREFIX + "part", id, [*head, *portion, (name, "")])
+            if isinstance(value, str) and (space >= _LEAST_CUT or not portion):
+                piece = value.encode("utf-8")[:space].decode("utf-8", "ignore")
                 portion.append((name, piece))
                 value = value[len(piece) :]
             yield portion
