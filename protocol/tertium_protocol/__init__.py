@@ -1,6 +1,6 @@
-"""Tertium's protocol: messages, their OSC and ZeroMQ encodings, and a client. See PROTOCOL.md, which is normative.
+"""The Tertium protocol: messages, their OSC and ZeroMQ encodings, and a Python client. PROTOCOL.md is normative.
 
-Importing this package loads no transport; ``from tertium_protocol.client import Client`` does.
+Importing this package does not load a transport; ``from tertium_protocol.client import Client`` does.
 """
 
 from tertium_protocol.commands import COMMANDS, Command, describe, find_command, parse_request

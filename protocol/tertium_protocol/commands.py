@@ -1,4 +1,4 @@
-"""The one table of commands, and the one way from a command's name and fields to a validated request."""
+"""The command table, and the validation of requests against it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from tertium_protocol.errors import ProtocolError
-from tertium_protocol.messages import replies, requests, training_requests
+from tertium_protocol.messages import replies, requests, sound_requests, training_requests
 from tertium_protocol.messages.events import Done, Payload
 from tertium_protocol.messages.fields import Choice, Integer, Number, Spec, Text, nearest
 
@@ -21,18 +21,18 @@ BOTH: tuple[Transport, ...] = ("osc", "zeromq")
 
 @dataclass(frozen=True)
 class Command:
-    """A row of the table.
+    """A row of the command table.
 
     Args:
-        name: the command, and the last part of its OSC address.
-        summary: what it does, a sentence.
-        request: model of its fields.
-        reply: payload of its ``reply``; for a queued command, of its ``done``.
-        kind: immediate commands are answered at once, queued ones by accepted, progress and one terminal event.
-        transports: what carries it.
+        name: the command's name, and the last part of its OSC address.
+        summary: a sentence on what the command does.
+        request: the model of its fields.
+        reply: the payload of its ``reply``; for a queued command, of its ``done``.
+        kind: immediate commands get one reply; queued ones get accepted, progress and one terminal event.
+        transports: the transports that carry it.
         items: the field of the reply that is a list, whose elements OSC sends one by one.
-        buffers: how many audio buffers a request may carry, 0 or 1.
-        guarded: whether it wants the daemon's token over OSC too, since UDP does not tell which user of the machine speaks.
+        buffers: the number of audio buffers that a request may carry, 0 or 1.
+        guarded: whether the command requires the daemon's token over OSC as well, since UDP does not reveal the sender's user account.
     """
 
     name: str
@@ -54,33 +54,42 @@ class Command:
 _TABLE = (
     Command(
         "hello",
-        "Says who is there: versions, model, endpoints; and names the port for answers.",
+        "Returns versions, model and endpoints, and sets the port for answers.",
         requests.Hello,
         replies.HelloReply,
     ),
-    Command("status", "Tells what the daemon is doing.", requests.Status, replies.StatusReply),
+    Command("status", "Returns the state of the daemon.", requests.Status, replies.StatusReply),
     Command(
         "commands",
-        "Describes the commands and their parameters, for panels and help.",
+        "Describes the commands and their parameters, for user interfaces and help.",
         requests.Commands,
         replies.CommandsReply,
         items="commands",
     ),
     Command(
-        "subscribe", "Sends the events of all jobs, whoever asked for them.", requests.Subscribe, replies.SubscribeReply
+        "subscribe",
+        "Sends the client the events of all jobs, including those of other clients.",
+        requests.Subscribe,
+        replies.SubscribeReply,
     ),
-    Command("add_sound", "Takes a file or a buffer into the library.", requests.AddSound, replies.SoundInfo, buffers=1),
-    Command("sound", "Tells about one sound.", requests.Sound, replies.SoundInfo),
-    Command("sounds", "Lists the sounds of the library.", requests.Sounds, replies.SoundsReply, items="sounds"),
+    Command(
+        "add_sound", "Adds a file or a buffer to the library.", sound_requests.AddSound, replies.SoundInfo, buffers=1
+    ),
+    Command("sound", "Describes one sound.", sound_requests.Sound, replies.SoundInfo),
+    Command("sounds", "Lists the sounds of the library.", sound_requests.Sounds, replies.SoundsReply, items="sounds"),
     Command(
         "sound_audio",
         "Sends the samples of a sound as a buffer.",
-        requests.SoundAudio,
+        sound_requests.SoundAudio,
         replies.SoundInfo,
         transports=("zeromq",),
     ),
     Command(
-        "models", "Lists the models and says which can be loaded.", requests.Models, replies.ModelsReply, items="models"
+        "models",
+        "Lists the models and whether they can be loaded.",
+        requests.Models,
+        replies.ModelsReply,
+        items="models",
     ),
     Command(
         "checkpoints",
@@ -91,13 +100,13 @@ _TABLE = (
     ),
     Command(
         "import_checkpoint",
-        "Takes in an exported checkpoint.",
+        "Imports an exported checkpoint.",
         training_requests.ImportCheckpoint,
         replies.CheckpointInfo,
     ),
     Command(
         "export_checkpoint",
-        "Writes a checkpoint as one file.",
+        "Exports a checkpoint to a single file.",
         training_requests.ExportCheckpoint,
         replies.CheckpointInfo,
         guarded=True,
@@ -111,57 +120,57 @@ _TABLE = (
     ),
     Command(
         "delete_checkpoint",
-        "Deletes a checkpoint for good.",
+        "Deletes a checkpoint permanently.",
         training_requests.DeleteCheckpoint,
         replies.CheckpointInfo,
         guarded=True,
     ),
     Command(
         "learn",
-        "Learns a reference under a prompt, and keeps it as a checkpoint; whatever else is asked for goes first.",
+        "Trains the model on a reference under a prompt and saves a checkpoint. All other kinds of job go first.",
         training_requests.Learn,
         Done,
         kind="queued",
     ),
     Command(
         "preview",
-        "Lets you hear what the prompt of a learning under way gives now; the learning goes on undisturbed.",
+        "Renders the prompt of a training job with its present weights. The training is not affected.",
         training_requests.Preview,
         Done,
         kind="queued",
     ),
     Command(
         "generate",
-        "Makes a sound from a prompt alone, or from what was learned under one.",
+        "Generates a sound from a prompt, or from a learned reference.",
         requests.Generate,
         Done,
         kind="queued",
     ),
-    Command("vary", "Makes a variation of a sound.", requests.Vary, Done, kind="queued"),
+    Command("vary", "Generates a variation of a sound.", requests.Vary, Done, kind="queued"),
     Command(
-        "invert", "Inverts a sound and reconstructs it from one of its steps.", requests.Invert, Done, kind="queued"
+        "invert", "Inverts a sound and reconstructs it from one of the steps.", requests.Invert, Done, kind="queued"
     ),
     Command("fuse", "Fuses two sounds into a third.", requests.Fuse, Done, kind="queued"),
     Command(
         "morph",
-        "Fuses two sounds at several interventions: takes from the reference to the original.",
+        "Fuses two sounds at several interventions, into a series of takes from the reference to the original.",
         requests.Morph,
         Done,
         kind="queued",
     ),
     Command(
         "window",
-        "Measures where a pair moves from the reference to the original, and calibrates blend for it.",
+        "Measures where the fusion of a pair moves from the reference to the original, and calibrates blend for the pair.",
         requests.Window,
         Done,
         kind="queued",
     ),
-    Command("job", "Tells how a job stands, with its result or error.", requests.Job, replies.JobInfo),
+    Command("job", "Returns the state of a job, with its result or error.", requests.Job, replies.JobInfo),
     Command("jobs", "Lists the jobs.", requests.Jobs, replies.JobsReply, items="jobs"),
     Command("cancel", "Cancels a job; a running one stops within one step.", requests.Cancel, replies.CancelReply),
     Command(
         "allow",
-        "Lets clients name the files of one more folder, at once and after the next start.",
+        "Allows clients to name files in one more folder, now and after a restart.",
         requests.Allow,
         replies.AllowReply,
         guarded=True,
@@ -187,11 +196,11 @@ def parse_request(
     Args:
         command: the command's name.
         fields: its fields; a field that is None counts as absent.
-        transport: what carried it; None skips the check that this transport may.
-        buffers: how many audio buffers came with it.
+        transport: the transport that carried the request; None skips the check whether it may carry this command.
+        buffers: the number of audio buffers sent with the request.
 
     Raises:
-        ProtocolError: with the field at fault, its value and a remedy.
+        ProtocolError: with the invalid field, its value and a remedy.
     """
     row = find_command(command, transport=transport)
     given = {name: value for name, value in fields.items() if value is not None}
@@ -207,7 +216,7 @@ def parse_request(
 
 
 def find_command(name: str, *, transport: Transport | None = None) -> Command:
-    """The row of a command.
+    """Return the row of a command.
 
     Raises:
         ProtocolError: unknown_command, with the nearest valid name.
@@ -226,10 +235,10 @@ def find_command(name: str, *, transport: Transport | None = None) -> Command:
 
 
 def describe(name: str | None = None) -> replies.CommandsReply:
-    """The reply to the command ``commands``, made from the request models.
+    """Return the reply to the command ``commands``, which is derived from the request models.
 
     Args:
-        name: describe this command alone.
+        name: the only command to describe; None describes all.
 
     Raises:
         ProtocolError: unknown_command, with the nearest valid name.
@@ -239,7 +248,7 @@ def describe(name: str | None = None) -> replies.CommandsReply:
 
 
 def specs(request: type[requests.Request]) -> dict[str, Spec]:
-    """Field name to what the field may hold."""
+    """Return field name to specification (kind, range, help) for all fields of a request."""
     return {
         name: next(m for m in field.metadata if isinstance(m, Integer | Number | Text | Choice))
         for name, field in request.model_fields.items()
@@ -284,7 +293,7 @@ def _unknown_field(row: Command, name: str, value: Any) -> ProtocolError:
 
 
 def _explained(row: Command, problem: ValidationError) -> ProtocolError:
-    """The first fault, a missing field before a wrong one, in our words."""
+    """Convert pydantic's errors to one ProtocolError: for the first missing field, else for the first invalid one."""
     faults = sorted(
         problem.errors(include_url=False, include_input=False), key=lambda fault: fault["type"] != "missing"
     )

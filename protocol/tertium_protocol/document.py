@@ -1,6 +1,6 @@
-"""Writes the generated parts of PROTOCOL.md: ``python -m tertium_protocol.document``, or with ``--check`` says whether they are up to date.
+"""Writes the generated parts of PROTOCOL.md: ``python -m tertium_protocol.document``. With ``--check`` it reports whether they are up to date.
 
-What lies between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` is made from the models and the command table; the rest is written by hand.
+The text between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` is generated from the models and the command table; the rest is written by hand.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _SCALARS = {int: "integer", float: "number", str: "text", bool: "true or false"}
 
 
 def document(text: str) -> str:
-    """The text with every generated part made anew.
+    """Return the text of PROTOCOL.md with all generated parts replaced by new ones.
 
     Raises:
-        ValueError: the text lacks a part, or has one that nothing generates.
+        ValueError: the text lacks a generated part, or has an unknown one.
     """
     found = [name for _, name, _ in _MARKED.findall(text)]
     if sorted(found) != sorted(PARTS):
@@ -40,9 +40,9 @@ def document(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write PROTOCOL.md, or with ``--check`` compare it; returns the exit status."""
+    """Write PROTOCOL.md, or with ``--check`` only compare it. Return the exit status."""
     if not DOCUMENT.exists():
-        print(f"There is no {DOCUMENT}: this runs in a checkout of the source.", file=sys.stderr)
+        print(f"{DOCUMENT} does not exist. Run this in a checkout of the source.", file=sys.stderr)
         return 2
     old = DOCUMENT.read_text(encoding="utf-8")
     new = document(old)
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
         print(
             "PROTOCOL.md is up to date."
             if old == new
-            else "PROTOCOL.md is out of date: python -m tertium_protocol.document"
+            else "PROTOCOL.md is out of date; run python -m tertium_protocol.document"
         )
         return 0 if old == new else 1
     DOCUMENT.write_text(new, encoding="utf-8")
@@ -72,7 +72,7 @@ def _overview() -> str:
         (f"[`{row.name}`](#{row.name})", row.kind, both[row.transports], row.summary)
         for row in commands.COMMANDS.values()
     )
-    return _table(("command", "kind", "transport", "what it does"), rows)
+    return _table(("command", "kind", "transport", "summary"), rows)
 
 
 def _commands() -> str:
@@ -84,31 +84,31 @@ def _command(row: commands.Command) -> str:
     own = [name for name in row.request.model_fields if name not in making]
     lines = [f"### `{row.name}`", f"{row.summary} OSC: `{row.address}`." if "osc" in row.transports else row.summary]
     if row.guarded:
-        lines.append("Over OSC it wants the argument `token`, with the token of `daemon.json`.")
+        lines.append("Over OSC it requires the argument `token`: the token in `daemon.json`.")
     lines.append(_parameters(row.request, own) if own else "No fields.")
     if making:
         lines.append(
-            "And the [fields of every command that makes a sound](#fields-of-every-command-that-makes-a-sound)."
+            "Also the [fields of every command that makes a sound](#fields-of-every-command-that-makes-a-sound)."
         )
     if row.kind == "queued":
         takes = "`take` for each take, " if row.name == "morph" else ""
         lines.append(f"Answers: `accepted`, `progress`, {takes}then one of `done`, `failed`, `cancelled`.")
     else:
-        buffer = " With it comes one audio buffer." if row.name == "sound_audio" else ""
-        lines += [f"Reply:{buffer}", _payload(row.reply)]
+        buffer = ", with one audio buffer" if row.name == "sound_audio" else ""
+        lines += [f"Reply{buffer}:", _payload(row.reply)]
     if row.items:
         lines += _elements(row.reply, row.items)
-        lines.append(f"Over OSC each element of `{row.items}` is an `item` of its own.")
+        lines.append(f"Over OSC each element of `{row.items}` is sent as an `item`.")
     return "\n\n".join(lines)
 
 
 def _elements(payload: type[Payload], name: str) -> list[str]:
-    """What the elements of a list are, and those of lists within it."""
+    """Describe the elements of a list, and those of the lists within them."""
     element = get_args(payload.model_fields[name].annotation)[0]
     for row in commands.COMMANDS.values():
         if row.reply is element:
-            return [f"Each of `{name}` is what [`{row.name}`](#{row.name}) replies."]
-    lines = [f"Each of `{name}`:", _payload(element)]
+            return [f"Each element of `{name}` has the fields of the reply to [`{row.name}`](#{row.name})."]
+    lines = [f"Each element of `{name}`:", _payload(element)]
     for inner, field in element.model_fields.items():
         of = (get_args(field.annotation) or (None,))[0]
         if isinstance(of, type) and issubclass(of, Payload):
@@ -166,7 +166,7 @@ def _events() -> str:
     for name, payload in EVENTS.items():
         doc = "" if payload.__doc__ is None or payload.__doc__ == Payload.__doc__ else payload.__doc__.split("\n")[0]
         shared = set(Result.model_fields) if issubclass(payload, Result) else set()
-        tail = "And the fields of a [result](#result)." if shared else ""
+        tail = "Also the fields of a [result](#result)." if shared else ""
         parts.append("\n\n".join(filter(None, (f"### `{name}`", doc, _payload(payload, without=shared), tail))))
     return "\n\n".join(parts)
 
@@ -175,11 +175,11 @@ def _result() -> str:
     return "\n\n".join(
         (
             _payload(Result),
-            "Each of `takes`:",
+            "Each element of `takes`:",
             _payload(TakeInfo),
-            "A `window`:",
+            "The `window`:",
             _payload(WindowInfo),
-            "Each of its `points`:",
+            "Each element of its `points`:",
             _payload(WindowPoint),
         )
     )
@@ -191,20 +191,20 @@ def _errors() -> str:
 
 def _limits() -> str:
     rows = (
-        ("text of a request id", f"{envelope.LONGEST_ID} characters"),
+        ("request id that is text", f"{envelope.LONGEST_ID} characters"),
         ("path", f"{fields.LONGEST_PATH} characters"),
         ("prompt", f"{fields.LONGEST_PROMPT} characters"),
         ("value repeated in an error", f"{LONGEST_VALUE} characters"),
         ("OSC request", f"{osc_requests.LARGEST_DATAGRAM} bytes, {osc_requests.MOST_ARGUMENTS} arguments after the id"),
         ("OSC bundle", f"{osc_requests.MOST_MESSAGES} messages"),
-        ("OSC answer", f"{osc_answers.LARGEST_ANSWER} bytes a datagram, {osc_answers.MOST_PARTS} parts"),
+        ("OSC answer", f"{osc_answers.LARGEST_ANSWER} bytes per datagram, {osc_answers.MOST_PARTS} parts"),
         ("ZeroMQ request header", f"{zeromq.LARGEST_REQUEST_HEADER} bytes, nested {zeromq.DEEPEST} deep"),
         ("ZeroMQ answer header", f"{zeromq.LARGEST_ANSWER_HEADER} bytes"),
-        ("audio buffers of a message", f"{zeromq.MOST_BUFFERS}; `add_sound` takes 1"),
+        ("audio buffers of a message", f"{zeromq.MOST_BUFFERS}; `add_sound` accepts 1"),
         ("audio buffer", f"{audio_buffer.LARGEST_BUFFER} bytes, 1 … 64 channels, 1000 … 768000 Hz"),
         ("silence after which the Python client asks for a job's state", f"{job.ASK_AGAIN:g} s"),
     )
-    return _table(("what", "at most"), rows)
+    return _table(("item", "limit"), rows)
 
 
 def _formats() -> str:
@@ -222,7 +222,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "formats": _formats,
     "limits": _limits,
 }
-"""Name of a generated part to what makes it."""
+"""Name of a generated part to the function that generates it."""
 
 
 if __name__ == "__main__":

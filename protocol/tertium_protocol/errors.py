@@ -1,40 +1,43 @@
-"""The closed list of error codes, and the one exception that carries them."""
+"""The error codes, and the exception that carries them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 ERROR_CODES: dict[str, str] = {
-    "bad_message": "The bytes are not a message of this protocol, or its version is another.",
+    "bad_message": "The bytes are not a message of this protocol, or its version is incompatible.",
     "unknown_command": "There is no such command, or this transport does not carry it.",
     "unknown_field": "The command has no such field.",
-    "missing_field": "A field that the command needs is absent.",
+    "missing_field": "A required field is absent.",
     "bad_type": "A field holds a value of the wrong kind.",
-    "out_of_range": "A field holds a value that is too small, too large, too long or none of the choices.",
+    "out_of_range": "A field holds a value that is too small, too large or too long, or not one of the choices.",
     "conflict": "Two fields exclude each other, or a request id was used before for another request.",
     "unknown_sound": "No sound has this id, or the file does not exist.",
     "unknown_model": "No model has this name.",
     "unknown_checkpoint": "No checkpoint has this name.",
     "unknown_job": "No job has this id.",
-    "bad_sound": "The file or buffer is not audio that can be used: unreadable, empty, silent, too short or too long.",
+    "bad_sound": "The file or buffer is not usable audio: it is unreadable, empty, silent, too short or too long.",
     "path_refused": "The path lies outside the folders that the daemon may read, or is not a regular file.",
     "model_unavailable": "The model is not loaded: weights are missing, gated or damaged, or it is still loading.",
     "deadline": "The job cannot be done, or was not done, within its deadline.",
     "busy": "The queue is full, or the daemon is stopping.",
     "out_of_memory": "The device or the computer ran out of memory.",
-    "disk_full": "There is no room to write the result.",
-    "worker_died": "The process that computes ended unexpectedly, twice.",
+    "disk_full": "There is not enough disk space for the result.",
+    "worker_died": "The worker process ended unexpectedly, twice.",
     "not_allowed": "The client may not do this: a wrong or missing token, or a command for local clients only.",
-    "internal": "A mistake in the daemon; its log tells more.",
+    "internal": "An internal error of the daemon; see its log.",
 }
-"""Code to meaning. Codes are never renamed; a later minor version may add one."""
+"""Code to meaning. Codes are never renamed; a later minor version may add codes."""
 
 LONGEST_VALUE = 200
-"""Characters of a refused value that an error repeats."""
+"""The most characters of a refused value that an error repeats."""
 
 
 def shown(value: Any) -> Any:
-    """A refused value as an error repeats it: numbers and short strings unchanged, anything else as at most 200 characters."""
+    """Return a refused value in the form in which an error repeats it.
+
+    Numbers and short strings are unchanged; anything else becomes text of at most 200 characters.
+    """
     if value is None or (isinstance(value, bool | int) and abs(value) < 2**31):
         return value
     if isinstance(value, float) and value == value and abs(value) != float("inf"):
@@ -47,16 +50,16 @@ def shown(value: Any) -> Any:
 
 
 class ProtocolError(Exception):
-    """A request that is refused, in words for the one who sent it.
+    """A refused request, with a message for the user who sent it.
 
     Args:
         code: one of :data:`ERROR_CODES`.
-        message: what is wrong, one or two sentences.
-        field: the name of the field at fault, where there is one.
-        value: what the field held; long values are cut to 200 characters.
-        remedy: what to do next, a sentence.
-        request_id: the id of the refused request, where it could be read.
-        silent: no error may be sent back, because the datagram was itself an answer (two daemons must not answer each other for ever).
+        message: one or two sentences on what is wrong.
+        field: the name of the invalid field, if there is one.
+        value: the value of that field; long values are truncated to 200 characters.
+        remedy: a sentence on what to do next.
+        request_id: the id of the refused request, if it could be read.
+        silent: whether no error may be sent back because the datagram was itself an answer (two daemons must not keep answering each other).
     """
 
     def __init__(
@@ -82,7 +85,7 @@ class ProtocolError(Exception):
         self.silent = silent
 
     def fields(self) -> dict[str, Any]:
-        """The error as the fields of an ``error`` or ``failed`` event: code, message, field, value, remedy."""
+        """Return the fields of an ``error`` or ``failed`` event: code, message, field, value, remedy."""
         return {
             "code": self.code,
             "message": self.message,

@@ -1,4 +1,4 @@
-"""A small ZeroMQ peer with real sockets that answers as a test tells it to; it computes nothing."""
+"""A fake daemon for the client's tests: a ZeroMQ peer with real sockets, whose answers each test provides."""
 
 import json
 import os
@@ -14,7 +14,7 @@ HELLO = {"protocol": "1.0", "version": "0", "pid": 1, "home": "/", "model": "non
 
 
 class Peer:
-    """Answers each call with what ``answers[command](call)`` returns: a list of Answer or (Answer, buffers)."""
+    """A peer that answers each call with the return value of ``answers[command](call)``: a list of Answer or (Answer, buffers)."""
 
     def __init__(self, home, answers, *, token=None):
         self.calls = []
@@ -28,13 +28,13 @@ class Peer:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
-        said = {
+        description = {
             "pid": os.getpid(),
             "zmq": f"tcp://127.0.0.1:{ports[0]}",
             "events": f"tcp://127.0.0.1:{ports[1]}",
             "token": token,
         }
-        (home / "daemon.json").write_text(json.dumps(said))
+        (home / "daemon.json").write_text(json.dumps(description))
 
     def close(self):
         self._ended.set()
@@ -52,8 +52,8 @@ class Peer:
             if not self._router.poll(20):
                 continue
             identity, *message = self._router.recv_multipart()
-            for sent in self._handle(message):
-                answer, buffers = sent if isinstance(sent, tuple) else (sent, ())
+            for item in self._handle(message):
+                answer, buffers = item if isinstance(item, tuple) else (item, ())
                 self._router.send_multipart([identity, *zeromq.encode_answer(answer, buffers)])
                 if answer.event not in ("reply", "error"):
                     self._sequence += 1

@@ -139,15 +139,15 @@ def test_the_home_is_found_through_the_environment(tmp_path, monkeypatch):
 
 
 def test_silence_is_said_and_a_dead_process_too(tmp_path):
-    words = r"The daemon did not answer status within 0.2 s\. Look at its log"
+    words = r"The daemon did not answer status within 0.2 s\. See its log"
     with (
         Peer(tmp_path, {"status": lambda call: []}),
         Client(tmp_path) as client,
         pytest.raises(NoAnswer, match=words),
     ):
         client.ask("status", timeout=0.2)
-    said = json.loads((tmp_path / "daemon.json").read_text())
-    (tmp_path / "daemon.json").write_text(json.dumps({**said, "pid": 2**22 + 1}))
+    description = json.loads((tmp_path / "daemon.json").read_text())
+    (tmp_path / "daemon.json").write_text(json.dumps({**description, "pid": 2**22 + 1}))
     with (
         pytest.raises(NoAnswer, match="Process 4194305 is gone; start the daemon again"),
         Client(tmp_path, timeout=0.1),
@@ -234,14 +234,14 @@ def test_a_dead_daemon_ends_the_wait_after_a_while(tmp_path, monkeypatch):
 
 
 def test_audio_goes_up_and_comes_down_whole(tmp_path):
-    kept = {}
+    stored = {}
 
     def add(call):
-        kept["buffer"] = call.buffers[0]
+        stored["buffer"] = call.buffers[0]
         return [reply(call, {**RESULT, "name": call.fields["name"]})]
 
     def send(call):
-        return [(reply(call, {**RESULT, "name": "a"}), [kept["buffer"]])]
+        return [(reply(call, {**RESULT, "name": "a"}), [stored["buffer"]])]
 
     samples = np.random.default_rng(0).standard_normal((2, 50_000)).astype(np.float32)
     with Peer(tmp_path, {"add_sound": add, "sound_audio": send}), Client(tmp_path) as client:
@@ -314,7 +314,7 @@ def test_closing_twice_and_while_events_are_read_is_harmless(tmp_path):
 
 def a_morph(call):
     yield event(call, "accepted", seed=7)
-    for index in (1, 3, 1, 2):  # the first comes again, as after a restart of the worker
+    for index in (1, 3, 1, 2):  # take 1 is sent again, as after a restart of the worker
         yield event(call, "take", index=index, count=3, blend=(index - 1) / 2, **RESULT)
     takes = [{"index": i, "blend": (i - 1) / 2, "sound": "ab" * 32, "path": "/r.wav"} for i in (1, 2, 3)]
     yield event(call, "done", **RESULT, takes=takes)

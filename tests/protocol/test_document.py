@@ -1,4 +1,4 @@
-"""PROTOCOL.md agrees with the tables, its examples are valid, and the package stands alone."""
+"""PROTOCOL.md agrees with the command table, its examples are valid, and the package depends on nothing else here."""
 
 import json
 import re
@@ -15,8 +15,8 @@ from tertium_protocol.codecs import osc_requests, zeromq
 from tertium_protocol.codecs.osc_answers import decode_answer
 from tertium_protocol.messages import EVENTS, Failed
 
-ROOM = Path(__file__).parents[2] / "protocol"
-TEXT = (ROOM / "PROTOCOL.md").read_text(encoding="utf-8")
+FOLDER = Path(__file__).parents[2] / "protocol"
+TEXT = (FOLDER / "PROTOCOL.md").read_text(encoding="utf-8")
 
 
 def blocks(kind):
@@ -24,7 +24,7 @@ def blocks(kind):
 
 
 def words(line):
-    """Address, id and pairs of an example, numbers as numbers."""
+    """Return the address, id and fields of an example, with numbers as numbers."""
     tokens = [json.loads(t) if t[0] in '"-0123456789' else t for t in re.findall(r'"(?:[^"\\]|\\.)*"|\S+', line)]
     address, id, *rest = tokens
     return address, id, dict(zip(rest[::2], rest[1::2], strict=True))
@@ -111,7 +111,7 @@ for module in pkgutil.walk_packages(tertium_protocol.__path__, "tertium_protocol
 print("alone")
 """
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env={"PYTHONPATH": str(ROOM)}, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, env={"PYTHONPATH": str(FOLDER)}, timeout=60
     )
     assert run.stdout == "alone\n", run.stderr
 
@@ -119,7 +119,7 @@ print("alone")
 def test_importing_the_package_loads_no_transport():
     program = "import sys, tertium_protocol; print(sorted({'zmq', 'asyncio', 'pythonosc'} & set(sys.modules)))"
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env={"PYTHONPATH": str(ROOM)}, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, env={"PYTHONPATH": str(FOLDER)}, timeout=60
     )
     assert run.stdout == "[]\n", run.stderr
 
@@ -127,7 +127,7 @@ def test_importing_the_package_loads_no_transport():
 def test_the_wheel_holds_the_package_alone(tmp_path):
     pytest.importorskip("hatchling", reason="hatchling is needed to build the wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=ROOM, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=FOLDER, check=True, capture_output=True, timeout=120)
     (wheel,) = tmp_path.glob("tertium_protocol-*.whl")
     assert wheel.name.startswith(f"tertium_protocol-{PROTOCOL_VERSION}.")
     with zipfile.ZipFile(wheel) as archive:

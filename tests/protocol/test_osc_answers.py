@@ -1,4 +1,4 @@
-"""Answers over OSC: small datagrams, nothing lost, whatever the length and the alphabet."""
+"""Answers over OSC: small datagrams and no loss, for any length of text and any alphabet."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Requests: what is taken, and the words with which the rest is refused."""
+"""Requests: which are valid, and the messages with which the others are refused."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The golden vectors: what they say is what the code does, in both directions."""
+"""The golden vectors: the code agrees with them, encoding and decoding."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def raw(case):
 
 
 def assert_same(got, expected):
-    """Equal in value and kind: 7 is not 7.0."""
+    """Compare in value and kind: 7 is not 7.0."""
     assert json.dumps(got, sort_keys=True) == json.dumps(expected, sort_keys=True)
 
 

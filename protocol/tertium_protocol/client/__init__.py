@@ -1,4 +1,4 @@
-"""The Python client over ZeroMQ: :class:`Client` blocks, :class:`AsyncClient` awaits; both do the same.
+"""The Python client over ZeroMQ: :class:`Client` blocks, :class:`AsyncClient` is for asyncio. Both have the same methods.
 
 from tertium_protocol.client import Client
 

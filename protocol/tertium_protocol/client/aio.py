@@ -1,8 +1,8 @@
 """The asyncio client: requests, jobs, events and audio over ZeroMQ.
 
-It outlives a restart of the daemon: while it waits it looks at ``daemon.json`` again, connects anew when that names another process, and sends
-what was not answered again under the same id, which is safe because the same id is the same job. On Windows asyncio must run the selector
-event loop.
+The client survives a restart of the daemon. While it waits for an answer it reads ``daemon.json`` periodically; when that file names another
+process, it reconnects and sends the unanswered request again under the same id. That is safe because the same id is the same job.
+On Windows asyncio must run the selector event loop.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy
 
 LOOK_AGAIN = 1.0
-"""Seconds between looks at ``daemon.json`` while an answer is awaited."""
+"""Seconds between two reads of ``daemon.json`` while the client waits for an answer."""
 
 Reply = tuple[Answer, tuple[AudioBuffer, ...]]
 
@@ -42,8 +42,8 @@ class AsyncClient:
 
     Args:
         home: the daemon's folder or its ``daemon.json``; None means TERTIUM_HOME, else the platform's data folder.
-        timeout: seconds to wait for the answer to a request, unless the call says otherwise.
-        name: of the client, for the daemon's log.
+        timeout: seconds to wait for the answer to a request, unless the call gives its own.
+        name: the client's name in the daemon's log.
     """
 
     def __init__(self, home: str | os.PathLike[str] | None = None, *, timeout: float = 10.0, name: str = "python"):
@@ -67,9 +67,9 @@ class AsyncClient:
         """Find the daemon and greet it.
 
         Raises:
-            NoDaemon: none runs.
-            NoAnswer: one should run, and does not answer.
-            RemoteError: it speaks another protocol, or refuses the token.
+            NoDaemon: no daemon is running.
+            NoAnswer: a daemon should be running but does not answer.
+            RemoteError: the daemon speaks another protocol version, or refuses the token.
         """
         self._open(find_daemon(self._home))
         try:
@@ -80,18 +80,18 @@ class AsyncClient:
         return self
 
     async def close(self) -> None:
-        """Close the connection; jobs run on."""
+        """Close the connection. Jobs continue."""
         self._shut()
         if self._context is not None:
             self._context.destroy(linger=0)
             self._context = None
 
     async def ask(self, command: str, *, timeout: float | None = None, **fields: Any) -> Any:
-        """An immediate command's reply, as the model that the command table names.
+        """Send an immediate command and return its reply, as the model in the command table.
 
         Raises:
             RemoteError: the daemon refused.
-            NoAnswer: nothing came within ``timeout`` seconds.
+            NoAnswer: no answer arrived within ``timeout`` seconds.
         """
         answer, _ = await self._request(command, fields, timeout=timeout)
         return COMMANDS[command].reply.model_validate(answer.fields)
@@ -105,18 +105,18 @@ class AsyncClient:
         timeout: float | None = None,
         **fields: Any,
     ) -> AsyncJob:
-        """Put a job into the queue; returns once it is accepted, that is, once it would survive a crash.
+        """Put a job into the queue. Return when the daemon has accepted it, that is, when the job would survive a crash.
 
         Args:
-            command: a queued one: generate, vary, invert, fuse, morph or window.
-            on_progress: called with each progress event, while :meth:`AsyncJob.wait` waits.
-            on_take: called likewise with each take of a morph, once for each; one whose event was lost is in the result alone.
+            command: a queued command: generate, vary, invert, fuse, morph, window, learn or preview.
+            on_progress: called with each progress event while :meth:`AsyncJob.wait` waits.
+            on_take: called in the same way, once for each take of a morph. A take whose event was lost is only in the result.
             timeout: seconds to wait for the acceptance.
             fields: the command's fields.
 
         Raises:
             RemoteError: the daemon refused.
-            NoAnswer: nothing came in time.
+            NoAnswer: no answer arrived in time.
         """
         id = next(self._ids)
         queue = self._waiting[id] = asyncio.Queue()
@@ -128,26 +128,26 @@ class AsyncClient:
         return AsyncJob(self, id, answer, queue, on_progress, on_take)
 
     def forget(self, id: str) -> None:
-        """Take no more answers to a request."""
+        """Discard all further answers to a request."""
         self._waiting.pop(id, None)
 
     async def upload(
         self, samples: numpy.ndarray, sample_rate: int, *, name: str | None = None, timeout: float = 60.0
     ) -> SoundInfo:
-        """Add a sound from memory: floats of shape (channels, frames), or (frames,), at ``sample_rate`` Hz."""
+        """Add a sound from memory: floats of shape (channels, frames) or (frames,), at ``sample_rate`` Hz."""
         buffer = AudioBuffer.from_array(samples, sample_rate)
         answer, _ = await self._request("add_sound", {"name": name}, buffers=(buffer,), timeout=timeout)
         return SoundInfo.model_validate(answer.fields)
 
     async def download(self, sound: str, *, timeout: float = 60.0) -> AudioBuffer:
-        """A sound's samples; ``.to_array()`` gives float32 of shape (channels, frames)."""
+        """Return a sound's samples; ``.to_array()`` gives float32 of shape (channels, frames)."""
         _, buffers = await self._request("sound_audio", {"sound": sound}, timeout=timeout)
         if not buffers:
             raise ProtocolError("bad_message", "The daemon sent no audio.", "buffers", None, "Update the daemon.")
         return buffers[0]
 
     async def events(self) -> AsyncIterator[tuple[Answer, int]]:
-        """All jobs' events from now on, whoever asked, each with its sequence number; a gap in these means that some were missed."""
+        """Yield the events of all clients' jobs from now on, each with its sequence number. A gap in the numbers means missed events."""
         daemon = self._reach()
         while True:
             with self._subscription(daemon) as socket:
@@ -158,7 +158,7 @@ class AsyncClient:
                     try:
                         event = zeromq.decode_event(await socket.recv_multipart())
                     except ProtocolError:
-                        continue  # of a newer daemon
+                        continue  # probably an event that only a newer daemon knows
                     yield event
             daemon = self._reach()
 
@@ -182,7 +182,7 @@ class AsyncClient:
             del self._waiting[id]
 
     async def _exchange(self, queue: asyncio.Queue[Reply], call: Call, timeout: float | None) -> Reply:
-        """Send a call and take the first answer to it; send it again when the daemon has been started anew."""
+        """Send a call and return the first answer; send it again if the daemon was restarted meanwhile."""
         loop = asyncio.get_running_loop()
         limit = self.timeout if timeout is None else timeout
         end = loop.time() + limit
@@ -200,7 +200,7 @@ class AsyncClient:
         raise NoAnswer(self._silence(call.command, limit))
 
     async def _send(self, call: Call) -> Daemon:
-        """Send a call to the daemon that is there now; returns which."""
+        """Send a call to the present daemon, and return that daemon."""
         fields = {name: value for name, value in call.fields.items() if value is not None}
         daemon = self._reach()
         assert self._socket is not None
@@ -215,7 +215,7 @@ class AsyncClient:
         return self.daemon
 
     def look_again(self) -> Daemon:
-        """The daemon that is there now; when another has taken the place of ours, connect to it."""
+        """Return the present daemon; connect to it if it is not the one that the client is connected to."""
         try:
             found = find_daemon(self._home)
         except NoDaemon:
@@ -249,19 +249,19 @@ class AsyncClient:
             try:
                 answer, buffers = zeromq.decode_answer(await socket.recv_multipart())
             except ProtocolError:
-                continue  # not of this protocol, so it answers none of ours
+                continue  # not a message of this protocol, so not an answer to one of our requests
             if answer.id in self._waiting:
                 self._waiting[answer.id].put_nowait((answer, buffers))
 
     def _silence(self, command: str, seconds: float) -> str:
-        remedy = "Look at its log, or try again with a longer timeout."
+        remedy = "See its log, or try again with a longer timeout."
         if self.daemon is not None and os.name == "posix" and not _runs(self.daemon.pid):
             remedy = f"Process {self.daemon.pid} is gone; start the daemon again with: tertium serve"
         return f"The daemon did not answer {command} within {seconds:g} s. {remedy}"
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process of this id exists (POSIX)."""
+    """Return whether a process with this id exists (POSIX)."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

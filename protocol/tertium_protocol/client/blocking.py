@@ -1,4 +1,4 @@
-"""The client that blocks: the awaiting one on a thread and loop of its own."""
+"""The blocking client: an :class:`AsyncClient` on its own thread and event loop."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ T = TypeVar("T")
 
 
 class Client:
-    """A blocking connection to one daemon; may be used from several threads. Use it in ``with``, or call connect() and close().
+    """A blocking connection to one daemon, which several threads may share. Use it in ``with``, or call connect() and close().
 
     Args:
         home: the daemon's folder or its ``daemon.json``; None means TERTIUM_HOME, else the platform's data folder.
-        timeout: seconds to wait for the answer to a request, unless the call says otherwise.
-        name: of the client, for the daemon's log.
+        timeout: seconds to wait for the answer to a request, unless the call gives its own.
+        name: the client's name in the daemon's log.
     """
 
     def __init__(self, home: str | os.PathLike[str] | None = None, *, timeout: float = 10.0, name: str = "python"):
@@ -49,9 +49,9 @@ class Client:
         return self._client.daemon
 
     def connect(self) -> Client:
-        """Find the daemon and greet it; raises as :meth:`AsyncClient.connect`."""
+        """Find the daemon and greet it. Raises the same errors as :meth:`AsyncClient.connect`."""
         if self._loop is None:
-            # Not the platform's default loop: on Windows that one cannot wait for ZeroMQ's sockets.
+            # On Windows the platform's default event loop cannot wait for ZeroMQ sockets.
             self._loop = asyncio.SelectorEventLoop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="tertium-client", daemon=True)
             self._thread.start()
@@ -63,7 +63,7 @@ class Client:
         return self
 
     def close(self) -> None:
-        """Close the connection; jobs run on."""
+        """Close the connection. Jobs continue."""
         if self._loop is None or self._thread is None:
             return
         self._run(self._end())
@@ -73,7 +73,7 @@ class Client:
         self._loop = self._thread = None
 
     def ask(self, command: str, *, timeout: float | None = None, **fields: Any) -> Any:
-        """An immediate command's reply; as :meth:`AsyncClient.ask`."""
+        """Send an immediate command and return its reply; see :meth:`AsyncClient.ask`."""
         return self._run(self._client.ask(command, timeout=timeout, **fields))
 
     def submit(
@@ -85,8 +85,10 @@ class Client:
         timeout: float | None = None,
         **fields: Any,
     ) -> Job:
-        """Put a job into the queue; as :meth:`AsyncClient.submit`. ``on_progress`` and ``on_take`` are called by the thread
-        that waits, and may use the client."""
+        """Put a job into the queue; see :meth:`AsyncClient.submit`.
+
+        ``on_progress`` and ``on_take`` are called on the thread that waits, and may use the client.
+        """
         news: queue.Queue[Progress | Take | concurrent.futures.Future[Done]] = queue.Queue()
         job = self._run(self._client.submit(command, on_progress=news.put, on_take=news.put, timeout=timeout, **fields))
         return Job(self, job, news, on_progress, on_take)
@@ -94,29 +96,29 @@ class Client:
     def upload(
         self, samples: numpy.ndarray, sample_rate: int, *, name: str | None = None, timeout: float = 60.0
     ) -> SoundInfo:
-        """Add a sound from memory; as :meth:`AsyncClient.upload`."""
+        """Add a sound from memory; see :meth:`AsyncClient.upload`."""
         return self._run(self._client.upload(samples, sample_rate, name=name, timeout=timeout))
 
     def download(self, sound: str, *, timeout: float = 60.0) -> AudioBuffer:
-        """A sound's samples; as :meth:`AsyncClient.download`."""
+        """Return a sound's samples; see :meth:`AsyncClient.download`."""
         return self._run(self._client.download(sound, timeout=timeout))
 
     def events(self, *, timeout: float | None = None) -> Iterator[tuple[Answer, int]]:
-        """All jobs' events from now on with their sequence numbers; ends after ``timeout`` seconds without any."""
-        came: queue.Queue[tuple[Answer, int] | BaseException] = queue.Queue()
+        """Yield all jobs' events with their sequence numbers; end after ``timeout`` seconds without an event."""
+        incoming: queue.Queue[tuple[Answer, int] | BaseException] = queue.Queue()
 
-        async def pass_on() -> None:
+        async def forward() -> None:
             try:
                 async for event in self._client.events():
-                    came.put(event)
+                    incoming.put(event)
             except Exception as problem:
-                came.put(problem)
+                incoming.put(problem)
 
-        task = asyncio.run_coroutine_threadsafe(pass_on(), self._running())
+        task = asyncio.run_coroutine_threadsafe(forward(), self._running())
         try:
             while True:
                 try:
-                    event = came.get(timeout=timeout)
+                    event = incoming.get(timeout=timeout)
                 except queue.Empty:
                     return
                 if isinstance(event, BaseException):
@@ -126,7 +128,7 @@ class Client:
             task.cancel()
 
     async def _end(self) -> None:
-        """End what still waits, then close."""
+        """Cancel all other tasks of the loop, then close the client."""
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
@@ -155,7 +157,7 @@ class Client:
 
 
 class Job:
-    """A job that was accepted; as :class:`AsyncJob`, blocking."""
+    """An accepted job; the blocking counterpart of :class:`AsyncJob`."""
 
     def __init__(
         self,
@@ -177,21 +179,21 @@ class Job:
 
     @property
     def request_id(self) -> str:
-        """The id of the request that made it."""
+        """The id of the request that created the job."""
         return self._job.request_id
 
     @property
     def accepted(self) -> Accepted:
-        """The fields of its acceptance: job, position, seed, steps."""
+        """The fields of the ``accepted`` event: job, position, seed, steps."""
         return self._job.accepted
 
     @property
     def progress(self) -> Progress | None:
-        """The last progress event that wait() has seen."""
+        """The last progress event that wait() received."""
         return self._job.progress
 
     def wait(self, timeout: float | None = None) -> Done:
-        """The result; as :meth:`AsyncJob.wait`. Interrupting it leaves the job running; cancel() ends that."""
+        """Wait for the result; see :meth:`AsyncJob.wait`. Interrupting the wait does not stop the job; cancel() does."""
         future = self._client._start(self._job.wait(timeout))
         future.add_done_callback(self._news.put)
         try:
@@ -206,5 +208,5 @@ class Job:
             raise
 
     def cancel(self) -> str:
-        """Ask for the job's end; as :meth:`AsyncJob.cancel`."""
+        """Cancel the job; see :meth:`AsyncJob.cancel`."""
         return self._client._run(self._job.cancel())

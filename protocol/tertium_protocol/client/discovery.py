@@ -1,4 +1,4 @@
-"""Where a daemon lives, and how a client finds it: the file ``daemon.json`` in its folder."""
+"""Finding the daemon through the file ``daemon.json`` in its folder."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ FILE = "daemon.json"
 
 
 class NoDaemon(ConnectionError):
-    """No daemon runs in the folder, or what it left there cannot be read. The text says what to do."""
+    """No daemon runs in the folder, or its ``daemon.json`` cannot be read. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Daemon:
-    """What ``daemon.json`` says of a running daemon.
+    """A running daemon as its ``daemon.json`` describes it.
 
     Args:
-        home: its folder.
+        home: the daemon's folder.
         pid: its process id.
-        zmq: ZeroMQ endpoint for requests, None when it has none.
-        events: ZeroMQ endpoint that publishes all events, None when it has none.
-        osc: host and port for OSC, None when it has none.
-        token: what every ZeroMQ request must carry, None when none is asked for.
-        model: model that it was started with.
-        version: its version.
+        zmq: ZeroMQ endpoint for requests, or None.
+        events: ZeroMQ endpoint that publishes all events, or None.
+        osc: host and port for OSC, or None.
+        token: the token that every ZeroMQ request must carry; None if the daemon requires none.
+        model: the model that the daemon was started with.
+        version: the daemon's version.
     """
 
     home: Path
@@ -43,34 +43,34 @@ class Daemon:
 
 
 def default_home() -> Path:
-    """The folder in TERTIUM_HOME, else the user's data folder of this platform."""
+    """Return the folder in TERTIUM_HOME, else the user's data folder on this platform."""
     named = os.environ.get(VARIABLE)
     return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("tertium", appauthor=False))
 
 
 def find_daemon(home: str | os.PathLike[str] | None = None) -> Daemon:
-    """The daemon of a folder.
+    """Read ``daemon.json`` and return the daemon that it describes.
 
     Args:
-        home: its folder, or its ``daemon.json``; None means :func:`default_home`.
+        home: the daemon's folder, or its ``daemon.json``; None means :func:`default_home`.
 
     Raises:
-        NoDaemon: when there is none.
+        NoDaemon: the file does not exist or cannot be read.
     """
     folder = default_home() if home is None else Path(home).expanduser()
     folder = folder.parent if folder.name == FILE else folder
     try:
-        said = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        osc = said.get("osc")
+        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        osc = content.get("osc")
         return Daemon(
             home=folder,
-            pid=int(said["pid"]),
-            zmq=said.get("zmq"),
-            events=said.get("events"),
+            pid=int(content["pid"]),
+            zmq=content.get("zmq"),
+            events=content.get("events"),
             osc=None if not osc else (str(osc[0]), int(osc[1])),
-            token=said.get("token"),
-            model=said.get("model"),
-            version=said.get("version"),
+            token=content.get("token"),
+            model=content.get("model"),
+            version=content.get("version"),
         )
     except FileNotFoundError:
         raise NoDaemon(f"No daemon runs in {folder}. Start one with: tertium serve") from None

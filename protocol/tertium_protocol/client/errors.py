@@ -1,4 +1,4 @@
-"""What can go wrong between a client and a daemon."""
+"""The client's exceptions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class RemoteError(Exception):
     """The daemon refused a request, or a job failed.
 
     Args:
-        error: what it said: code, message, field, value, remedy.
+        error: the error that the daemon sent: code, message, field, value, remedy.
     """
 
     def __init__(self, error: ErrorInfo):
@@ -22,8 +22,8 @@ class RemoteError(Exception):
 
 
 class JobCancelled(Exception):
-    """A job was cancelled; the text says by whom or what."""
+    """A job was cancelled. The message says by whom or why."""
 
 
 class NoAnswer(TimeoutError):
-    """Nothing came from the daemon in time; the text says what to do."""
+    """No answer arrived from the daemon in time. The message says what to do."""

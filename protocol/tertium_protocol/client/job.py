@@ -28,25 +28,25 @@ if TYPE_CHECKING:
     from tertium_protocol.client.aio import AsyncClient
 
 ASK_AGAIN = 5.0
-"""Seconds without news of a job after which the client asks for its state."""
+"""Seconds without an event of a job after which the client asks for the job's state."""
 ANSWER_WITHIN = 1.0
-"""Seconds that the answer to that may take."""
+"""Seconds to wait for the answer to that question."""
 PATIENCE = 30.0
-"""Seconds without any sign of the daemon after which waiting for a job ends."""
+"""Seconds without any sign of the daemon after which :meth:`AsyncJob.wait` gives up."""
 
 Watcher = Callable[[Progress], None]
 TakeWatcher = Callable[[Take], None]
 
 
 class AsyncJob:
-    """A job that was accepted.
+    """An accepted job.
 
-    An exception that ``on_progress`` or ``on_take`` raises ends the wait, not the job.
+    An exception from ``on_progress`` or ``on_take`` ends the wait, not the job.
 
     Attributes:
         id: the job's id.
-        request_id: the id of the request that made it.
-        accepted: the fields of its acceptance: job, position, seed, steps.
+        request_id: the id of the request that created the job.
+        accepted: the fields of the ``accepted`` event: job, position, seed, steps.
         progress: the last progress event, or None.
     """
 
@@ -68,18 +68,18 @@ class AsyncJob:
         self._on_progress, self._on_take = on_progress, on_take
         self._takes: set[int] = set()
         self._end: Answer | None = None
-        self._heard = asyncio.get_running_loop().time()
+        self._last_sign = asyncio.get_running_loop().time()
 
     async def wait(self, timeout: float | None = None) -> Done:
-        """The result. May be called again after a NoAnswer, and after the end.
+        """Wait for the result and return it. May be called again after NoAnswer, and after the job has ended.
 
         Args:
-            timeout: seconds; None waits as long as the daemon lives.
+            timeout: in seconds; None waits as long as the daemon lives.
 
         Raises:
             RemoteError: the job failed.
             JobCancelled: it was cancelled, by a client or by a newer job of the same slot.
-            NoAnswer: it was not done within ``timeout`` seconds, or the daemon gave no sign of life for 30 s. The job is kept.
+            NoAnswer: the job was not done within ``timeout`` seconds, or the daemon gave no sign of life for 30 s. The job still exists.
         """
         now = asyncio.get_running_loop().time
         end = None if timeout is None else now() + timeout
@@ -92,19 +92,19 @@ class AsyncJob:
             try:
                 answer, _ = await asyncio.wait_for(self._queue.get(), left)
             except asyncio.TimeoutError:
-                if now() - self._heard >= ASK_AGAIN:
+                if now() - self._last_sign >= ASK_AGAIN:
                     await self._ask()
                 continue
-            self._heard = now()
-            self._take(answer)
+            self._last_sign = now()
+            self._receive(answer)
         return self._outcome(self._end)
 
     async def cancel(self) -> str:
-        """Ask for the job's end; returns its state. A running job stops within one step, and wait() then raises JobCancelled."""
+        """Cancel the job and return its state. A running job stops within one step, and wait() then raises JobCancelled."""
         return (await self._client.ask("cancel", job=self.id)).state
 
-    def _take(self, answer: Answer) -> None:
-        """Note an event of this job."""
+    def _receive(self, answer: Answer) -> None:
+        """Process an event of this job."""
         if answer.event == "progress":
             self.progress = Progress.model_validate(answer.fields)
             if self._on_progress is not None:
@@ -119,23 +119,23 @@ class AsyncJob:
             self._client.forget(self.request_id)
 
     async def _ask(self) -> None:
-        """Ask how the job stands, and note what was missed.
+        """Ask the daemon for the job's state, and process the event that was missed, if any.
 
         Raises:
-            NoAnswer: there has been no sign of the daemon for too long.
+            NoAnswer: there has been no sign of the daemon for :data:`PATIENCE` seconds.
         """
         now = asyncio.get_running_loop().time
         try:
             self._client.look_again()
             info = await self._client.ask("job", timeout=ANSWER_WITHIN, job=self.id)
         except (NoAnswer, NoDaemon, zmq.ZMQError):
-            if now() - self._heard <= PATIENCE:
+            if now() - self._last_sign <= PATIENCE:
                 return
             remedy = f"The job is kept: start the daemon with tertium serve and ask for job {self.id}."
             raise NoAnswer(f"The daemon has given no sign of life for {PATIENCE:g} s. {remedy}") from None
-        self._heard = now()
+        self._last_sign = now()
         if (missed := _event_of(info)) is not None and missed != self.progress:
-            self._take(Answer.of(missed, id=self.request_id, command=info.command))
+            self._receive(Answer.of(missed, id=self.request_id, command=info.command))
 
     def _outcome(self, end: Answer) -> Done:
         if end.event == "failed":
@@ -146,7 +146,7 @@ class AsyncJob:
 
 
 def _event_of(info: JobInfo) -> Progress | Done | Failed | Cancelled | None:
-    """The event that the state of a job stands for, or None while it waits."""
+    """Return the event that corresponds to the state of a job, or None while the job waits in the queue."""
     if info.state == "running" and info.stage is not None:
         return Progress(job=info.job, stage=info.stage, fraction=info.fraction, seconds_left=info.seconds_left)
     if info.state == "done" and info.result is not None:

@@ -1,0 +1,1 @@
+"""The encodings of the messages: OSC, ZeroMQ, and audio buffers."""

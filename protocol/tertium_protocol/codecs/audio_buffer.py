@@ -1,4 +1,4 @@
-"""Audio as raw samples beside a ZeroMQ header."""
+"""Audio buffers: raw samples that travel with a ZeroMQ header."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ if TYPE_CHECKING:
     import numpy
 
 SAMPLE_BYTES = {"f32le": 4, "f64le": 8, "s16le": 2, "s24le": 3, "s32le": 4}
-"""Sample formats: floats of nominal range −1 … 1, or signed integers; little-endian; to bytes a sample."""
-LARGEST_BUFFER = 512 * 1024 * 1024
+"""Sample format to bytes per sample. Floats have the nominal range −1 … 1; integers are signed; all are little-endian."""
+LARGEST_BUFFER = 512 * 1024 * 1024  # bytes
 _RANGES = {"channels": (1, 64), "frames": (1, 2**31 - 1), "sample_rate": (1000, 768000)}
 
 
 @dataclass(frozen=True)
 class AudioBuffer:
-    """Samples as they travel: frame after frame, the channels of a frame beside each other.
+    """Interleaved samples: frame after frame, all channels of a frame together.
 
     Args:
         format: one of :data:`SAMPLE_BYTES`.
         channels: 1 … 64.
-        frames: samples a channel, at least 1.
+        frames: samples per channel, at least 1.
         sample_rate: in Hz, 1000 … 768000.
         data: ``frames * channels`` samples.
 
     Raises:
-        ProtocolError: bad_message when the bytes are not as many as the description says; bad_type or out_of_range for the description.
+        ProtocolError: bad_message if the number of bytes does not match the description; bad_type or out_of_range for a
+            description that is itself invalid.
     """
 
     format: str
@@ -62,14 +63,14 @@ class AudioBuffer:
                 )
         expected = self.frames * self.channels * SAMPLE_BYTES[self.format]
         if expected > LARGEST_BUFFER:
-            problem = f"A buffer of {expected} bytes is too large; {LARGEST_BUFFER} are taken."
+            problem = f"A buffer of {expected} bytes is too large; the limit is {LARGEST_BUFFER}."
             raise ProtocolError("out_of_range", problem, "frames", self.frames, "Send a shorter sound, or its path.")
         if len(self.data) != expected:
             problem = f"A buffer of {self.frames} frames, {self.channels} channels and {self.format} has {expected} bytes; got {len(self.data)}."
             raise ProtocolError("bad_message", problem, "frames", self.frames, "Describe the buffer as it is.")
 
     def description(self) -> dict[str, Any]:
-        """What the header says of the buffer."""
+        """Return the description of the buffer for the header."""
         return {
             "format": self.format,
             "channels": self.channels,
@@ -79,14 +80,14 @@ class AudioBuffer:
 
     @classmethod
     def from_array(cls, samples: numpy.ndarray, sample_rate: int) -> AudioBuffer:
-        """A buffer of format f32le.
+        """Create a buffer of format f32le.
 
         Args:
-            samples: floats, (channels, frames), or (frames,) for one channel.
+            samples: floats of shape (channels, frames), or (frames,) for one channel.
             sample_rate: in Hz.
 
         Raises:
-            ProtocolError: as the class.
+            ProtocolError: as for the class; bad_type if the array has more than two dimensions.
         """
         import numpy
 
@@ -97,7 +98,7 @@ class AudioBuffer:
         return cls("f32le", int(array.shape[0]), int(array.shape[1]), int(sample_rate), data)
 
     def to_array(self) -> numpy.ndarray:
-        """The samples as float32, (channels, frames); integer formats are scaled to −1 … 1. Floats may hold NaN, as they came."""
+        """Return the samples as float32, (channels, frames). Integers are scaled to −1 … 1; floats are not checked and may be NaN."""
         import numpy
 
         if self.format == "s24le":

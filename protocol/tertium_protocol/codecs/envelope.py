@@ -1,4 +1,4 @@
-"""The envelope: one request as any transport carries it."""
+"""The envelope: a request in the form that all transports share."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Call:
 
     Args:
         command: the command's name.
-        id: request id, unchanged.
+        id: the request id as the client sent it.
         fields: name to value, in the order sent.
-        buffers: audio that came with it.
-        token: what the client gave to prove that it may ask.
+        buffers: the audio sent with the request.
+        token: the token sent with the request, which authorises the client.
     """
 
     command: str
@@ -35,10 +35,10 @@ class Call:
 
 
 def check_id(id: Any) -> RequestId:
-    """A request id as it came.
+    """Return a request id unchanged if it is valid.
 
     Raises:
-        ProtocolError: bad_message unless it is a 32-bit int, a finite float, or 1 … 64 characters of text.
+        ProtocolError: bad_message unless the id is a 32-bit int, a finite float, or text of 1 … 64 characters.
     """
     if isinstance(id, str):
         good = 1 <= len(id) <= LONGEST_ID and storable(id)

@@ -1,7 +1,7 @@
-"""Answers over OSC: to datagrams of less than 1,400 bytes each, and back.
+"""Answers over OSC: encoding to datagrams of less than 1,400 bytes each, and decoding.
 
-Values become i, f or s; objects become dotted names, lists become JSON text. A reply that is a list goes as one ``item`` per element, then the
-reply. A message that does not fit goes as several ``part`` messages; nothing is left out.
+Values become i, f or s; objects become dotted names; lists become JSON text. A reply that is a list is sent as one ``item`` per element and then
+the reply. A message that does not fit into a datagram is split into several ``part`` messages, so nothing is lost.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from tertium_protocol.messages.events import Answer, RequestId
 from tertium_protocol.messages.fields import INT32, storable
 
 LARGEST_ANSWER = 1396
-"""Bytes of the largest datagram sent: the greatest multiple of 4 below 1,400."""
+"""Largest datagram sent, in bytes: the greatest multiple of 4 below 1,400."""
 UNKNOWN_ID = ""
-"""Stands for the id of a message whose id could not be read."""
+"""The id in the answer to a message whose id could not be read."""
 MOST_PARTS = 1024
 MOST_INCOMPLETE = 64
-_LEAST_CUT = 64
+_LEAST_CUT = 64  # bytes: a text is not cut to put a shorter piece than this into a datagram that holds other fields
 
 Pairs = list[tuple[str, Value]]
 
 
 def encode_answer(answer: Answer) -> list[bytes]:
-    """The datagrams of an answer, each of at most 1,396 bytes, in the order to send them."""
+    """Encode an answer as datagrams of at most 1,396 bytes each, in the order in which to send them."""
     id = UNKNOWN_ID if answer.id is None else answer.id
     fields = dict(answer.fields)
     items = COMMANDS[answer.command].items if answer.event == "reply" and answer.command in COMMANDS else None
@@ -45,10 +45,10 @@ def encode_answer(answer: Answer) -> list[bytes]:
 
 
 def decode_answer(datagram: bytes) -> Answer:
-    """The answer in one datagram, dotted names put back into objects; its event may be ``item`` or ``part``.
+    """Decode one datagram. Dotted names become objects again. The event may be ``item`` or ``part``.
 
     Raises:
-        ProtocolError: bad_message when it is no answer.
+        ProtocolError: bad_message if the datagram is not an answer.
     """
     address, id, fields = decode_messages(datagram)[0]
     event = address.removeprefix(PREFIX)
@@ -62,16 +62,16 @@ def decode_answer(datagram: bytes) -> Answer:
 
 
 class Assembler:
-    """Puts answers together again that came in parts; keeps at most 64 incomplete ones."""
+    """Reassembles answers from their parts. Holds at most 64 incomplete answers; the oldest are discarded first."""
 
     def __init__(self) -> None:
         self._parts: OrderedDict[tuple[Any, ...], dict[int, dict[str, Value]]] = OrderedDict()
 
     def feed(self, datagram: bytes) -> Answer | None:
-        """The answer that this datagram is or completes, or None while parts are missing.
+        """Return the answer that this datagram contains or completes, or None while parts are missing.
 
         Raises:
-            ProtocolError: bad_message when the datagram is no answer.
+            ProtocolError: bad_message if the datagram is not an answer.
         """
         answer = decode_answer(datagram)
         if answer.event != "part":
@@ -85,18 +85,18 @@ class Assembler:
         ):
             raise ProtocolError("bad_message", f"A part of an answer is numbered {part!r} of {parts!r}.")
         place = (answer.id, event, key, parts)
-        came = self._parts.setdefault(place, {})
-        came[part] = answer.fields
-        if len(came) < parts:
+        received = self._parts.setdefault(place, {})
+        received[part] = answer.fields
+        if len(received) < parts:
             while len(self._parts) > MOST_INCOMPLETE:
                 self._parts.popitem(last=False)
             return None
         del self._parts[place]
-        return Answer(id=answer.id, event=event, fields=_nested(_joined(came)))
+        return Answer(id=answer.id, event=event, fields=_nested(_joined(received)))
 
 
 def _joined(parts: dict[int, dict[str, Value]]) -> dict[str, Value]:
-    """Fields of all parts; a name that comes again continues its text."""
+    """Merge the fields of all parts. A name that occurs again continues the text of its first occurrence."""
     fields: dict[str, Value] = {}
     for number in sorted(parts):
         for name, value in parts[number].items():
@@ -105,7 +105,7 @@ def _joined(parts: dict[int, dict[str, Value]]) -> dict[str, Value]:
             elif isinstance(value, str) and isinstance(fields[name], str):
                 fields[name] += value
             else:
-                raise ProtocolError("bad_message", f"Two parts of an answer hold {name[:60]}, and it is no text.")
+                raise ProtocolError("bad_message", f"Two parts of an answer contain {name[:60]}, which is not text.")
     return fields
 
 
@@ -133,7 +133,7 @@ def _nested(fields: dict[str, Value]) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Value:
-    """A JSON value as OSC carries it: what no float32 or int32 holds goes as text."""
+    """Convert a JSON value to an OSC value. Numbers beyond int32 or float32 become text."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int):
@@ -148,20 +148,21 @@ def _datagrams(event: str, id: RequestId, pairs: Pairs) -> list[bytes]:
     if _size(PREFIX + event, id, pairs) <= LARGEST_ANSWER:
         return [_encoded(event, id, pairs)]
     key = f"{zlib.crc32(repr((event, id, pairs)).encode('utf-8')):08x}"
-    # The numbers of the part and of all parts take four bytes each, whatever they are.
+    # Both numbers are zero here: an OSC integer takes four bytes whatever its value, so the sizes hold for the real ones.
     parts = list(_cut(id, pairs, [("event", event), ("key", key), ("part", 0), ("parts", 0)]))
     heads = ([("event", event), ("key", key), ("part", number), ("parts", len(parts))] for number in range(len(parts)))
     return [_encoded("part", id, head + part) for head, part in zip(heads, parts, strict=True)]
 
 
 def _cut(id: RequestId, pairs: Pairs, head: Pairs) -> Iterator[Pairs]:
-    """Pairs in portions that fit beside the head; a text that is too long goes on, under the same name, in the next portion."""
+    """Divide pairs into portions that fit into a datagram with the head. Text that is too long continues in the next portion
+    under the same name."""
     portion: Pairs = []
     for name, value in pairs:
         while _size(PREFIX + "part", id, [*head, *portion, (name, value)]) > LARGEST_ANSWER:
-            room = LARGEST_ANSWER - _size(PREFIX + "part", id, [*head, *portion, (name, "")])
-            if isinstance(value, str) and (room >= _LEAST_CUT or not portion):
-                piece = value.encode("utf-8")[:room].decode("utf-8", "ignore")
+            space = LARGEST_ANSWER - _size(PREFIX + "part", id, [*head, *portion, (name, "")])
+            if isinstance(value, str) and (space >= _LEAST_CUT or not portion):
+                piece = value.encode("utf-8")[:space].decode("utf-8", "ignore")
                 portion.append((name, piece))
                 value = value[len(piece) :]
             yield portion
@@ -176,7 +177,7 @@ def _encoded(event: str, id: RequestId, pairs: Pairs) -> bytes:
 
 
 def _size(address: str, id: RequestId, pairs: Pairs) -> int:
-    """Bytes of the message, without building it."""
+    """Return the size of a message in bytes, without building it."""
     arguments = [id, *(argument for pair in pairs for argument in pair)]
     tags = "," + "x" * len(arguments)
     return sum(_padded(a) if isinstance(a, str) else struct.calcsize(">i") for a in (address, tags, *arguments))

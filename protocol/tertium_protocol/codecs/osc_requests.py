@@ -1,7 +1,7 @@
-"""OSC requests: datagram to call, strict and bounded, and call to datagram.
+"""Requests over OSC: strict and bounded decoding from datagrams, and encoding.
 
-The decoder takes what PROTOCOL.md describes and nothing else: exact addresses, the types i, f and s, zero padding, UTF-8, and a bundle of one
-level that is to be carried out at once. It does not recurse, allocates no more than the datagram's size, and raises nothing but
+The decoder accepts only what PROTOCOL.md describes: exact addresses, the types i, f and s, zero padding, UTF-8, and a bundle of one level with the
+time tag "immediately". It does not recurse, allocates no more than the datagram's size, and raises only
 :class:`~tertium_protocol.errors.ProtocolError`. Source: the OSC 1.0 specification (Wright, 2002).
 """
 
@@ -20,13 +20,14 @@ from tertium_protocol.messages.fields import INT32, storable
 
 PREFIX = "/tertium/"
 LARGEST_DATAGRAM = 32768
-"""Bytes of a request; answers are far smaller."""
+"""Largest request in bytes. Answers are much smaller."""
 MOST_ARGUMENTS = 128
 MOST_MESSAGES = 16
 LARGEST_FLOAT = (2 - 2.0**-23) * 2.0**127
-"""Of float32."""
+"""The largest finite float32."""
 ANSWERS = (*EVENT_NAMES, "item", "part")
-"""Addresses that only the daemon sends. It ignores them when they come in, so that two daemons never answer each other for ever."""
+"""The last parts of the addresses that only the daemon sends. It ignores incoming messages with them, so that two daemons never keep answering each
+other."""
 
 _BUNDLE = b"#bundle\0"
 _IMMEDIATELY = b"\0\0\0\0\0\0\0\1"
@@ -38,19 +39,19 @@ Value = int | float | str
 
 
 def decode(datagram: bytes) -> tuple[Call, ...]:
-    """The calls in a datagram: one, or those of a bundle. A bundle is taken whole or refused whole.
+    """Decode the calls in a datagram: a single call, or all calls of a bundle. One invalid call makes the whole bundle invalid.
 
     Raises:
-        ProtocolError: bad_message, bad_type, missing_field or unknown_command; carries the request id when it could be read.
+        ProtocolError: bad_message, bad_type, missing_field or unknown_command; with the request id if it could be read.
     """
     return tuple(_call(address, id, fields) for address, id, fields in decode_messages(datagram))
 
 
 def decode_messages(datagram: bytes) -> list[tuple[str, RequestId, dict[str, Value]]]:
-    """Address, id and fields of each message in a datagram, whichever way it travels.
+    """Return the address, id and fields of each message in a datagram, be it a request or an answer.
 
     Raises:
-        ProtocolError: as :func:`decode`.
+        ProtocolError: bad_message, bad_type or missing_field; with the request id if it could be read.
     """
     if not datagram.startswith(_BUNDLE):
         return [_message(datagram, 0, len(datagram))]
@@ -58,10 +59,10 @@ def decode_messages(datagram: bytes) -> list[tuple[str, RequestId, dict[str, Val
 
 
 def encode_call(command: str, id: RequestId, fields: Mapping[str, Value | None]) -> bytes:
-    """A request's datagram. Fields that are None are left out; ints go as i, floats as f (float32), strings as s.
+    """Encode a request. Fields that are None are left out; ints become i, floats f (float32), strings s.
 
     Raises:
-        ProtocolError: bad_type for a value of another kind or beyond int32; bad_message when the datagram would be too large.
+        ProtocolError: bad_type for a value of another kind or beyond int32 or float32; bad_message if the datagram would be too large.
     """
     arguments: list[Value] = [id]
     for name, value in fields.items():
@@ -74,32 +75,36 @@ def encode_call(command: str, id: RequestId, fields: Mapping[str, Value | None])
 
 
 def encode_message(address: str, arguments: list[Value]) -> bytes:
-    """One OSC message of types i, f and s.
+    """Encode one OSC message with the types i, f and s.
 
     Raises:
-        ProtocolError: bad_type for a value that has none of these types.
+        ProtocolError: bad_type for a value that none of these types can hold.
     """
     builder = OscMessageBuilder(address)
     for value in arguments:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ProtocolError("bad_type", f"OSC carries no {type(value).__name__} here.", None, value, _TYPES)
+            raise ProtocolError(
+                "bad_type", f"OSC cannot carry a value of type {type(value).__name__} here.", None, value, _TYPES
+            )
         if isinstance(value, int) and not INT32[0] <= value <= INT32[1]:
             raise ProtocolError("bad_type", f"{value} does not fit 32 bits.", None, value, "Send it as text.")
         if isinstance(value, float) and not abs(value) <= LARGEST_FLOAT:
             raise ProtocolError("bad_type", f"{value} does not fit a float of 32 bits.", None, value, _TYPES)
         if isinstance(value, str) and not storable(value):
-            raise ProtocolError("bad_type", "OSC carries no NUL and no half surrogate pair.", None, value, _TYPES)
+            raise ProtocolError(
+                "bad_type", "OSC text cannot contain NUL or an unpaired surrogate.", None, value, _TYPES
+            )
         builder.add_arg(value, "i" if isinstance(value, int) else "f" if isinstance(value, float) else "s")
     return builder.build().dgram
 
 
 def _call(address: str, id: RequestId, fields: dict[str, Value]) -> Call:
     if not address.startswith(PREFIX):
-        problem = f"Addresses here begin with {PREFIX}; got “{address[:60]}”."
+        problem = f"The address must begin with {PREFIX}; got “{address[:60]}”."
         raise ProtocolError("unknown_command", problem, "command", address, _SHAPE, request_id=id)
     command = address[len(PREFIX) :]
     if command in ANSWERS:
-        problem = f"{address} is what the daemon sends, not what it takes."
+        problem = f"{address} is an address of answers: the daemon sends it and does not accept it."
         raise ProtocolError(
             "bad_message",
             problem,
@@ -110,33 +115,33 @@ def _call(address: str, id: RequestId, fields: dict[str, Value]) -> Call:
             silent=True,
         )
     if not _NAME.match(command):
-        problem = f"“{address[:60]}” is not an address here: they are exact, without patterns."
+        problem = f"“{address[:60]}” is not a valid address: addresses are exact, without patterns."
         raise ProtocolError("unknown_command", problem, "command", address, _SHAPE, request_id=id)
-    # The token is for the daemon, not for the command: it travels beside the fields, as in a ZeroMQ header.
+    # The token authorises the request and is not a field of the command, as in a ZeroMQ header.
     token = fields.pop("token", None)
     return Call(command, id, fields, token=None if token is None else str(token))
 
 
 def _elements(datagram: bytes) -> list[tuple[int, int]]:
-    """Start and end of each message in a bundle."""
+    """Return the start and end of each message in a bundle."""
     if len(datagram) > LARGEST_DATAGRAM:
         raise _too_large(len(datagram), None)
     if datagram[8:16] != _IMMEDIATELY:
-        problem = "The bundle is dated or cut short."
+        problem = "The bundle has a time tag other than “immediately”, or is truncated."
         raise _bad(problem, "Send single messages, or a bundle with the time tag “immediately”.")
     elements, at = [], 16
     while at < len(datagram):
         if len(datagram) - at < 4:
-            raise _bad("The bundle is cut short.", "Send it again, whole.")
+            raise _bad("The bundle is truncated.", "Send the complete bundle.")
         (size,) = struct.unpack_from(">i", datagram, at)
         at += 4
         if size <= 0 or size % 4 or size > len(datagram) - at:
-            raise _bad(f"The bundle has an element of {size} bytes where {len(datagram) - at} are left.", _SHAPE)
+            raise _bad(f"The bundle has an element of {size} bytes, but {len(datagram) - at} bytes are left.", _SHAPE)
         if datagram.startswith(_BUNDLE, at):
-            raise _bad("A bundle within a bundle is not taken.", "Send single messages, or a bundle of one level.")
+            raise _bad("A bundle within a bundle is not accepted.", "Send single messages, or a bundle of one level.")
         elements.append((at, at + size))
         if len(elements) > MOST_MESSAGES:
-            raise _bad(f"The bundle has more than {MOST_MESSAGES} messages.", "Send them apart.")
+            raise _bad(f"The bundle has more than {MOST_MESSAGES} messages.", "Send several bundles.")
         at += size
     if not elements:
         raise _bad("The bundle is empty.", _SHAPE)
@@ -147,7 +152,9 @@ def _message(data: bytes, start: int, end: int) -> tuple[str, RequestId, dict[st
     if start == end or data[start : start + 1] != b"/":
         raise _bad("The datagram is neither an OSC message nor a bundle.", _SHAPE)
     if (end - start) % 4:
-        raise _bad(f"An OSC message's size is a multiple of 4 bytes; got {end - start}.", "Send it again, whole.")
+        raise _bad(
+            f"The size of an OSC message is a multiple of 4 bytes; got {end - start}.", "Send the complete message."
+        )
     address, at = _string(data, start, end)
     silent = address.removeprefix(PREFIX) in ANSWERS
     id = None
@@ -169,7 +176,7 @@ def _message(data: bytes, start: int, end: int) -> tuple[str, RequestId, dict[st
 
 def _pairs(data: bytes, at: int, end: int, tags: str) -> dict[str, Value]:
     if len(tags) > MOST_ARGUMENTS:
-        raise _bad(f"The message has {len(tags)} arguments after its id; {MOST_ARGUMENTS} are taken.", _SHAPE)
+        raise _bad(f"The message has {len(tags)} arguments after its id; the limit is {MOST_ARGUMENTS}.", _SHAPE)
     fields: dict[str, Value] = {}
     name = None
     for tag in tags:
@@ -178,7 +185,7 @@ def _pairs(data: bytes, at: int, end: int, tags: str) -> dict[str, Value]:
             fields[name] = value
             name = None
         elif not isinstance(value, str):
-            raise _bad(f"A field's name is text; got the number {value}.", _SHAPE)
+            raise _bad(f"A field's name must be text; got the number {value}.", _SHAPE)
         elif value in fields:
             raise ProtocolError(
                 "bad_message", f"{value[:60]} is given twice.", value[:60], None, "Send each field once."
@@ -197,18 +204,18 @@ def _argument(data: bytes, at: int, end: int, tag: str, name: str | None) -> tup
         return _string(data, at, end)
     if tag not in "if":
         field_name = name[:60] if name else None
-        problem = f"{field_name or 'An argument'} has the OSC type {tag!r}; i, f and s are taken."
+        problem = f"{field_name or 'An argument'} has the OSC type {tag!r}; only i, f and s are accepted."
         raise ProtocolError("bad_type", problem, field_name, None, _TYPES)
     if end - at < 4:
-        raise _bad("The message ends before its arguments do.", "Send it again, whole.")
+        raise _bad("The message ends before its last argument.", "Send the complete message.")
     return struct.unpack_from(">i" if tag == "i" else ">f", data, at)[0], at + 4
 
 
 def _string(data: bytes, at: int, end: int) -> tuple[str, int]:
-    """The string that begins at a multiple of four, and where the next begins."""
+    """Return the string that begins at an offset (a multiple of four), and the offset of the next argument."""
     stop = data.find(b"\0", at, end)
     if stop < 0:
-        raise _bad("The message ends within a string.", "Send it again, whole.")
+        raise _bad("The message ends within a string.", "Send the complete message.")
     following = stop + 4 - (stop - at) % 4
     if following > end or any(data[stop:following]):
         raise _bad(
@@ -225,5 +232,5 @@ def _bad(message: str, remedy: str) -> ProtocolError:
 
 
 def _too_large(size: int, id: RequestId | None) -> ProtocolError:
-    problem = f"The message has {size} bytes; {LARGEST_DATAGRAM} are taken."
+    problem = f"The message has {size} bytes; the limit is {LARGEST_DATAGRAM}."
     return ProtocolError("bad_message", problem, None, None, "Shorten its texts, or use ZeroMQ.", request_id=id)

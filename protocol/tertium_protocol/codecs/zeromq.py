@@ -1,6 +1,6 @@
-"""ZeroMQ frames: a JSON header, then raw audio buffers; strict and bounded.
+"""Messages over ZeroMQ: a JSON header and raw audio buffers. Decoding is strict and bounded.
 
-Frames here are without the routing frames of a ROUTER socket: the transport takes those off and puts them on.
+The frames do not include the routing frames of a ROUTER socket, which the transport removes and adds.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ TOPIC = "tertium."
 
 _REQUEST_KEYS = ("tertium", "id", "command", "fields", "buffers", "token")
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
-"""Takes an unfinished string to the end of the text, so that a search never begins within one: the search is linear."""
+"""A string or a bracket. An unterminated string matches up to the end of the text, so that no match starts within a string and the time is
+linear."""
 _SHAPE = 'A header is {"tertium": "1.4", "id": …, "command": …, "fields": {…}}.'
 
 
 def encode_call(call: Call) -> list[bytes]:
-    """The frames of a request.
+    """Encode a request as frames.
 
     Raises:
-        ProtocolError: bad_message when its header is too large or holds what JSON cannot carry.
+        ProtocolError: bad_message if the header is too large or a value cannot be represented in JSON.
     """
     header = {"tertium": PROTOCOL_VERSION, "id": call.id, "command": call.command, "fields": dict(call.fields)}
     if call.token is not None:
@@ -42,10 +43,10 @@ def encode_call(call: Call) -> list[bytes]:
 
 
 def decode_call(frames: Sequence[bytes]) -> Call:
-    """The request in frames.
+    """Decode a request.
 
     Raises:
-        ProtocolError: bad_message, unknown_field, bad_type or out_of_range; carries the request id when it could be read.
+        ProtocolError: bad_message, unknown_field, missing_field, bad_type or out_of_range; with the request id if it could be read.
     """
     header = _header(frames, LARGEST_REQUEST_HEADER)
     id = None
@@ -67,45 +68,46 @@ def decode_call(frames: Sequence[bytes]) -> Call:
 
 
 def encode_answer(answer: Answer, buffers: Iterable[AudioBuffer] = ()) -> list[bytes]:
-    """The frames of an answer.
+    """Encode an answer as frames.
 
     Raises:
-        ProtocolError: bad_message when its header would be too large.
+        ProtocolError: bad_message if the header would be too large.
     """
     return _encoded(_answer_header(answer), tuple(buffers), LARGEST_ANSWER_HEADER)
 
 
 def decode_answer(frames: Sequence[bytes]) -> tuple[Answer, tuple[AudioBuffer, ...]]:
-    """The answer in frames, and its audio.
+    """Decode an answer and its audio.
 
     Raises:
-        ProtocolError: bad_message when the frames are no answer of this protocol.
+        ProtocolError: if the frames are not an answer of this protocol.
     """
     header = _header(frames, LARGEST_ANSWER_HEADER)
     return _answer(header), _buffers(header, frames[1:])
 
 
 def encode_event(answer: Answer, sequence: int) -> list[bytes]:
-    """The frames of a published event: the topic ``tertium.<event>``, then the header with its sequence number.
+    """Encode a published event as frames: the topic ``tertium.<event>``, then the header with the sequence number.
 
     Args:
-        sequence: one more than that of the event before, from 1; a gap tells a subscriber that it missed some.
+        answer: the event.
+        sequence: one more than that of the previous event, starting at 1. A gap tells a subscriber that it missed events.
     """
     header = _answer_header(answer) | {"sequence": sequence}
     return [(TOPIC + answer.event).encode(), *_encoded(header, (), LARGEST_ANSWER_HEADER)]
 
 
 def decode_event(frames: Sequence[bytes]) -> tuple[Answer, int]:
-    """The published event in frames, and its sequence number.
+    """Decode a published event and its sequence number.
 
     Raises:
-        ProtocolError: bad_message when the frames are no event of this protocol.
+        ProtocolError: if the frames are not an event of this protocol.
     """
     header = _header(frames[1:], LARGEST_ANSWER_HEADER)
     sequence = _typed(header, "sequence", int, "a whole number")
     answer = _answer(header)
     if frames[0] != (TOPIC + answer.event).encode():
-        raise _bad("The topic of an event is not its name.", _SHAPE)
+        raise _bad("The topic does not match the event.", _SHAPE)
     return answer, sequence
 
 
@@ -144,7 +146,7 @@ def _encoded(header: dict[str, Any], buffers: tuple[AudioBuffer, ...], largest: 
             f"The fields cannot be sent: {problem}.", "Send text, finite numbers, true, false and null."
         ) from None
     if len(data) > largest:
-        raise _bad(f"The header has {len(data)} bytes; {largest} are taken.", "Shorten its texts.")
+        raise _bad(f"The header has {len(data)} bytes; the limit is {largest}.", "Shorten its texts.")
     return [data, *(buffer.data for buffer in buffers)]
 
 
@@ -152,9 +154,9 @@ def _header(frames: Sequence[bytes], largest: int) -> dict[str, Any]:
     if not frames:
         raise _bad("The message has no header.", _SHAPE)
     if len(frames) > 1 + MOST_BUFFERS:
-        raise _bad(f"The message has {len(frames) - 1} buffers; {MOST_BUFFERS} are taken.", _SHAPE)
+        raise _bad(f"The message has {len(frames) - 1} buffers; the limit is {MOST_BUFFERS}.", _SHAPE)
     if len(frames[0]) > largest:
-        raise _bad(f"The header has {len(frames[0])} bytes; {largest} are taken.", "Shorten its texts.")
+        raise _bad(f"The header has {len(frames[0])} bytes; the limit is {largest}.", "Shorten its texts.")
     try:
         text = bytes(frames[0]).decode("utf-8")
     except UnicodeDecodeError:
@@ -167,12 +169,12 @@ def _header(frames: Sequence[bytes], largest: int) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise _bad("The header is not a JSON object.", _SHAPE)
     if "\\u" in text and not storable(json.dumps(header, ensure_ascii=False)):
-        raise _bad("The header holds half a surrogate pair.", "Send Unicode text.")
+        raise _bad("The header contains an unpaired surrogate.", "Send Unicode text.")
     return header
 
 
 def _check_depth(text: str) -> None:
-    """Refuse deep nesting before the JSON parser, which recurses, sees it."""
+    """Refuse deep nesting before the JSON parser, which is recursive, reads the text."""
     depth = 0
     for token in _STRING_OR_BRACKET.finditer(text):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token.group(), 0)
@@ -202,12 +204,12 @@ def _check_version(header: dict[str, Any]) -> None:
     version = header.get("tertium")
     if not isinstance(version, str):
         raise _bad(
-            "The header does not say which version of the protocol it is.",
+            "The header does not state its protocol version.",
             f'Send "tertium": "{PROTOCOL_VERSION}".',
             "tertium",
         )
     if version.split(".")[0] != PROTOCOL_VERSION.split(".")[0]:
-        problem = f"The message is of protocol {version[:16]}; this side speaks {PROTOCOL_VERSION}."
+        problem = f"The message uses protocol {version[:16]}; this side speaks {PROTOCOL_VERSION}."
         raise _bad(problem, "Update the older of the two.", "tertium", version)
 
 
@@ -225,13 +227,16 @@ def _typed(header: dict[str, Any], name: str, kind: type, words: str, default: A
 def _buffers(header: dict[str, Any], data: Sequence[bytes]) -> tuple[AudioBuffer, ...]:
     described = _typed(header, "buffers", list, "a list", [])
     if len(described) != len(data):
-        problem = f"The header describes {len(described)} buffers, and {len(data)} came."
+        problem = f"The header describes {len(described)} buffers, but {len(data)} arrived."
         raise _bad(problem, "Describe each buffer in the header's list buffers.", "buffers", len(described))
     buffers = []
     for description, samples in zip(described, data, strict=True):
         if not isinstance(description, dict) or set(description) != {"format", "channels", "frames", "sample_rate"}:
             raise _bad(
-                "A buffer is described by format, channels, frames and sample_rate.", _SHAPE, "buffers", description
+                "A buffer must be described by format, channels, frames and sample_rate.",
+                _SHAPE,
+                "buffers",
+                description,
             )
         buffers.append(AudioBuffer(data=samples, **description))
     return tuple(buffers)

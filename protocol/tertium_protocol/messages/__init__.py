@@ -1,4 +1,4 @@
-"""Every message of the protocol, under one roof: requests, replies, events, and the version."""
+"""All messages of the protocol: requests, replies and events, and the protocol version."""
 
 from tertium_protocol.errors import ERROR_CODES, ProtocolError
 from tertium_protocol.messages.events import (
@@ -48,7 +48,6 @@ from tertium_protocol.messages.requests import (
     LOOPS,
     NULLS,
     PROTOCOL_VERSION,
-    AddSound,
     Allow,
     Cancel,
     Commands,
@@ -63,14 +62,12 @@ from tertium_protocol.messages.requests import (
     Morph,
     Request,
     Shutdown,
-    Sound,
-    SoundAudio,
-    Sounds,
     Status,
     Subscribe,
     Vary,
     Window,
 )
+from tertium_protocol.messages.sound_requests import AddSound, Sound, SoundAudio, Sounds
 from tertium_protocol.messages.training_requests import (
     METHODS,
     Checkpoints,

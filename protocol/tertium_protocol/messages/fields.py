@@ -1,4 +1,4 @@
-"""What a field of a request may hold: kind, range, unit and help, checked and described from one place."""
+"""Field specifications: kind, range, unit and help of a request's fields, used for both validation and documentation."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from tertium_protocol.errors import shown
 INT32 = (-(2**31), 2**31 - 1)
 LONGEST_PATH = 4096
 NOT_IN_FILE_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]')
-"""What some system cannot have in a file's name, and what would make one look like another: controls and turns of direction."""
+"""Characters that are refused in file names: those that some operating system forbids, and those that make two names look alike (control and
+bidirectional formatting characters)."""
 LONGEST_PROMPT = 2000
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
-    """The valid word most like ``word``, or None when none is like it."""
+    """Return the valid word most similar to ``word``, or None if none is similar."""
     found = difflib.get_close_matches(word.lower()[:100], list(words), n=1, cutoff=0.7)
     return found[0] if found else None
 
 
 def _plain(value: float) -> str:
-    """A number as a sentence has it, in a few characters."""
+    """Format a number for a sentence, in a few characters."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if abs(value) >= 2**53:
@@ -43,7 +44,7 @@ def _refuse(code: str, problem: str, value: Any, remedy: str) -> PydanticCustomE
 
 @dataclass(frozen=True)
 class Integer:
-    """A whole number between two bounds, inclusive. A float with a whole value is taken, since some clients send only floats."""
+    """A whole number between two inclusive bounds. A float with a whole value is accepted, since some clients send only floats."""
 
     help: str
     minimum: int
@@ -79,7 +80,7 @@ class Integer:
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number between two bounds, inclusive."""
+    """A finite number between two inclusive bounds."""
 
     help: str
     minimum: float
@@ -115,7 +116,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Text:
-    """A string of 1 … ``longest`` characters without NUL; ``file_stem`` bars what cannot be part of a file's name."""
+    """A string of 1 … ``longest`` characters without NUL. ``file_stem`` also refuses what cannot be part of a file name."""
 
     help: str
     longest: int = 200
@@ -158,7 +159,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few words."""
+    """One of several words."""
 
     help: str
     choices: tuple[str, ...]
@@ -196,12 +197,12 @@ Spec = Integer | Number | Text | Choice
 
 
 def about(help: str, unit: str = "") -> Any:
-    """Help and unit of a field of an answer, for use in ``Annotated``."""
+    """Return the help and unit of an answer's field, for use in ``Annotated``."""
     return Field(description=help, json_schema_extra={"unit": unit} if unit else None)
 
 
 def storable(text: str) -> bool:
-    """Whether text can be sent by every transport: no NUL and no half of a surrogate pair."""
+    """Return whether every transport can carry the text: it has no NUL and no unpaired surrogate."""
     return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
 
 

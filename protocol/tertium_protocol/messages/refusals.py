@@ -1,4 +1,4 @@
-"""What concerns several fields of a request together, and is refused under the name of one of them."""
+"""Refusals that concern several fields of a request together, reported under the name of one of them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ SOUND_REFERENCE = (
 
 
 def refuse(code: str, field: str, problem: str, remedy: str, value: Any = None) -> PydanticCustomError:
-    """An error that concerns several fields together, filed under one of them."""
+    """Return an error that concerns several fields together, reported under one of them."""
     return PydanticCustomError(
         code, "{problem}", {"field": field, "problem": problem, "remedy": remedy, "value": value}
     )
 
 
-def must_be_led(reference: str | None, prompt: str | None) -> None:
+def require_reference_or_prompt(reference: str | None, prompt: str | None) -> None:
     """Refuse a fusion without a reference and without a prompt."""
     if reference is None and prompt is None:
         problem = "is missing, and so is prompt: a fusion needs one of them."
         raise refuse("missing_field", "reference", problem, f"Send reference, {SOUND_REFERENCE}; or send prompt.")
 
 
-def within_steps(field: str, value: int, steps: int) -> None:
-    """Refuse a step beyond the schedule's last."""
+def require_step_in_schedule(field: str, value: int, steps: int) -> None:
+    """Refuse a step beyond the last one of the schedule."""
     if value > steps:
         problem = f"must lie between 0 and steps, which is {steps}; got {value}."
         raise refuse("out_of_range", field, problem, "Lower it, or raise steps.", value)

@@ -1,4 +1,4 @@
-"""What a client may ask about learned references: to learn one, to hear it on the way, and what can be done with those that are there."""
+"""The requests about training: start and preview a training job, and manage checkpoints."""
 
 from __future__ import annotations
 
@@ -12,54 +12,67 @@ METHODS = ("lora", "full")
 
 
 class Learn(Request):
-    """Not of the commands that make a sound by sampling, though one comes out: what the prompt then gives."""
+    """A training job. Its result also has a sound, the one that the prompt gives afterwards, but it lacks the fields of :class:`Making`."""
 
     reference: Annotated[str, Text("the sound to learn, " + SOUND_REFERENCE, longest=LONGEST_PATH)]
     prompt: Annotated[str, Text("text that the reference shall answer to", longest=LONGEST_PROMPT)]
     name: Annotated[
         str | None,
         Text(
-            "name of the checkpoint; one that is taken is refused",
+            "name of the checkpoint; must not be in use",
             longest=100,
             file_stem=True,
-            absent="the reference's",
+            absent="the reference's name",
         ),
     ] = None
-    method: Annotated[str, Choice("lora is small and quick to switch to, full is the whole transformer", METHODS)] = (
-        "lora"
-    )
-    steps: Annotated[int, Integer("steps of the optimiser", 1, 100000)] = 150
-    batch: Annotated[int, Integer("rows a step", 1, 64)] = 4
+    method: Annotated[
+        str, Choice("lora trains a small adapter, quick to switch to; full trains the whole transformer", METHODS)
+    ] = "lora"
+    steps: Annotated[int, Integer("number of training steps", 1, 100000)] = 150
+    batch: Annotated[int, Integer("batch size", 1, 64)] = 4
     seconds: Annotated[
         float | None,
         Number(
-            "length learned at a time: pieces of a longer reference, a shorter one repeated", 0.5, 47.5, "s",
+            "length of the trained pieces: a longer reference is cut into pieces, a shorter one repeated", 0.5, 47.5, "s",
             absent="the reference's, at most the model's longest",
         ),
     ] = None  # fmt: skip
     rank: Annotated[int, Integer("rank of the LoRA", 1, 256)] = 16
-    rate: Annotated[float | None, Number("highest learning rate", 1e-7, 0.1, absent="the method's own")] = None
+    rate: Annotated[float | None, Number("highest learning rate", 1e-7, 0.1, absent="depends on method")] = None
     null_dropout: Annotated[
-        float, Number("share of rows learned under the null prompt, which draws the completion to the reference", 0, 1)
+        float,
+        Number(
+            "share of the batch trained under the null prompt, which draws the completion towards the reference", 0, 1
+        ),
     ] = 0.3
     ema: Annotated[
-        float, Number("decay of a running average of the weights, which is then what is kept; 0 is none", 0, 0.9999)
+        float,
+        Number(
+            "decay of a running average of the weights, which is then saved instead of them; 0 means none", 0, 0.9999
+        ),
     ] = 0.0
     seed: Annotated[
         int | None,
-        Integer("the same seed learns the same on the same machine", 0, INT32[1], absent="chosen and reported"),
+        Integer(
+            "random seed; the same seed trains the same weights on the same machine",
+            0,
+            INT32[1],
+            absent="chosen and reported",
+        ),
     ] = None
-    format: Annotated[str, Choice("file format of the sound that the prompt then gives", FORMATS)] = "wav"
+    format: Annotated[str, Choice("file format of the sound that the prompt gives afterwards", FORMATS)] = "wav"
 
 
 class Preview(Request):
-    """From noise and without guidance, as the sound at the end of the learning is made."""
+    """Rendered from noise without guidance, like the sound at the end of the training job."""
 
     job: Annotated[str, Text("the id of a learning that has begun and not ended", longest=64)]
     steps: Annotated[int, Integer("sampling steps", 1, 500)] = 20
     seed: Annotated[
         int | None,
-        Integer("the same seed starts from the same noise", 0, INT32[1], absent="the learning's own"),
+        Integer(
+            "random seed; the same seed starts from the same noise", 0, INT32[1], absent="that of the training job"
+        ),
     ] = None
     format: Annotated[str, Choice("file format of the sound", FORMATS)] = "wav"
     name: Annotated[
@@ -68,7 +81,7 @@ class Preview(Request):
             "file name of the sound, without extension",
             longest=100,
             file_stem=True,
-            absent="made from the checkpoint's",
+            absent="derived from the checkpoint's name",
         ),
     ] = None
 
@@ -79,17 +92,17 @@ class Checkpoints(Request):
 
 class RenameCheckpoint(Request):
     checkpoint: Annotated[str, Text("its name now", longest=100)]
-    name: Annotated[str, Text("its new name; one that is taken is refused", longest=100, file_stem=True)]
+    name: Annotated[str, Text("its new name; must not be in use", longest=100, file_stem=True)]
 
 
 class DeleteCheckpoint(Request):
-    checkpoint: Annotated[str, Text("its name", longest=100)]
+    checkpoint: Annotated[str, Text("the checkpoint's name", longest=100)]
 
 
 class ExportCheckpoint(Request):
-    checkpoint: Annotated[str, Text("its name", longest=100)]
+    checkpoint: Annotated[str, Text("the checkpoint's name", longest=100)]
     path: Annotated[
-        str, Text("absolute path of the file to write, ending in .safetensors; it must not exist", longest=LONGEST_PATH)
+        str, Text("absolute path of the file to write; it must end in .safetensors and not exist", longest=LONGEST_PATH)
     ]
 
 
@@ -97,5 +110,10 @@ class ImportCheckpoint(Request):
     path: Annotated[str, Text("absolute path of an exported checkpoint", longest=LONGEST_PATH)]
     name: Annotated[
         str | None,
-        Text("what to call it; a taken name gets a number", longest=100, file_stem=True, absent="the name it had"),
+        Text(
+            "name of the checkpoint; a number is added if it is in use",
+            longest=100,
+            file_stem=True,
+            absent="its former name",
+        ),
     ] = None

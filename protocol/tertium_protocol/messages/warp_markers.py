@@ -1,4 +1,4 @@
-"""Warp markers: which second of a file sounds when."""
+"""Warp markers, which map times in a file to times in the sound."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import math
 from itertools import pairwise
 
 MOST = 512
-"""Markers of one sound."""
+"""The most markers of a sound."""
 REMEDY = "Send pairs of seconds in which both numbers rise, such as [[0.5, 0], [1.5, 1.2], [2.5, 2]]."
 
 
 def parse(text: str) -> tuple[tuple[float, float], ...]:
-    """Pairs of a second of the file and the second at which it sounds: 2 … 512 of them, both rising, the first sounding at 0.
+    """Parse warp markers: 2 … 512 pairs of a time in the file and the time at which it sounds, in seconds. Both rise; the first sounds at 0.
 
     Args:
-        text: JSON, a list of pairs of numbers.
+        text: a JSON list of pairs of numbers.
 
     Raises:
-        ValueError: it is none of this; the message says what is wrong, as the rest of a sentence that begins with the field's name.
+        ValueError: the text is anything else. The message continues a sentence that begins with the field's name.
     """
     try:
         given = json.loads(text)
