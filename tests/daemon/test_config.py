@@ -36,7 +36,7 @@ from tertium.storage import home
         ({"write_every": float("nan")}, "out_of_range", "Give 10"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused_with_its_name_and_a_remedy(tmp_path, option, code, words):
+def test_an_invalid_setting_is_refused_with_its_name_and_a_remedy(tmp_path, option, code, words):
     with pytest.raises(TertiumError) as refused:
         config.settings(home=tmp_path, **option)
     assert refused.value.code == code

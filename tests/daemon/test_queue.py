@@ -116,7 +116,7 @@ async def test_the_newest_of_a_slot_supersedes_those_that_wait_and_not_the_one_t
     assert [json.loads(job.request) for job in jobs.waiting] == ["other", "newer"]
 
 
-async def test_a_full_queue_refuses_but_for_what_supersedes(jobs):
+async def test_a_full_queue_refuses_jobs_except_those_that_supersede_one(jobs):
     for request in "abc":
         await jobs.accept(a_job(request, slot=request))
     with pytest.raises(TertiumError) as refused:

@@ -38,7 +38,7 @@ def pids(readers):
     return {child._process.pid for child in readers._living}
 
 
-def test_what_is_read_elsewhere_is_what_is_read_here(readers, clip):
+def test_another_process_reads_the_same_samples(readers, clip):
     whole, part = read(readers, clip), read(readers, clip, span=files.Span(0.1, 0.65 - 0.05))
     np.testing.assert_array_equal(whole.samples, files.read(clip).samples)
     np.testing.assert_array_equal(part.samples, whole.samples[:, 4410:26_460])

@@ -81,7 +81,7 @@ def test_a_deadline_that_cannot_be_met_is_refused(costs, message):
     assert (refused.value.code, refused.value.field, refused.value.value) == ("deadline", "deadline", 0.05)
 
 
-def test_what_missed_its_deadline_and_what_is_late():
+def test_missed_deadlines_and_late_jobs():
     assert scheduling.missed(a_job()) is None and scheduling.missed(a_job(ready_by=time.time() + 60)) is None
     assert scheduling.missed(a_job(ready_by=time.time() - 1)).code == "deadline"
     assert scheduling.lateness(a_job()) == []

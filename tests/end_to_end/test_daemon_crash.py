@@ -49,7 +49,7 @@ def test_accepted_jobs_survive_a_killed_daemon_and_are_done_after_a_restart(tmp_
 
 
 @pytest.mark.parametrize("command", ["fuse", "invert", "morph", "window"])
-def test_what_was_stored_before_a_kill_is_not_made_again(tmp_path, clips, command):
+def test_a_result_stored_before_a_kill_is_not_computed_again(tmp_path, clips, command):
     more = {} if command == "invert" else {"reference": clips[1]}
     first = Daemon(tmp_path, program="tests.end_to_end.serve_killed").ready()
     with Osc(first.osc) as client:

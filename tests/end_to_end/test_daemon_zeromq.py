@@ -53,7 +53,7 @@ def test_an_inversion_saves_its_latents(python):
     assert load_file(result.latents)["latents"].shape == (5, 4, 8)
 
 
-def test_a_cancelled_job_says_so_to_whoever_waits(python):
+def test_waiting_for_a_cancelled_job_raises(python):
     job = python.submit("generate", prompt="step=0.05", steps=200, seconds=0.5)
     job.cancel()
     with pytest.raises(JobCancelled, match="by request"):

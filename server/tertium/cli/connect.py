@@ -156,7 +156,7 @@ def _wait_for_others(folder: Path, output: Output) -> None:
 
 
 def _end(process: subprocess.Popen) -> None:
-    """Stop the daemon of this call: by SIGTERM, then by SIGKILL."""
+    """Stop the daemon of this call: terminate it, and kill it if it does not end."""
     if process.poll() is None:
         process.terminate()
         try:

@@ -168,7 +168,7 @@ def _common_options(parser: Parser, *, starts_daemon: bool) -> None:
 def _engine_options(parser) -> None:
     parser.add_argument("--model", help="name or folder of the model; default pocket")
     parser.add_argument("--device", type=_device, metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps; default auto")
-    parser.add_argument("--precision", choices=PRECISIONS, help="default auto")
+    parser.add_argument("--precision", choices=PRECISIONS, help="floating-point precision; default auto")
 
 
 def _device(text: str) -> str:
@@ -203,7 +203,7 @@ def _serve(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--queue", metavar="N", type=int, help="how many jobs may wait; default 256")
     parser.add_argument(
         "--write-every", metavar="SECONDS", type=float,
-        help="how often the state of a training job is saved, to be resumed after a crash; default 10",
+        help="seconds between two saved states of a training job, from which it resumes after a crash; default 10",
     )  # fmt: skip
     parser.add_argument(
         "--trajectory-disk", metavar="MB", type=int,
