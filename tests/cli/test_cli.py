@@ -1,4 +1,4 @@
-"""The command line without a daemon: arguments made from the protocol's table, refusals in one sentence, and the doctor."""
+"""The command line without a daemon: arguments generated from the protocol's table, errors in one sentence, and the doctor."""
 
 import argparse
 import io
@@ -32,7 +32,7 @@ def clip(tmp_path):
     return str(path)
 
 
-def said(capsys, *arguments) -> tuple[int, str, str]:
+def run_cli(capsys, *arguments) -> tuple[int, str, str]:
     status = main([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
@@ -43,15 +43,15 @@ def parse(*arguments) -> argparse.Namespace:
 
 
 def test_version_and_help(capsys):
-    assert said(capsys, "--version")[:2] == (0, f"tertium {__version__}\n")
-    status, out, _ = said(capsys, "--help")
+    assert run_cli(capsys, "--version")[:2] == (0, f"tertium {__version__}\n")
+    status, out, _ = run_cli(capsys, "--help")
     assert status == 0
     for command in ("serve", "fuse", "invert", "generate", "vary", "status", "jobs", "models", "doctor"):
         assert f"    {command} " in out
 
 
 def test_the_help_of_a_command_is_the_protocols(capsys):
-    _, out, _ = said(capsys, "fuse", "--help")
+    _, out, _ = run_cli(capsys, "fuse", "--help")
     plain = " ".join(out.split())
     for option in (
         "--blend",
@@ -107,19 +107,19 @@ def test_options_become_fields_and_what_is_absent_is_left_out():
         (["invert", "CLIP", "--reconstruct-from", "60"], "reconstruct_from must lie between 0 and steps, which is 50"),
         (["generate", " "], "prompt must not be empty."),
         (["generate"], "prompt is missing, and so is reference: a sound is made from one of them."),
-        (["generate", "--reference", "CLIP"], "names a sound, and generate takes the name of a checkpoint. Learn the sound first"),
-        (["generate", "--reference", "hum.wav"], "'hum.wav' names a sound, and generate takes the name of a checkpoint."),
+        (["generate", "--reference", "CLIP"], "names a sound, but generate takes the name of a checkpoint. Learn the sound first"),
+        (["generate", "--reference", "hum.wav"], "'hum.wav' names a sound, but generate takes the name of a checkpoint."),
         (["serve", "--osc", "0.0.0.0:7700"], "can be reached by other machines"),
-        (["serve", "--allow", "/no/such/folder"], "--allow names no folder"),
-        (["serve", "--roots", "/no/such/folder"], "--roots names no folder"),
+        (["serve", "--allow", "/no/such/folder"], "--allow does not name a folder"),
+        (["serve", "--roots", "/no/such/folder"], "--roots does not name a folder"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_at_once_in_a_sentence_and_starts_nothing(
+def test_an_invalid_command_is_refused_in_a_sentence_and_starts_nothing(
     capsys, clip, tmp_path, monkeypatch, arguments, text
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(connect.subprocess, "Popen", None)
-    status, out, err = said(capsys, *[clip if argument == "CLIP" else argument for argument in arguments])
+    status, out, err = run_cli(capsys, *[clip if argument == "CLIP" else argument for argument in arguments])
     assert (status, out) == (2, "")
     assert err.startswith("Error: ") and err.count("\n") == 1 and "Traceback" not in err
     assert text in err
@@ -127,12 +127,12 @@ def test_what_is_wrong_is_said_at_once_in_a_sentence_and_starts_nothing(
 
 def test_a_preview_starts_no_daemon(capsys, monkeypatch):
     monkeypatch.setattr(connect.subprocess, "Popen", None)
-    status, _, err = said(capsys, "preview", "5f0c2ad19b3e4471")
+    status, _, err = run_cli(capsys, "preview", "5f0c2ad19b3e4471")
     assert status == 1 and "No daemon runs in" in err and "tertium serve" in err
 
 
-def test_machines_get_one_object(capsys, clip):
-    status, out, err = said(capsys, "fuse", clip, clip, "--steps", "0", "--json")
+def test_json_output_is_one_object(capsys, clip):
+    status, out, err = run_cli(capsys, "fuse", clip, clip, "--steps", "0", "--json")
     assert (status, err) == (2, "")
     error = json.loads(out)["error"]
     assert (error["code"], error["field"], error["value"]) == ("out_of_range", "steps", 0)
@@ -140,12 +140,12 @@ def test_machines_get_one_object(capsys, clip):
 
 
 @pytest.mark.parametrize("command", ["status", "jobs"])
-def test_asking_starts_no_daemon(capsys, tmp_path, command):
-    status, out, err = said(capsys, command)
+def test_queries_start_no_daemon(capsys, tmp_path, command):
+    status, out, err = run_cli(capsys, command)
     assert (status, out) == (1, "")
     assert err == f"Error: No daemon runs in {tmp_path / 'home'}. Start one with: tertium serve\n"
     assert not (tmp_path / "home").exists()
-    assert json.loads(said(capsys, command, "--json")[1])["error"]["code"] == "no_daemon"
+    assert json.loads(run_cli(capsys, command, "--json")[1])["error"]["code"] == "no_daemon"
 
 
 def test_sounds_are_paths_ids_or_for_the_reference_checkpoints(clip, tmp_path, monkeypatch):
@@ -164,7 +164,7 @@ def test_sounds_are_paths_ids_or_for_the_reference_checkpoints(clip, tmp_path, m
     assert render.checked_fields("generate", {"prompt": "hum", "format": "wav"}, "a.wav")["format"] == "wav"
 
 
-def test_a_daemon_of_our_own_has_no_walls():
+def test_a_daemon_started_for_a_call_has_no_allowed_folders():
     wanted = connect.Wanted(home="h", engine={"model": "pocket"})
     tail = connect.serve_arguments(wanted)[3:]
     assert tail == ["--osc", "127.0.0.1:0", "--model", "pocket"]
@@ -212,7 +212,7 @@ def run_python(*arguments, **environment):
 
 
 def test_without_packages_there_is_a_sentence_and_a_doctor(tmp_path):
-    """-S hides the installed packages: what is left is the standard library and this code."""
+    """-S hides the installed packages: only the standard library and this code remain."""
     run = run_python("-S", "-m", "tertium", "status")
     assert run.returncode == 1
     assert run.stderr.startswith("Error: pydantic cannot be imported") and run.stderr.endswith("Run: tertium doctor\n")
@@ -226,13 +226,13 @@ def test_without_packages_there_is_a_sentence_and_a_doctor(tmp_path):
     assert missing.startswith("not installed: torch, ") and "pydantic" in missing
 
 
-def test_the_doctor_finds_this_machine_well_enough(capsys, tmp_path):
-    status, out, _ = said(capsys, "doctor", "--json")
+def test_the_doctor_checks_this_machine(capsys, tmp_path):
+    status, out, _ = run_cli(capsys, "doctor", "--json")
     findings = json.loads(out)["findings"]
     by_topic = {topic: [f for f in findings if f["topic"] == topic] for topic in {f["topic"] for f in findings}}
     assert by_topic.keys() == {"python", "packages", "home", "daemon", "ports", "weights", "device"}
     assert by_topic["device"][0]["text"].startswith(("cpu", "cuda", "mps"))
-    assert by_topic["device"][1]["text"].startswith("pocket computes on ")
+    assert by_topic["device"][1]["text"].startswith("pocket runs on ")
     assert "torch 2" in by_topic["packages"][0]["text"]
     assert str(tmp_path / "home") in by_topic["home"][0]["text"] and not (tmp_path / "home").exists()
     assert [f["text"] for f in by_topic["daemon"]] == ["none runs in this folder"]
@@ -241,7 +241,7 @@ def test_the_doctor_finds_this_machine_well_enough(capsys, tmp_path):
     assert status == (1 if any(f["state"] == "fault" for f in findings) else 0)
 
 
-def test_a_broken_pytorch_is_told(tmp_path, monkeypatch):
+def test_a_broken_pytorch_is_reported(tmp_path, monkeypatch):
     (tmp_path / "torch.py").write_text("raise OSError('libtorch_cpu.so: cannot open shared object file')")
     monkeypatch.setattr(
         doctor,
@@ -253,7 +253,7 @@ def test_a_broken_pytorch_is_told(tmp_path, monkeypatch):
     assert "libtorch_cpu.so: cannot open shared object file" in finding.text and "make setup" in finding.remedy
 
 
-def test_a_port_that_is_taken_is_told():
+def test_a_port_in_use_is_reported():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", 0))
         finding = doctor._osc_port(None, usual := f"127.0.0.1:{other.getsockname()[1]}")
@@ -262,7 +262,7 @@ def test_a_port_that_is_taken_is_told():
     assert "9000" in doctor._osc_port({"osc": ["127.0.0.1", 9000], "zmq": "ipc://x"}, usual).text
 
 
-def test_pocket_weights_that_are_missing_or_cut_are_told(tmp_path):
+def test_missing_or_truncated_pocket_weights_are_reported(tmp_path):
     from safetensors.numpy import save_file
 
     (tmp_path / "model_config.json").write_text("{}")
@@ -270,14 +270,14 @@ def test_pocket_weights_that_are_missing_or_cut_are_told(tmp_path):
     save_file({"a": tone()}, tmp_path / "model.safetensors")
     assert doctor._pocket(tmp_path).state == "ok"
     whole = (tmp_path / "model.safetensors").read_bytes()
-    for kept in (0, 5, 30, len(whole) - 1):
-        (tmp_path / "model.safetensors").write_bytes(whole[:kept])
+    for size in (0, 5, 30, len(whole) - 1):
+        (tmp_path / "model.safetensors").write_bytes(whole[:size])
         assert doctor._pocket(tmp_path).state == "fault" and "truncated" in doctor._pocket(tmp_path).text
     (tmp_path / "model_config.json").write_text("{")
     assert doctor._pocket(tmp_path).state == "fault"
 
 
-def test_what_the_hub_holds_is_told():
+def test_the_contents_of_the_hub_cache_are_reported():
     commands = {"login": "'/my venv/bin/hf' auth login", "encoder": "/venv/bin/hf download words"}
     encoder = {"name": "words", "there": True}
     hub = {"cache": "/cache", "models": {"one": True, "two": False}, "token": False}
@@ -288,26 +288,26 @@ def test_what_the_hub_holds_is_told():
     assert "`'/my venv/bin/hf' auth login`" in two.remedy
     assert "you are logged in" in list(doctor._hub(hub | {"token": True}))[1].text
     *_, lacking = doctor._hub(hub | {"encoder": encoder | {"there": False}})
-    assert lacking.state == "note" and lacking.text.startswith("words, their text encoder: not whole")
+    assert lacking.state == "note" and lacking.text.startswith("words, their text encoder: not completely downloaded")
     assert "`/venv/bin/hf download words`" in lacking.remedy
     unused = hub | {"models": {"one": False}, "encoder": encoder | {"there": False}}
     assert [finding.text for finding in doctor._hub(unused)] == ["one: not downloaded, and there is no token"]
 
 
-def test_a_full_home_is_noted(tmp_path, monkeypatch):
+def test_a_home_without_space_is_noted(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: argparse.Namespace(free=2e8))
     assert doctor._folder(tmp_path / "new").state == "note"
     (tmp_path / "file").touch()
     assert doctor._folder(tmp_path / "file" / "home").state == "fault"
 
 
-def test_a_device_that_there_is_none_of_is_refused(capsys):
+def test_an_unknown_device_is_refused(capsys):
     assert main(["fuse", "a.wav", "b.wav", "--device", "gpu"]) == 2
     assert "must be auto, cpu, cuda, cuda:1 or mps; got gpu" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("machine", [False, True])
-def test_a_terminal_without_the_letters_of_a_name_gets_them_all_the_same(machine, monkeypatch):
+def test_characters_that_the_terminal_lacks_are_escaped(machine, monkeypatch):
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1", write_through=True))
     output.Output(machine=machine).result({"path": "/ü/🥁.wav"}, ["/ü/🥁.wav"])
@@ -326,27 +326,27 @@ UNREAD = {
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device here")
 @pytest.mark.parametrize("command", [("--help",), ("jobs", "--json"), ("doctor",)], ids=" ".join)
 @pytest.mark.parametrize("how", UNREAD)
-def test_output_that_nobody_gets_is_said_in_a_sentence(how, command, tmp_path):
+def test_output_that_cannot_be_written_is_reported_in_a_sentence(how, command, tmp_path):
     wait = "import sys, time; time.sleep(0.3); from tertium.cli import main; sys.exit(main(sys.argv[1:]))"  # until `true` has ended
     shell = ["bash", "-c", UNREAD[how], "-", sys.executable, "-c", wait, *command]
     buffered = subprocess_env.environment() | {"PYTHONUNBUFFERED": ""}  # as usual
     run = subprocess.run(shell, capture_output=True, text=True, env=buffered, timeout=60)
     assert "Traceback" not in run.stderr and "Exception" not in run.stderr
     if how == "full":
-        sentence = "Error: The output could not be written: No space left on device. Send it elsewhere.\n"
+        sentence = "Error: The output could not be written: No space left on device. Redirect it elsewhere.\n"
         assert (run.returncode, run.stderr) == (1, sentence)
     elif how == "unread":
         assert (run.returncode, run.stderr) == (141, "")
-    elif command != ("--help",):  # the help of a command that has nowhere to go is nobody's loss
+    elif command != ("--help",):  # help that cannot be printed is not an error
         assert run.returncode == 1
         assert run.stderr == (
             ""
             if how == "both"
-            else "Error: The output could not be written: standard output is closed. Send it elsewhere.\n"
+            else "Error: The output could not be written: standard output is closed. Redirect it elsewhere.\n"
         )
 
 
-def test_one_step_is_no_more_than_one():
+def test_a_single_step_is_singular():
     assert [output.counted(number, "step") for number in (0, 1, 2)] == ["0 steps", "1 step", "2 steps"]
     facts = {
         "path": "/a.wav",

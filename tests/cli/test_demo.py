@@ -1,4 +1,4 @@
-"""The demo's OSC side against a daemon that loses datagrams, and one that refuses."""
+"""The demo's OSC client with a daemon that loses datagrams, and with one that refuses."""
 
 import socket
 import threading
@@ -24,7 +24,7 @@ RESULT = {
 
 @pytest.fixture
 def answering(monkeypatch):
-    """answering(scripts): the address of a socket that answers the n-th datagram with the n-th list of payloads, and what came."""
+    """answering(scripts): the address of a socket that answers the n-th datagram with the n-th list of payloads, and the calls it received."""
     monkeypatch.setattr(demo, "REPEAT_SECONDS", 0.1)
     end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     end.bind(("127.0.0.1", 0))
@@ -63,16 +63,16 @@ def test_a_lost_datagram_loses_nothing(answering):
     assert came[0].command == "fuse" and came[0].fields["blend"] == 0.5
 
 
-def test_a_refusal_is_passed_on_in_its_own_words(answering):
+def test_a_refusal_is_passed_on_unchanged(answering):
     address, _ = answering([[ErrorInfo(code="disk_full", message="The disk is full.", remedy="Make room.")]])
     with pytest.raises(TertiumError) as caught:
         demo.fuse_over_osc(address, 0.5, lambda *progress: None)
     assert caught.value.code == "disk_full" and str(caught.value) == "The disk is full. Make room."
 
 
-def test_silence_ends(answering, monkeypatch):
+def test_a_silent_daemon_is_given_up(answering, monkeypatch):
     monkeypatch.setattr(demo, "PATIENCE_SECONDS", 0.3)
     address, came = answering([[], [], []])
-    with pytest.raises(TertiumError, match="Nothing was heard over OSC"):
+    with pytest.raises(TertiumError, match="No answer over OSC"):
         demo.fuse_over_osc(address, 0.5, lambda *progress: None)
     assert len(came) == 3

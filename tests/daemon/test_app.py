@@ -1,4 +1,4 @@
-"""The composition root, in this process: what its exit status says, and that it leaves nothing open."""
+"""The composition root, run in the test process: its exit status, and that it closes everything it opened."""
 
 import logging
 import signal
@@ -17,14 +17,16 @@ def settings(tmp_path):
         logging.getLogger(name).handlers[:] = handlers
 
 
-def test_a_mistake_in_the_supervisor_ends_the_daemon_with_a_status_and_a_traceback(settings, monkeypatch, capsys):
+def test_an_internal_error_in_the_supervisor_ends_the_daemon_with_a_status_and_a_traceback(
+    settings, monkeypatch, capsys
+):
     async def breaks_down(worker):
-        raise ZeroDivisionError("one of ours")
+        raise ZeroDivisionError("a defect")
 
     monkeypatch.setattr("tertium.daemon.jobs.supervisor.Supervisor.run", breaks_down)
     caught = signal.getsignal(signal.SIGTERM)
     assert app.run(settings) == app.EXIT_BROKEN
-    assert "ZeroDivisionError: one of ours" in capsys.readouterr().err
+    assert "ZeroDivisionError: a defect" in capsys.readouterr().err
     assert home.find(settings.home) is None
     assert signal.getsignal(signal.SIGTERM) == caught
 
@@ -34,4 +36,4 @@ def test_what_was_opened_before_a_failed_start_is_closed_again(settings, monkeyp
     assert app.run(settings) == app.EXIT_REFUSED
     assert "--zmq" in capsys.readouterr().err
     assert not home.is_served(settings.home)
-    (settings.home / "journal.sqlite").unlink()  # closed, and so free to go
+    (settings.home / "journal.sqlite").unlink()  # it is closed, so it can be removed

@@ -1,4 +1,4 @@
-"""Settings, the daemon's folder, the log: what is refused, and in which words."""
+"""Settings, the daemon's folder and the log: which values are refused, and the error messages."""
 
 import io
 import json
@@ -36,7 +36,7 @@ from tertium.storage import home
         ({"write_every": float("nan")}, "out_of_range", "Give 10"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused_with_its_name_and_a_remedy(tmp_path, option, code, words):
+def test_an_invalid_setting_is_refused_with_its_name_and_a_remedy(tmp_path, option, code, words):
     with pytest.raises(TertiumError) as refused:
         config.settings(home=tmp_path, **option)
     assert refused.value.code == code
@@ -47,12 +47,12 @@ def test_a_setting_that_cannot_be_is_refused_with_its_name_and_a_remedy(tmp_path
 def test_settings_become_what_the_daemon_needs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "more").mkdir()
-    made = config.settings(
+    settings = config.settings(
         home="h", osc="localhost:0", zmq="tcp://[::1]:0", model="./models/mine", device="cuda:1", allow=("more",)
     )
-    assert (made.home, made.osc, made.zmq) == (tmp_path / "h", ("127.0.0.1", 0), "tcp://[::1]:0")
-    assert (made.model, made.device) == (str(tmp_path / "models/mine"), "cuda:1")
-    assert {tmp_path / "more", tmp_path / "h", Path.home()} <= set(made.roots)
+    assert (settings.home, settings.osc, settings.zmq) == (tmp_path / "h", ("127.0.0.1", 0), "tcp://[::1]:0")
+    assert (settings.model, settings.device) == (str(tmp_path / "models/mine"), "cuda:1")
+    assert {tmp_path / "more", tmp_path / "h", Path.home()} <= set(settings.roots)
     assert config.settings(home="h").roots is None
     assert config.settings(home="h", roots=("more",)).roots == (tmp_path / "h", tmp_path / "more")
     monkeypatch.setenv("TERTIUM_HOME", str(tmp_path / "from environment"))
@@ -115,7 +115,7 @@ def test_an_event_is_one_readable_line_that_clients_cannot_break(logged):
     log.event("request refused", peer="a b", command="x\ny\x1b[2J\u2028", nothing=None, seconds=1.23456)
     assert len(stream.getvalue().splitlines()) == 1
     assert stream.getvalue().endswith('  request refused  peer="a b" command=x\\ny\\x1b[2J\\u2028 seconds=1.235\n')
-    log.trouble("failed", ValueError("bad\x07"), job="1")
+    log.exception("failed", ValueError("bad\x07"), job="1")
     assert "ERROR: failed  job=1\n    ValueError: bad" in stream.getvalue()
     assert "\x07" not in stream.getvalue()
 

@@ -1,4 +1,4 @@
-"""Whatever a handler does, the client gets an answer and the daemon goes on."""
+"""The dispatcher: whatever a handler does, the client gets an answer and the daemon continues."""
 
 import asyncio
 
@@ -12,22 +12,22 @@ from tertium.errors import TertiumError
 from tertium_protocol import messages as m
 from tertium_protocol.codecs import osc_requests
 
-registry.handlers()  # so that all are registered before some are exchanged
+registry.handlers()  # registers all handlers before some are replaced
 
 
 @pytest.fixture
-def heard():
+def answers():
     return []
 
 
 @pytest.fixture
-def session(heard):
-    return Session("osc", "s", local=True, trusted=True, put=lambda answer, buffers: heard.append(answer))
+def session(answers):
+    return Session("osc", "s", local=True, trusted=True, put=lambda answer, buffers: answers.append(answer))
 
 
 @pytest.fixture
 def exchanged(monkeypatch):
-    """exchanged(command, handler) -> a dispatcher in which another handler answers a command."""
+    """exchanged(command, handler) -> a dispatcher in which the handler of a command is replaced."""
 
     def exchange(command, handler):
         monkeypatch.setitem(registry._HANDLERS, command, handler)
@@ -50,19 +50,24 @@ async def until_answered(dispatcher):
         (RecursionError(), "internal"),
     ],
 )
-async def test_an_exception_becomes_an_error_that_tells_no_secrets(exchanged, session, heard, problem, code):
+async def test_an_exception_becomes_an_error_that_tells_no_secrets(exchanged, session, answers, problem, code):
     async def fails(services, request, context):
         raise problem
 
     dispatcher = exchanged("status", fails)
-    dispatcher.take(session, Call("status", 5, {}))
+    dispatcher.dispatch(session, Call("status", 5, {}))
     await until_answered(dispatcher)
-    assert (heard[0].id, heard[0].event, heard[0].command, heard[0].fields["code"]) == (5, "error", "status", code)
-    assert "secret" not in str(heard[0])
-    assert heard[0].fields["remedy"]
+    assert (answers[0].id, answers[0].event, answers[0].command, answers[0].fields["code"]) == (
+        5,
+        "error",
+        "status",
+        code,
+    )
+    assert "secret" not in str(answers[0])
+    assert answers[0].fields["remedy"]
 
 
-async def test_a_flood_is_refused_and_then_all_is_well(exchanged, session, heard):
+async def test_a_flood_is_refused_and_then_all_is_well(exchanged, session, answers):
     gate = asyncio.Event()
 
     async def waits(services, request, context):
@@ -71,15 +76,15 @@ async def test_a_flood_is_refused_and_then_all_is_well(exchanged, session, heard
 
     dispatcher = exchanged("commands", waits)
     for number in range(dispatching.MOST_AT_ONCE + 3):
-        dispatcher.take(session, Call("commands", number, {}))
-    assert [answer.fields["code"] for answer in heard] == ["busy"] * 3
+        dispatcher.dispatch(session, Call("commands", number, {}))
+    assert [answer.fields["code"] for answer in answers] == ["busy"] * 3
     gate.set()
     await until_answered(dispatcher)
-    assert len([answer for answer in heard if answer.event == "reply"]) == dispatching.MOST_AT_ONCE
+    assert len([answer for answer in answers if answer.event == "reply"]) == dispatching.MOST_AT_ONCE
 
 
 async def test_what_one_peer_queues_is_handled_in_its_order_and_immediate_commands_overtake_it(
-    exchanged, session, heard
+    exchanged, session, answers
 ):
     order = []
 
@@ -98,12 +103,12 @@ async def test_what_one_peer_queues_is_handled_in_its_order_and_immediate_comman
         ("generate", "second", {"prompt": "x"}),
         ("commands", "now", {}),
     ):
-        dispatcher.take(session, Call(command, id, fields))
+        dispatcher.dispatch(session, Call(command, id, fields))
     await until_answered(dispatcher)
     assert order == ["now", "first", "second"]
 
 
-async def test_what_is_no_message_is_refused_with_its_id_where_it_has_one(exchanged, session, heard):
+async def test_an_invalid_message_is_refused_with_its_id_if_it_has_one(exchanged, session, answers):
     async def never(services, request, context):
         raise AssertionError
 
@@ -111,13 +116,15 @@ async def test_what_is_no_message_is_refused_with_its_id_where_it_has_one(exchan
     dispatcher.datagram(session, b"\0\1\2")
     dispatcher.datagram(session, osc_requests.encode_message("/tertium/status", [9, "left over"]))
     dispatcher.message(session, [b"{"])
-    dispatcher.datagram(session, osc_requests.encode_message("/tertium/reply", [9]))  # an answer: not answered
-    assert [(answer.id, answer.event, answer.fields["code"]) for answer in heard] == [
+    dispatcher.datagram(
+        session, osc_requests.encode_message("/tertium/reply", [9])
+    )  # an answer itself, so it gets none
+    assert [(answer.id, answer.event, answer.fields["code"]) for answer in answers] == [
         (None, "error", "bad_message"), (9, "error", "bad_message"), (None, "error", "bad_message"),
     ]  # fmt: skip
 
 
-async def test_an_answer_that_cannot_be_encoded_is_our_mistake_and_stops_nothing(exchanged):
+async def test_an_answer_that_cannot_be_encoded_does_not_stop_the_dispatcher(exchanged):
     def put(answer, buffers):
         osc_requests.encode_message("/x", [object()])
 
@@ -127,9 +134,9 @@ async def test_an_answer_that_cannot_be_encoded_is_our_mistake_and_stops_nothing
         return m.CommandsReply(protocol="1.0")
 
     dispatcher = exchanged("commands", replies)
-    dispatcher.take(session, Call("commands", 1, {}))
+    dispatcher.dispatch(session, Call("commands", 1, {}))
     await until_answered(dispatcher)
 
 
-def test_a_code_that_the_protocol_does_not_know_cannot_leave_the_house():
+def test_an_error_code_outside_the_protocol_is_sent_as_internal():
     assert error_info(TertiumError("made_up", "x")).code == "internal"

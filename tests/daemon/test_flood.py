@@ -1,4 +1,4 @@
-"""Many datagrams at once: each is handled, peers take turns, and the log stays readable."""
+"""Floods of datagrams: each is handled, peers are served in turn, and the log stays short."""
 
 import asyncio
 import io
@@ -18,10 +18,10 @@ async def test_a_flood_that_no_system_buffer_holds_is_handled_whole():
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         for burst in range(20):
-            for number in range(150):  # as many as the least of buffers holds
+            for number in range(150):  # as many as the smallest system buffer holds
                 sender.sendto(b"%d" % (150 * burst + number), transport.address)
             await asyncio.sleep(0)
-            await asyncio.sleep(0)  # two rounds of the loop: it would read two datagrams by itself
+            await asyncio.sleep(0)  # two iterations, in which the event loop alone would read two datagrams
         async with asyncio.timeout(5):
             while len(came) < 3000:
                 await asyncio.sleep(0.001)
@@ -61,14 +61,14 @@ def test_an_inbox_is_bounded_and_the_greediest_loses():
     assert all(inbox.put(b"g", ("127.0.0.1", 1)) for _ in range(4))
     assert inbox.put(b"a", ("127.0.0.1", 2))
     assert not inbox.put(b"b", ("127.0.0.1", 3))
-    taken = [inbox.take() for _ in range(5)]
+    served = [inbox.take() for _ in range(5)]
     assert not inbox
-    assert [datagram for datagram, _ in taken] == [b"g", b"a", b"b", b"g", b"g"]
+    assert [datagram for datagram, _ in served] == [b"g", b"a", b"b", b"g", b"g"]
     with pytest.raises(KeyError):
         inbox.take()
 
 
-def test_a_flood_of_warnings_is_told_in_few_lines_and_with_their_number(monkeypatch):
+def test_a_flood_of_warnings_is_logged_in_few_lines_with_their_number(monkeypatch):
     stream = io.StringIO()
     before = {name: logging.getLogger(name).handlers[:] for name in (log.LOGGER, "asyncio")}
     now = [1000.0]

@@ -1,4 +1,4 @@
-"""The queue and the journal under it: order, ends, and what survives."""
+"""The queue and its journal: order, ends of jobs, and recovery after a crash."""
 
 import asyncio
 import json
@@ -29,13 +29,13 @@ def journal(tmp_path):
 @pytest.fixture
 def jobs(journal):
     jobs = JobQueue(journal, limit=3)
-    jobs.heard = []
-    jobs.on_event(lambda job, event: jobs.heard.append((json.loads(job.request), event)))
+    jobs.events = []
+    jobs.on_event(lambda job, event: jobs.events.append((json.loads(job.request), event)))
     return jobs
 
 
 def reopened(journal):
-    """The rows that a daemon would find that starts after a crash now."""
+    """Return the rows that a daemon would read if it started after a crash now."""
     other = Journal(journal._path)
     try:
         return {row["id"]: row for row in other.open()}
@@ -56,7 +56,7 @@ async def test_a_job_is_on_the_disk_before_it_is_accepted(jobs, journal):
 
 async def test_each_commit_reaches_the_disk(journal):
     wanted = {"synchronous": 2, "journal_mode": "wal"}
-    found = await journal._do(
+    found = await journal._run(
         lambda: {name: journal._database.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
     )
     assert found == wanted
@@ -64,12 +64,12 @@ async def test_each_commit_reaches_the_disk(journal):
 
 async def test_a_job_that_cannot_be_journalled_is_not_accepted(jobs, journal):
     await jobs.accept(a_job("first"))
-    await journal._do(lambda: journal._database.execute("PRAGMA max_page_count = 1"))
+    await journal._run(lambda: journal._database.execute("PRAGMA max_page_count = 1"))
     with pytest.raises(TertiumError, match="Make room") as refused:
         await jobs.accept(a_job("second", prompt="x" * 100_000))
     assert refused.value.code == "disk_full"
     assert [json.loads(job.request) for job in jobs.waiting] == ["first"]
-    assert jobs.heard == [("first", "accepted")]
+    assert jobs.events == [("first", "accepted")]
 
 
 async def test_a_job_ends_once(jobs):
@@ -79,16 +79,16 @@ async def test_a_job_ends_once(jobs):
     await jobs.failed(job, {"code": "internal", "message": "late"})
     await jobs.cancel(job, "too late")
     assert job.state == "done"
-    assert jobs.heard == [("1", "accepted"), ("1", "done")]
+    assert jobs.events == [("1", "accepted"), ("1", "done")]
 
 
-async def test_progress_never_falls_and_is_told_twenty_times_a_second_at_most(jobs):
+async def test_progress_never_falls_and_is_sent_twenty_times_a_second_at_most(jobs):
     await jobs.accept(a_job())
     job = await jobs.start()
     for fraction in (0.1, 0.5, 0.3, 0.6):
         jobs.progress(job, "sample", fraction, 1.0)
     assert job.fraction == 0.6
-    assert jobs.heard.count(("1", "progress")) == 1
+    assert jobs.events.count(("1", "progress")) == 1
     jobs.progress(job, "sample", 0.2, 1.0)
     assert job.fraction == 0.6
     await jobs.give_back(job)
@@ -116,7 +116,7 @@ async def test_the_newest_of_a_slot_supersedes_those_that_wait_and_not_the_one_t
     assert [json.loads(job.request) for job in jobs.waiting] == ["other", "newer"]
 
 
-async def test_a_full_queue_refuses_but_for_what_supersedes(jobs):
+async def test_a_full_queue_refuses_jobs_except_those_that_supersede_one(jobs):
     for request in "abc":
         await jobs.accept(a_job(request, slot=request))
     with pytest.raises(TertiumError) as refused:
@@ -145,7 +145,7 @@ async def test_a_request_id_with_other_content_is_a_conflict_until_its_job_has_e
         assert known.known(job.request, "g").id == newer.id
 
 
-async def test_a_repeated_request_waits_until_the_first_is_settled(jobs):
+async def test_a_repeated_request_waits_until_the_first_is_answered(jobs):
     order = []
 
     async def ask(name):
@@ -185,7 +185,7 @@ async def test_after_a_crash_what_was_running_is_queued_again_and_ends_are_remem
     assert [json.loads(job.request) for job in after.all()] == ["waits", "runs", "ends"]
 
 
-async def test_an_unknown_job_is_told_so(jobs):
+async def test_an_unknown_job_is_refused(jobs):
     with pytest.raises(TertiumError, match="There is no job 'x'") as refused:
         jobs.get("x")
     assert refused.value.code == "unknown_job"
@@ -202,7 +202,7 @@ def test_a_damaged_journal_is_put_aside_and_a_new_one_begun(tmp_path):
         assert database.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
 
 
-def test_a_journal_that_cannot_be_written_is_told_with_its_path(tmp_path):
+def test_the_error_of_a_journal_that_cannot_be_written_has_its_path(tmp_path):
     (tmp_path / "journal.sqlite").mkdir()
     journal = Journal(tmp_path / "journal.sqlite")
     with pytest.raises(TertiumError, match=r"journal\.sqlite"):
@@ -211,31 +211,31 @@ def test_a_journal_that_cannot_be_written_is_told_with_its_path(tmp_path):
 
 
 async def test_a_paused_job_waits_behind_what_goes_first_and_ahead_of_its_equals(jobs, journal):
-    learning, equal, first = (a_job(name, command="learn", priority=p) for name, p in (("l", 2), ("e", 2), ("f", 0)))
-    await jobs.accept(learning)
-    assert await jobs.start() is learning
-    jobs.progress(learning, "learn", 0.5, 3.0, loss=0.25)
+    training, equal, first = (a_job(name, command="learn", priority=p) for name, p in (("l", 2), ("e", 2), ("f", 0)))
+    await jobs.accept(training)
+    assert await jobs.start() is training
+    jobs.progress(training, "learn", 0.5, 3.0, loss=0.25)
     await jobs.accept(equal)
     await jobs.accept(first)
-    await jobs.pause(learning)
+    await jobs.pause(training)
     assert [job.request for job in jobs.waiting] == ['"f"', '"l"', '"e"']
-    assert (learning.state, learning.stage, learning.fraction, learning.attempts, learning.loss) == (
+    assert (training.state, training.stage, training.fraction, training.attempts, training.loss) == (
         "queued", "paused", 0.5, 0, 0.25,
     )  # fmt: skip
-    assert jobs.heard[-1] == ("l", "progress") and jobs.running is None
-    assert reopened(journal)[learning.id]["state"] == "queued"
+    assert jobs.events[-1] == ("l", "progress") and jobs.running is None
+    assert reopened(journal)[training.id]["state"] == "queued"
 
 
 async def test_a_job_that_is_cancelled_in_the_moment_of_its_pause_ends(jobs):
-    learning = a_job("l", command="learn", priority=2)
-    await jobs.accept(learning)
+    training = a_job("l", command="learn", priority=2)
+    await jobs.accept(training)
     await jobs.start()
-    await jobs.cancel(learning, "Cancelled by request.")
-    await jobs.pause(learning)
-    assert (learning.state, jobs.running, jobs.waiting) == ("cancelled", None, ())
+    await jobs.cancel(training, "Cancelled by request.")
+    await jobs.pause(training)
+    assert (training.state, jobs.running, jobs.waiting) == ("cancelled", None, ())
 
 
-OLD_ROWS = {  # as version 0.1 wrote them before there were specifications
+OLD_ROWS = {  # as version 0.1 wrote them, before job specifications existed
     "fuse": {
         "steps": 50, "order": 3, "eta": 1.0, "format": "wav", "sample_rate": None, "seed": 7, "name": "a + b", "original": "a" * 64, "seconds": 6.0,
         "reference": "b" * 64, "checkpoint": None, "prompt": None, "hold": 0.2, "anchor": "clean", "guidance": 1.0, "blend": 0.5, "intervention": None,
@@ -262,11 +262,11 @@ async def test_a_journal_of_an_older_version_is_read(command, journal):
     jobs = JobQueue(journal, limit=3)
     assert jobs.restore(list(reopened(journal).values())) == 1
     (job,) = jobs.waiting
-    told = job.spec.model_dump()
-    assert {name: told.get(name) for name in OLD_ROWS[command]} == OLD_ROWS[command] | (
+    fields = job.spec.model_dump()
+    assert {name: fields.get(name) for name in OLD_ROWS[command]} == OLD_ROWS[command] | (
         {"prompt": None} if command == "invert" else {}
     )
-    assert (told.get("null", "unconditional"), told.get("loop", "off")) == ("unconditional", "off")
+    assert (fields.get("null", "unconditional"), fields.get("loop", "off")) == ("unconditional", "off")
 
 
 async def test_a_row_that_is_not_understood_is_left_alone_and_the_others_go_on(journal, jobs, caplog):

@@ -1,4 +1,4 @@
-"""Files read in processes of their own, which may hang, swell or die over them."""
+"""The reader pool: reader processes may hang, run out of memory or die without affecting the daemon."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def pids(readers):
     return {child._process.pid for child in readers._living}
 
 
-def test_what_is_read_elsewhere_is_what_is_read_here(readers, clip):
+def test_another_process_reads_the_same_samples(readers, clip):
     whole, part = read(readers, clip), read(readers, clip, span=files.Span(0.1, 0.65 - 0.05))
     np.testing.assert_array_equal(whole.samples, files.read(clip).samples)
     np.testing.assert_array_equal(part.samples, whole.samples[:, 4410:26_460])
@@ -60,9 +60,9 @@ def test_errors_come_back_as_they_are(readers, tmp_path):
 def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_read(clip):
     readers = reader_pool.ReaderPool(seconds=0.5)
     readers.warm()
-    time.sleep(2)  # until it waits for requests
+    time.sleep(2)  # until it is ready for requests
     (first,) = pids(readers)
-    os.kill(first, signal.SIGSTOP)  # as if it span in a library for ever
+    os.kill(first, signal.SIGSTOP)  # as if a library hung
     with pytest.raises(SoundError, match="it took longer than 1 s") as caught:
         read(readers, clip)
     assert caught.value.code == "bad_sound"
@@ -77,11 +77,11 @@ def test_a_reader_that_dies_costs_one_file(readers, clip):
     (first,) = pids(readers)
     os.kill(first, signal.SIGKILL)
     os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
-    assert read(readers, clip).frames == tone().shape[1], "one that was dead before is replaced"
+    assert read(readers, clip).frames == tone().shape[1], "a dead process is replaced"
 
 
-@pytest.mark.skipif(not os.path.exists("/proc"), reason="where memory is counted")
-def test_a_file_that_takes_too_much_memory_is_refused_in_words(clip, monkeypatch, tmp_path):
+@pytest.mark.skipif(not os.path.exists("/proc"), reason="the memory limit needs /proc")
+def test_a_file_that_takes_too_much_memory_is_refused(clip, monkeypatch, tmp_path):
     monkeypatch.setattr(reader_pool, "_START", "import tertium.audio.reader as m; m.MEMORY = 200 << 20; m.main()")
     readers = reader_pool.ReaderPool()
     seconds = 400
@@ -92,25 +92,25 @@ def test_a_file_that_takes_too_much_memory_is_refused_in_words(clip, monkeypatch
     readers.close()
 
 
-def test_who_waits_for_a_file_is_told_when_the_daemon_stops(clip):
+def test_a_call_that_waits_for_a_file_fails_when_the_daemon_stops(clip):
     readers = reader_pool.ReaderPool(seconds=60)
     readers.warm()
     (first,) = pids(readers)
     os.kill(first, signal.SIGSTOP)
-    told = []
+    errors = []
 
     def ask():
         try:
             read(readers, clip)
         except TertiumError as error:
-            told.append((error.code, error.message, error.remedy))
+            errors.append((error.code, error.message, error.remedy))
 
     waiting = threading.Thread(target=ask)
     waiting.start()
     time.sleep(0.5)
     readers.close()
     waiting.join(20)
-    assert told == [("busy", "The daemon is stopping.", "Send it again when it has started anew.")]
+    assert errors == [("busy", "The daemon is stopping.", "Send the request again after the daemon has restarted.")]
     assert not pids(readers)
 
 

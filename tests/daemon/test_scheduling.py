@@ -1,4 +1,4 @@
-"""Scheduling: order, who makes room for whom, deadlines, attempts."""
+"""Scheduling: order, preemption, deadlines, retries."""
 
 import time
 
@@ -26,11 +26,11 @@ def test_every_queued_command_has_a_priority():
 
 
 @pytest.mark.parametrize(
-    ("running", "new", "room"),
+    ("running", "new", "preempted"),
     [("learn", "fuse", True), ("learn", "generate", True), ("learn", "learn", False), ("generate", "fuse", False), (None, "fuse", False)],
 )  # fmt: skip
-def test_a_training_job_makes_room_for_what_goes_first(running, new, room):
-    assert scheduling.makes_room(running and a_job(running), PRIORITIES[new]) is room
+def test_a_training_job_is_preempted_by_jobs_of_a_lower_priority_number(running, new, preempted):
+    assert scheduling.is_preempted(running and a_job(running), PRIORITIES[new]) is preempted
 
 
 def test_a_job_waits_behind_its_equals_and_a_paused_one_ahead_of_them():
@@ -66,7 +66,7 @@ def test_a_deadline_takes_the_steps_that_fit_and_says_so():
     asked = spec("generate", seconds=1.0, steps=50)
     assert idle.in_time(asked, 10.0, spent=0.0) == (asked, [])
     shorter, notes = idle.in_time(asked, 0.3, spent=0.0)
-    assert 4 <= shorter.steps < 50 and notes == [f"{shorter.steps} steps instead of 50, to be done in 0.3 s"]
+    assert 4 <= shorter.steps < 50 and notes == [f"{shorter.steps} steps instead of 50, to meet the deadline of 0.3 s"]
     inversion, _ = idle.in_time(spec("invert", seconds=1.0, steps=50, reconstruct_from=40), 0.3, spent=0.0)
     assert inversion.reconstruct_from == round(40 * inversion.steps / 50)
 
@@ -81,7 +81,7 @@ def test_a_deadline_that_cannot_be_met_is_refused(costs, message):
     assert (refused.value.code, refused.value.field, refused.value.value) == ("deadline", "deadline", 0.05)
 
 
-def test_what_missed_its_deadline_and_what_is_late():
+def test_missed_deadlines_and_late_jobs():
     assert scheduling.missed(a_job()) is None and scheduling.missed(a_job(ready_by=time.time() + 60)) is None
     assert scheduling.missed(a_job(ready_by=time.time() - 1)).code == "deadline"
     assert scheduling.lateness(a_job()) == []
@@ -95,5 +95,5 @@ def test_what_missed_its_deadline_and_what_is_late():
         ("learn", {"attempts": 9, "fraction": 0.5, "lost_at": 0.4}, True), ("learn", {"attempts": 9, "fraction": 0.5, "lost_at": 0.5}, False),
     ],
 )  # fmt: skip
-def test_a_training_job_that_advanced_is_worth_another_process(command, facts, again):
+def test_a_training_job_that_advanced_is_started_again(command, facts, again):
     assert scheduling.may_try_again(a_job(command, **facts)) is again

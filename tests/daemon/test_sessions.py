@@ -1,4 +1,4 @@
-"""Who hears of what, and within which bounds; and that every command has its handler."""
+"""Sessions and the audience of jobs, with their bounds; and the registry of handlers."""
 
 import time
 
@@ -19,46 +19,46 @@ def a_session(name="s"):
     return Session("zeromq", name, local=True, trusted=True, put=lambda answer, buffers: None)
 
 
-def test_who_follows_and_subscribes_hears_of_a_job_once():
-    room, one, two = Sessions(), a_session("one"), a_session("two")
-    room.follow("job", one)
-    room.follow("job", one)
-    room.subscribe(one, 60)
-    room.subscribe(two, 60)
-    assert room.audience("job") == [one, two]
-    assert room.audience("another") == [one, two]
-    room.leave("job")
-    room.subscribe(one, 0)
-    assert room.audience("job") == [two]
+def test_a_session_that_follows_and_subscribes_is_in_the_audience_once():
+    peers, one, two = Sessions(), a_session("one"), a_session("two")
+    peers.follow("job", one)
+    peers.follow("job", one)
+    peers.subscribe(one, 60)
+    peers.subscribe(two, 60)
+    assert peers.audience("job") == [one, two]
+    assert peers.audience("another") == [one, two]
+    peers.leave("job")
+    peers.subscribe(one, 0)
+    assert peers.audience("job") == [two]
 
 
 def test_a_subscription_expires():
-    room, one = Sessions(), a_session()
-    room.subscribe(one, 0.01)
+    peers, one = Sessions(), a_session()
+    peers.subscribe(one, 0.01)
     time.sleep(0.02)
-    assert room.audience("job") == []
+    assert peers.audience("job") == []
 
 
 def test_subscribers_are_bounded_and_may_renew():
-    room = Sessions()
+    peers = Sessions()
     subscribed = [a_session(str(number)) for number in range(sessions.MOST_SUBSCRIBERS)]
     for one in subscribed:
-        room.subscribe(one, 60)
+        peers.subscribe(one, 60)
     with pytest.raises(TertiumError) as refused:
-        room.subscribe(a_session(), 60)
+        peers.subscribe(a_session(), 60)
     assert refused.value.code == "busy"
-    room.subscribe(subscribed[0], 60)
+    peers.subscribe(subscribed[0], 60)
 
 
-def test_of_many_peers_those_that_were_silent_longest_are_forgotten():
-    room = Sessions()
-    first = room.of(0, a_session)
+def test_the_least_recently_active_peers_are_evicted():
+    peers = Sessions()
+    first = peers.of(0, a_session)
     for peer in range(1, sessions.MOST_SESSIONS):
-        room.of(peer, a_session)
-    assert room.of(0, a_session) is first
-    room.of("one more", a_session)
-    assert room.of(0, a_session) is first
-    assert len(room._sessions) == sessions.MOST_SESSIONS
+        peers.of(peer, a_session)
+    assert peers.of(0, a_session) is first
+    peers.of("one more", a_session)
+    assert peers.of(0, a_session) is first
+    assert len(peers._sessions) == sessions.MOST_SESSIONS
 
 
 def test_osc_answers_go_to_the_sender_until_hello_names_a_port():
@@ -72,7 +72,7 @@ def test_osc_answers_go_to_the_sender_until_hello_names_a_port():
         session.answer_at(7700)
 
 
-def test_who_waits_for_an_answer_that_cannot_be_sent_is_told():
+def test_an_answer_that_cannot_be_sent_is_replaced_by_an_error():
     sent = []
     session = sessions.zeromq_session(
         (b"peer",), lambda parts, peer: sent.append(zeromq.decode_answer(parts)[0]), trusted=True
@@ -82,10 +82,11 @@ def test_who_waits_for_an_answer_that_cannot_be_sent_is_told():
     session.send(Answer(id=2, event="done", command="learn", fields={"job": "j", "loss": float("nan")}))
     answer, ended = sent
     assert (ended.id, ended.event, ended.command) == (2, "failed", "learn"), "it ends the wait"
-    told = m.Failed.model_validate(ended.fields)
-    assert (told.job, told.code, told.message) == ("j", "internal", "The daemon has an answer that it cannot send.")
+    failed = m.Failed.model_validate(ended.fields)
+    assert (failed.job, failed.code) == ("j", "internal")
+    assert failed.message == "The daemon produced an answer that cannot be encoded."
     assert (answer.id, answer.event, answer.command, answer.fields["code"]) == (1, "error", "checkpoints", "internal")
-    assert answer.fields["message"] == "The daemon has an answer that it cannot send."
+    assert answer.fields["message"] == "The daemon produced an answer that cannot be encoded."
 
 
 def test_reply_port_has_no_meaning_over_zeromq():

@@ -1,4 +1,4 @@
-"""What several want at once is done once."""
+"""Single flight: concurrent requests for the same work share one execution."""
 
 import asyncio
 import threading
@@ -8,7 +8,7 @@ import pytest
 from tertium.daemon.single_flight import SingleFlight
 
 
-async def test_what_runs_is_joined_and_what_has_ended_is_done_anew():
+async def test_running_work_is_joined_and_finished_work_is_done_again():
     flights, go, runs = SingleFlight(), threading.Event(), []
 
     def work():
@@ -24,7 +24,7 @@ async def test_what_runs_is_joined_and_what_has_ended_is_done_anew():
     assert await flights.join("b", lambda: "other") == "other"
 
 
-async def test_one_who_stops_waiting_ends_nothing():
+async def test_a_caller_that_stops_waiting_does_not_stop_the_work():
     flights, go = SingleFlight(), threading.Event()
     first = asyncio.create_task(flights.join("a", lambda: go.wait(20)))
     second = asyncio.create_task(flights.join("a", lambda: pytest.fail("begun twice")))
@@ -35,7 +35,7 @@ async def test_one_who_stops_waiting_ends_nothing():
     assert await second is True
 
 
-async def test_a_failure_is_everybodys_and_is_not_kept():
+async def test_a_failure_is_shared_and_not_cached():
     flights, go = SingleFlight(), threading.Event()
 
     def fail():

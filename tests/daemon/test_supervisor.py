@@ -1,4 +1,4 @@
-"""The supervisor and its child process, without the daemon around them."""
+"""The supervisor and its worker process, without the rest of the daemon."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 async def worker(tmp_path, monkeypatch):
-    """A supervisor at work, whose jobs are ``worker.jobs``."""
+    """A running supervisor; ``worker.jobs`` is its queue."""
     monkeypatch.syspath_prepend(str(ROOT))
     monkeypatch.setenv("TERTIUM_FAKE_FOLDER", str(tmp_path))
     journal = Journal(tmp_path / "journal.sqlite")
@@ -79,34 +79,34 @@ async def test_a_job_that_could_not_begin_in_time_fails_and_one_that_is_late_say
     assert any("after its deadline" in note for note in late.result["notes"])
 
 
-async def test_what_was_running_is_given_back_when_the_daemon_stops(worker):
+async def test_the_running_job_is_queued_again_when_the_daemon_stops(worker):
     job = a_job("step=0.1")
     await worker.jobs.accept(job)
     await until(lambda: job.state == "running")
-    await worker.put_down()
+    await worker.close()
     assert (job.state, worker.jobs.waiting) == ("queued", (job,))
 
 
-async def test_the_child_ends_with_the_input_that_it_hears(monkeypatch):
+async def test_the_worker_exits_when_its_input_ends(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     process = await WorkerProcess.start()
     process._process.stdin.close()  # as when the daemon is killed
-    await asyncio.wait_for(process.ended(), 20)
+    await asyncio.wait_for(process.wait(), 20)
     await process.end()
 
 
-async def test_a_child_that_cannot_be_understood_is_ended(monkeypatch):
+async def test_a_worker_with_invalid_output_is_killed(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     monkeypatch.setattr(
         "tertium.daemon.jobs.worker_process._START", "print('no JSON', flush=True); import time; time.sleep(60)"
     )
     process = await WorkerProcess.start()
-    assert await asyncio.wait_for(process.hear(), 20) is None
+    assert await asyncio.wait_for(process.receive(), 20) is None
     assert "SIGKILL" in process.reason()
     await process.end()
 
 
-async def test_a_model_that_could_not_be_had_is_tried_again_when_somebody_asks(tmp_path, monkeypatch):
+async def test_an_unavailable_model_is_loaded_again_on_request(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     journal = Journal(tmp_path / "journal.sqlite")
     journal.open()
@@ -120,7 +120,7 @@ async def test_a_model_that_could_not_be_had_is_tried_again_when_somebody_asks(t
     worker._load = a_load(tmp_path, model="fake")  # as when the licence has been accepted
     await asyncio.sleep(0.1)
     assert worker.state == "failed"
-    worker.ask_again()
+    worker.retry_loading()
     await until(lambda: worker.state == "ready")
     assert worker.problem is None
     task.cancel()
@@ -129,7 +129,7 @@ async def test_a_model_that_could_not_be_had_is_tried_again_when_somebody_asks(t
 
 
 async def _loaded(tmp_path, monkeypatch, model):
-    """A supervisor whose child has just tried to load a model, in half precision."""
+    """Return a supervisor whose worker has just tried to load a model in half precision."""
     monkeypatch.syspath_prepend(str(ROOT))
     journal = Journal(tmp_path / "journal.sqlite")
     journal.open()
@@ -159,7 +159,7 @@ async def test_a_model_that_fails_in_half_precision_computes_in_float32_and_says
     assert worker.message == f"{model} computes in fp32, since in fp16 it failed its test ({reason})"
 
 
-async def test_what_loading_waits_for_is_said(tmp_path, monkeypatch):
+async def test_the_message_says_what_loading_waits_for(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     journal = Journal(tmp_path / "journal.sqlite")
     journal.open()
@@ -196,7 +196,7 @@ async def test_a_model_that_cannot_compute_is_never_ready(tmp_path, monkeypatch)
         (ValueError("out of memory"), False),
     ],
 )
-def test_what_counts_as_a_want_of_memory(error, is_one):
+def test_which_errors_count_as_out_of_memory(error, is_one):
     assert ran_out_of_memory(error) is is_one
 
 
@@ -211,11 +211,11 @@ def test_what_counts_as_a_want_of_memory(error, is_one):
         (ValueError("CUDA error"), False),
     ],
 )
-def test_what_counts_as_a_device_that_is_lost(error, is_one):
+def test_which_errors_count_as_a_lost_device(error, is_one):
     assert lost_the_device(error) is is_one
 
 
-def test_torchs_own_exceptions_are_told_apart():
+def test_torchs_own_exceptions_are_distinguished():
     torch = pytest.importorskip("torch")
     assert not lost_the_device(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"))
     assert lost_the_device(torch.AcceleratorError("CUDA error: the launch timed out and was terminated"))
@@ -230,11 +230,11 @@ async def test_a_device_that_is_lost_gets_a_fresh_process_which_does_the_job(wor
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "message", "remedy"),
+    ("prompt", "code", "message", "remedy"),
     [
         (
-            "lost=2", "worker_died", "The process that computes lost its device (RuntimeError: CUDA error: unspecified launch failure), 2 times in this job.",
-            "Close what else uses the device, restart the computer, or start the daemon with --device cpu.",
+            "lost=2", "worker_died", "The worker process lost its device (RuntimeError: CUDA error: unspecified launch failure), 2 times in this job.",
+            "Close other programs that use the device, restart the computer, or start the daemon with --device cpu.",
         ),
         (
             "lost-memory=2", "out_of_memory", "There was not enough memory for this job.",
@@ -242,10 +242,8 @@ async def test_a_device_that_is_lost_gets_a_fresh_process_which_does_the_job(wor
         ),
     ],
 )  # fmt: skip
-async def test_a_device_that_is_lost_again_fails_the_job_in_words_and_the_next_is_done(
-    worker, said, code, message, remedy
-):
-    job, after = a_job(said), a_job("x")
+async def test_a_device_that_is_lost_again_fails_the_job_and_the_next_is_done(worker, prompt, code, message, remedy):
+    job, after = a_job(prompt), a_job("x")
     await worker.jobs.accept(job)
     await worker.jobs.accept(after)
     await until(lambda: after.state == "done")
@@ -261,7 +259,7 @@ def test_versions_name_what_the_samples_depend_on():
     assert {"tertium", "python", "torch", "numpy", "stable-audio-tools"} <= versions().keys()
 
 
-def test_what_is_noted_on_an_error_is_told_with_it():
+def test_the_notes_of_an_error_are_part_of_its_message():
     error = TertiumError("out_of_range", "Learning went astray.", field="rate", remedy="Lower it.")
     error.add_note("It is kept as 'hum'.")
     assert (told(error)["message"], told(error)["remedy"]) == (

@@ -1,4 +1,4 @@
-"""Two sound files, and a daemon with the fake engine that the tests of a module share."""
+"""Two sound files, and a daemon with the fake engine shared by the tests of a module."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Real daemons for tests, in processes of their own, and a client that speaks plain OSC to them."""
+"""Real daemons for tests, each in its own process, and a plain OSC client for them."""
 
 import contextlib
 import json
@@ -21,12 +21,12 @@ PATIENCE = 60.0
 
 
 class Daemon:
-    """A running daemon. ``facts`` is what it announced.
+    """A daemon in its own process; ``facts`` is the content of its daemon.json.
 
     Args:
-        step: seconds that the fake engine takes a step.
-        program: the module that is run.
-        file_limit: bytes that any of its files may have; a disk that fills up looks the same to it.
+        step: seconds per step of the fake engine.
+        program: the module to run.
+        file_limit: largest size of any file it writes, in bytes; to the daemon this looks like a full disk.
         options: those of ``tertium.daemon.config.settings``.
     """
 
@@ -79,11 +79,11 @@ class Daemon:
         return until(lambda: next(iter(children(self.process.pid, "tertium.worker.main")), None))
 
     def readers(self):
-        """Process ids of those that read files, once there are any."""
+        """Process ids of the file readers, once there are any."""
         return until(lambda: children(self.process.pid, "tertium.audio.reader"))
 
     def stop(self, how=signal.SIGTERM):
-        """End it, and return its exit status."""
+        """Stop it, and return its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(how)
         return self.process.wait(20)
@@ -121,7 +121,7 @@ class Osc:
         self.socket.sendto(osc.encode_call(command, id, fields), self.address)
 
     def receive(self):
-        """The next answer, whatever it answers."""
+        """Return the next answer to any request."""
         while True:
             datagram, sender = self.socket.recvfrom(65536)
             assert sender == self.address, "answers must come from the port that was asked"
@@ -131,7 +131,7 @@ class Osc:
                 return answer
 
     def ask(self, command, **fields):
-        """The fields of the reply to an immediate command. What only the daemon's owner may ask wants its ``token``."""
+        """Return the fields of the reply to an immediate command. Guarded commands need the daemon's ``token``."""
         id = f"ask-{self.port}-{next(self.ids)}"
         self.send(command, id, **fields)
         while True:
@@ -141,7 +141,7 @@ class Osc:
                 return answer.fields
 
     def refused(self, command, **fields):
-        """The fields of the error that a request gets."""
+        """Return the fields of the error that a request gets."""
         id = f"refused-{self.port}-{next(self.ids)}"
         self.send(command, id, **fields)
         while True:
@@ -151,7 +151,7 @@ class Osc:
                 return answer.fields
 
     def events(self, id, last=("done", "failed", "cancelled", "error")):
-        """All answers to a request, up to the one that ends it."""
+        """Return all answers to a request, up to the one that ends it."""
         answers = []
         while not answers or answers[-1].event not in last:
             answer = self.receive()
@@ -160,7 +160,7 @@ class Osc:
         return answers
 
     def silent(self, seconds=0.3):
-        """Whether nothing more comes."""
+        """Return True if no datagram arrives."""
         self.socket.settimeout(seconds)
         try:
             self.socket.recvfrom(65536)
@@ -172,7 +172,7 @@ class Osc:
 
 
 def until(condition, explain=lambda: ""):
-    """What ``condition`` gives, once that is something."""
+    """Wait until ``condition`` returns something true, and return that."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         found = condition()
@@ -183,7 +183,7 @@ def until(condition, explain=lambda: ""):
 
 
 def children(pid, running=""):
-    """Process ids of the children of a process, of those whose command has ``running`` in it (Linux)."""
+    """Return the ids of a process's children whose command contains ``running`` (Linux only)."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
@@ -196,7 +196,7 @@ def children(pid, running=""):
 
 
 def lives(pid):
-    """Whether a process runs, and is not a dead one that nobody has asked after (Linux)."""
+    """Return whether a process runs and is not a zombie (Linux only)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

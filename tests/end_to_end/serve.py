@@ -1,4 +1,4 @@
-"""Starts a daemon for a test: ``python -m tests.end_to_end.serve '{"home": …, …}'``, the options of ``tertium.daemon.config.settings`` as JSON."""
+"""Start a daemon for a test: ``python -m tests.end_to_end.serve '{"home": …, …}'``, the options of ``tertium.daemon.config.settings`` as JSON."""
 
 import json
 import sys

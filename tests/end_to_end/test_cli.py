@@ -1,4 +1,4 @@
-"""The command line with a real daemon and the embedded model: jobs, copies, pictures, refusals, Ctrl-C, and a daemon for one call."""
+"""The command line with a real daemon and the embedded model: jobs, copies, plots, errors, Ctrl-C, and a daemon for a single call."""
 
 import json
 import os
@@ -42,12 +42,12 @@ def until(condition, *, seconds: float = START_SECONDS):
         if value:
             return value
         time.sleep(0.05)
-    raise AssertionError(f"did not come true within {seconds} s")
+    raise AssertionError(f"not within {seconds} s")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A daemon's home, with the daemon serving it, and two clips beside it."""
+    """A folder with two clips and the home of a running daemon."""
     folder = tmp_path_factory.mktemp("cli")
     daemon = tertium("serve", "--home", folder / "home", "--osc", "127.0.0.1:0")
     files.write(folder / "low.wav", tone(110, seconds=1), 44_100, format="wav")
@@ -61,7 +61,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def call(folder):
-    """call(command, …): exit status, standard output and standard error of a command on that daemon."""
+    """call(command, …): the exit status, standard output and standard error of a command to that daemon."""
 
     def run(command, *arguments):
         return finished(tertium(command, *arguments, "--home", folder / "home"))
@@ -71,7 +71,7 @@ def call(folder):
 
 @pytest.fixture
 def ask(call):
-    """ask(command, …): the object that a command prints for machines; it must succeed."""
+    """ask(command, …): the object that a command prints with --json; it must succeed."""
 
     def run(*arguments):
         status, out, err = call(*arguments, "--json")
@@ -91,13 +91,13 @@ def test_fuse_copies_draws_and_can_be_repeated(ask, folder, tmp_path):
     assert done["output"] == str(tmp_path / "third.flac")
     width, height = struct.unpack(">II", (tmp_path / "third.png").read_bytes()[16:24])
     assert width > 2.5 * height
-    assert any("22050" in note for note in done["notes"]), "conversions are said"
+    assert any("22050" in note for note in done["notes"]), "conversions are noted"
     again = ask(*command, "--seed", done["seed"], "--format", "flac")
     assert again["sound"] == done["sound"], "the same seed, the same samples"
     assert again["path"] != done["path"], "and nothing overwritten"
 
 
-def test_people_read_lines(call, folder):
+def test_results_are_printed_as_lines(call, folder):
     status, out, err = call(
         "fuse", folder / "high.wav", folder / "low.wav", *QUICK, "--intervention", "3", "--name", "mine"
     )
@@ -108,7 +108,7 @@ def test_people_read_lines(call, folder):
     assert rest[-1].startswith("  again: the same command with --seed ")
 
 
-def test_invert_keeps_latents_and_reconstructs(ask, folder, tmp_path):
+def test_invert_copies_latents_and_reconstructs(ask, folder, tmp_path):
     done = ask(
         "invert", folder / "low.wav", *QUICK, "-o", tmp_path / "z.safetensors", "--reconstruct", tmp_path / "back.wav"
     )
@@ -118,11 +118,11 @@ def test_invert_keeps_latents_and_reconstructs(ask, folder, tmp_path):
     assert done["latents_output"] == str(tmp_path / "z.safetensors")
 
 
-def test_a_reference_is_learned_kept_and_fused_with(ask, call, folder, tmp_path):
+def test_a_reference_is_learned_saved_and_used_in_a_fusion(ask, call, folder, tmp_path):
     quick = ("--prompt", "a high tone", "--steps", "3", "--batch", "1", "--rank", "2", "--seed", "1")
-    learned = ask("learn", folder / "high.wav", "--name", "high", *quick, "-o", tmp_path / "heard.wav")
+    learned = ask("learn", folder / "high.wav", "--name", "high", *quick, "-o", tmp_path / "learned.wav")
     assert (learned["checkpoint"], learned["steps"]) == ("high", 3)
-    assert soundfile.info(tmp_path / "heard.wav").frames == learned["frames"]
+    assert soundfile.info(tmp_path / "learned.wav").frames == learned["frames"]
     assert ask("fuse", folder / "low.wav", "high", *QUICK)["steps"] == 6
     morphed = ask("morph", folder / "low.wav", "high", "--count", "2", *QUICK)
     assert any(
@@ -143,22 +143,22 @@ def test_a_reference_is_learned_kept_and_fused_with(ask, call, folder, tmp_path)
     assert (status, out) == (2, "") and "There is a checkpoint 'high' already." in err
 
 
-def test_a_learning_is_heard_while_it_goes_on(ask, call, folder, tmp_path):
+def test_a_running_training_job_is_previewed(ask, call, folder, tmp_path):
     arguments = ("--prompt", "a high tone", "--name", "long", "--steps", "5000", "--batch", "1", "--rank", "2")
-    learning = tertium("learn", folder / "high.wav", *arguments, "--home", folder / "home")
+    training = tertium("learn", folder / "high.wav", *arguments, "--home", folder / "home")
     try:
         job = until(lambda: next((one for one in ask("jobs", "--state", "running")["jobs"] if one["fraction"]), None))[
             "job"
         ]
-        status, out, err = call("preview", job, "--steps", "2", "-o", tmp_path / "heard.flac")
+        status, out, err = call("preview", job, "--steps", "2", "-o", tmp_path / "preview.flac")
         assert (status, err) == (0, ""), out + err
         assert (
-            out.startswith(f"{tmp_path / 'heard.flac'}\n  0.70 s") and ", learned for " in out and "again:" not in out
+            out.startswith(f"{tmp_path / 'preview.flac'}\n  0.70 s") and ", learned for " in out and "again:" not in out
         )
-        assert soundfile.info(tmp_path / "heard.flac").format == "FLAC"
+        assert soundfile.info(tmp_path / "preview.flac").format == "FLAC"
     finally:
-        learning.send_signal(signal.SIGINT)
-        finished(learning)
+        training.send_signal(signal.SIGINT)
+        finished(training)
     status, out, err = call("preview", job)
     assert (status, out) == (2, "") and f"The job {job} has ended: it is cancelled." in err
 
@@ -169,14 +169,14 @@ def test_generate_and_vary(ask, folder, tmp_path):
     assert done["frames"] == 44_100 and (tmp_path / "v.png").exists()
 
 
-def test_a_copy_that_cannot_be_made_loses_no_sound(call, folder, tmp_path):
+def test_a_failed_copy_loses_no_sound(call, folder, tmp_path):
     os.symlink(tmp_path / "nowhere" / "x.wav", tmp_path / "link.wav")
     code, out, err = call("vary", folder / "low.wav", "-o", tmp_path / "link.wav", "--steps", "1", "--name", "kept")
     assert (code, out) == (2, "")
     assert f"copy it from '{folder / 'home' / 'results' / 'kept.wav'}'" in err
 
 
-def test_sounds_are_named_by_id_too(ask, folder):
+def test_sounds_can_be_named_by_id(ask, folder):
     done = ask("fuse", folder / "low.wav", folder / "high.wav", *QUICK)
     assert ask("vary", done["sound"][:12], *QUICK)["frames"] == done["frames"]
 
@@ -204,7 +204,7 @@ def test_status_jobs_and_models(ask, call, folder):
         (lambda path: path.symlink_to("/etc/passwd"), "bad_sound", "cannot be read as a sound"),
     ],
 )  # fmt: skip
-def test_bad_sounds_are_refused_in_words(call, folder, tmp_path, make, code, text):
+def test_bad_sounds_are_refused(call, folder, tmp_path, make, code, text):
     make(tmp_path / "bad.wav")
     status, out, err = call("fuse", folder / "low.wav", tmp_path / "bad.wav", "--json")
     error = json.loads(out)["error"]
@@ -213,7 +213,7 @@ def test_bad_sounds_are_refused_in_words(call, folder, tmp_path, make, code, tex
     assert error["value"] == str(tmp_path / "bad.wav")
 
 
-def test_what_the_daemon_does_not_know_is_refused(call, folder):
+def test_unknown_sounds_checkpoints_and_models_are_refused(call, folder):
     status, out, err = call("fuse", "0123456789abcdef", folder / "low.wav")
     assert (status, out) == (2, "") and err.startswith("Error: No sound has the id '0123456789abcdef'.")
     status, _, err = call("fuse", folder / "low.wav", "nobody")
@@ -231,11 +231,11 @@ def test_ctrl_c_cancels_the_job(ask, folder, end):
     job = until(lambda: ask("status").get("job"))
     process.send_signal(end)
     assert finished(process) == (130, "", "Interrupted.\n")
-    (told,) = [one for one in ask("jobs")["jobs"] if one["job"] == job]
-    assert told["state"] == "cancelled"
+    (cancelled,) = [one for one in ask("jobs")["jobs"] if one["job"] == job]
+    assert cancelled["state"] == "cancelled"
 
 
-def test_a_daemon_for_the_call_serves_those_who_come_and_is_gone_after(folder, tmp_path):
+def test_a_daemon_started_for_a_call_serves_other_calls_and_stops_afterwards(folder, tmp_path):
     """Two calls at once in a home where none runs: whichever daemon gets the home serves both."""
     command = ("fuse", folder / "low.wav", folder / "high.wav", *QUICK, "--home", tmp_path / "fresh", "--json")
     calls = [tertium(*command), tertium(*command, "--seed", "5")]
@@ -262,20 +262,20 @@ def test_morph_copies_its_takes_into_a_folder(call, ask, folder, tmp_path):
     assert done["takes"][-1]["sound"] == ends["sound"]
 
 
-def test_a_learning_of_one_step_and_its_sound_once_more(call, ask, folder):
+def test_a_training_job_of_one_step_and_its_sound_again(call, ask, folder):
     status, out, err = call(
         "learn", folder / "low.wav", "--prompt", "a low tone", "--name", "low", "--steps", "1", "--seed", "3"
     )
     assert (status, err) == (0, "") and "learned in 1 step to a loss of " in out
     status, out, _ = call("checkpoints", "list")
     assert status == 0 and ", 1 step, 1.00 s" in out
-    learned = next(one for one in ask("jobs")["jobs"] if one["command"] == "learn")  # the newest is the first
+    learned = next(one for one in ask("jobs")["jobs"] if one["command"] == "learn")  # newest first
     assert learned["result"]["checkpoint"] == "low"
     again = ask("generate", "--reference", "low", "--steps", "50", "--seed", "3")
     assert again["sound"] == learned["result"]["sound"]
 
 
-def test_a_window_is_told_drawn_and_used(call, folder, tmp_path):
+def test_a_window_is_printed_drawn_and_used(call, folder, tmp_path):
     command = ("window", folder / "low.wav", folder / "high.wav", *QUICK, "--points", "4", "--plot", tmp_path / "w.png")
     status, out, err = call(*command)
     assert (status, err) == (0, "")
@@ -286,8 +286,8 @@ def test_a_window_is_told_drawn_and_used(call, folder, tmp_path):
     assert status == 0 and "blend goes by the measured window of this pair" in out
 
 
-def test_takes_are_not_copied_where_they_cannot_be(call, folder, tmp_path):
+def test_a_folder_that_cannot_hold_takes_is_refused(call, folder, tmp_path):
     (tmp_path / "file").write_text("")
-    for place, said in ((tmp_path / "file", "is a file"), (tmp_path / "no" / "takes", "There is no folder")):
+    for place, message in ((tmp_path / "file", "is a file"), (tmp_path / "no" / "takes", "There is no folder")):
         status, _, err = call("morph", folder / "low.wav", folder / "high.wav", "-o", place)
-        assert status == 2 and said in err
+        assert status == 2 and message in err

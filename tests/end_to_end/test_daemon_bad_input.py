@@ -1,4 +1,4 @@
-"""What clients send by mistake or in malice: each gets a typed error with field, value and remedy, and the daemon goes on."""
+"""Faulty and malicious input: each request gets a typed error with field, value and remedy, and the daemon continues."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ from tests.sounds import tone, two_clips
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A folder of files that are no good; the daemon may read it."""
+    """A folder of unusable files that the daemon may read."""
     folder = tmp_path_factory.mktemp("bad")
     (folder / "empty.wav").write_bytes(b"")
     (folder / "noise.wav").write_bytes(random.Random(0).randbytes(5000))
@@ -45,7 +45,7 @@ def files(tmp_path_factory):
         ("pipe.wav", "path_refused"), ("out.wav", "bad_sound"), (".", "path_refused"), ("/dev/zero", "path_refused"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_no_good_is_refused_with_its_field_and_a_remedy(client, files, clips, name, code):
+def test_an_unusable_file_is_refused_with_its_field_and_a_remedy(client, files, clips, name, code):
     path = os.path.join(files, name)
     error = client.refused("fuse", original=path, reference=clips[1])
     assert (error["code"], error["field"], error["value"]) == (code, "original", path)
@@ -61,7 +61,7 @@ def test_a_file_that_is_no_good_is_refused_with_its_field_and_a_remedy(client, f
         ("missing.safetensors", "unknown_checkpoint", "There is no file"), ("whole.wav", "bad_message", "is no checkpoint"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_imported_is_refused_and_holds_nobody_up(client, files, name, code, words):
+def test_a_file_that_cannot_be_imported_is_refused_without_delay(client, files, name, code, words):
     error = client.refused("import_checkpoint", path=os.path.join(files, name))
     assert (error["code"], error["field"]) == (code, "path")
     assert words in error["message"] and error["remedy"]
@@ -78,7 +78,7 @@ def test_what_cannot_be_imported_is_refused_and_holds_nobody_up(client, files, n
         ("generate", {"prompt": "x", "steps": 501}, "out_of_range", "steps", "1 to 500"),
         ("fuse", {"original": "x", "prompt": "p", "blend": 0.5, "intervention": 3}, "conflict", "blend", "Send one"),
         ("fuse", {"original": "abcdef0123456789", "prompt": "p"}, "unknown_sound", "original", "add it again"),
-        ("cancel", {"job": "nobody"}, "unknown_job", "job", "accepted gave"),
+        ("cancel", {"job": "nobody"}, "unknown_job", "job", "accepted event"),
         ("sound_audio", {"sound": "00000000"}, "unknown_command", "command", "ZeroMQ"),
         ("generate", {"prompt": "x", "seconds": 47.6}, "out_of_range", "seconds", "0.5 to 47.5"),
         ("fuse", {"original": "relative/file.wav", "prompt": "p"}, "path_refused", "original", "whole path"),
@@ -112,20 +112,20 @@ def test_a_job_that_goes_wrong_fails_with_a_remedy_and_the_worker_lives_on(daemo
     assert daemon.worker() == worker
 
 
-def test_what_no_message_can_carry_keeps_nobody_waiting(daemon, client, clips):
+def test_a_result_that_cannot_be_encoded_fails_its_job(daemon, client, clips):
     with Client(daemon.home) as other:
         with pytest.raises(
             RemoteError, match="The result holds what no message can carry: .* The daemon's log has"
         ) as caught:
             other.submit("generate", prompt="unsaid", steps=2, seconds=0.5).wait(PATIENCE)
         assert caught.value.code == "internal"
-        heard = []
-        learning = other.submit("learn", on_progress=heard.append, reference=clips[1], prompt="unsaid", steps=3)
-        with pytest.raises(RemoteError, match="no message can carry"):  # the sound at its end has the same fault
-            learning.wait(PATIENCE)
-        assert not [event for event in heard if event.stage == "learn"], "progress may be lost; the end may not"
-        states = {job.state for job in other.ask("jobs").jobs if job.job == learning.id}
-        assert states == {"failed"}, "what is told is what is so"
+        events = []
+        training = other.submit("learn", on_progress=events.append, reference=clips[1], prompt="unsaid", steps=3)
+        with pytest.raises(RemoteError, match="no message can carry"):  # the sound at its end cannot be encoded either
+            training.wait(PATIENCE)
+        assert not [event for event in events if event.stage == "learn"], "progress may be omitted, the end may not"
+        states = {job.state for job in other.ask("jobs").jobs if job.job == training.id}
+        assert states == {"failed"}, "the state agrees with the event"
         assert Path(other.submit("generate", prompt="x", steps=1, seconds=0.5).wait(PATIENCE).path).is_file()
     assert daemon.process.poll() is None
 
@@ -143,7 +143,7 @@ def test_ten_thousand_mutated_datagrams_do_not_keep_the_next_from_its_answer(dae
     worker, before = daemon.worker(), len(daemon.log)
     for number in range(10_000):
         client.socket.sendto(_mutated(rng, rng.choice(seeds)), client.address)
-        if number % 100 == 99:  # so that the socket's buffer holds them on a busy machine too, and each is looked at
+        if number % 100 == 99:  # so that the socket's buffer does not overflow on a busy machine
             _ping(client, f"ping {number}")
     assert daemon.worker() == worker
     assert daemon.process.poll() is None
@@ -195,7 +195,7 @@ def _mutated(rng, datagram):
 
 
 def _ping(client, id):
-    """Ask for the status until it is told: a datagram may be lost on a busy machine, and is then sent again, as clients do."""
+    """Request the status until it is answered: a busy machine may lose a datagram, which is then repeated, as clients do."""
     end = time.monotonic() + PATIENCE
     client.socket.settimeout(2)
     while time.monotonic() < end:
@@ -223,7 +223,7 @@ def test_on_a_full_disk_jobs_fail_with_a_remedy_and_leave_nothing(tmp_path, clip
         assert client.events("small")[-1].event == "done"
 
 
-def test_walls_hold_and_paths_are_understood_as_people_write_them(tmp_path):
+def test_only_files_in_allowed_folders_are_read_and_urls_and_unicode_forms_are_accepted(tmp_path):
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     inside.mkdir(), outside.mkdir()
     two_clips(inside), two_clips(outside)

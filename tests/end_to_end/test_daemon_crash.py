@@ -1,4 +1,4 @@
-"""Nothing accepted is lost: processes are killed here, and the jobs are done all the same."""
+"""Crashes: processes are killed, and accepted jobs are done all the same."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def test_accepted_jobs_survive_a_killed_daemon_and_are_done_after_a_restart(tmp_
         waiting_job = client.events("waiting", last=("accepted",))[0].fields["job"]
     first.stop(signal.SIGKILL)
     until(lambda: not lives(worker))  # the worker does not outlive the daemon
-    assert (tmp_path / "daemon.json").exists()  # stale now, and nobody believes it
+    assert (tmp_path / "daemon.json").exists()  # stale, and ignored
     second = Daemon(tmp_path).up()
     try:
         with Osc(second.osc) as client:
@@ -49,7 +49,7 @@ def test_accepted_jobs_survive_a_killed_daemon_and_are_done_after_a_restart(tmp_
 
 
 @pytest.mark.parametrize("command", ["fuse", "invert", "morph", "window"])
-def test_what_was_stored_before_a_kill_is_not_made_again(tmp_path, clips, command):
+def test_a_result_stored_before_a_kill_is_not_computed_again(tmp_path, clips, command):
     more = {} if command == "invert" else {"reference": clips[1]}
     first = Daemon(tmp_path, program="tests.end_to_end.serve_killed").ready()
     with Osc(first.osc) as client:
@@ -75,14 +75,14 @@ def test_what_was_stored_before_a_kill_is_not_made_again(tmp_path, clips, comman
         second.stop()
 
 
-def test_what_was_learned_before_a_kill_is_kept_once_and_told_of_afterwards(tmp_path, clips):
+def test_a_checkpoint_saved_before_a_kill_is_saved_once_and_reported_afterwards(tmp_path, clips):
     first = Daemon(tmp_path, program="tests.end_to_end.serve_killed").ready()
     with Osc(first.osc) as client:
         client.send("learn", "once", reference=clips[1], prompt="a tone", name="tone", steps=5, seed=1)
         job = client.events("once", last=("accepted",))[0].fields["job"]
         assert first.process.wait(30) == -signal.SIGKILL
-    kept = Checkpoints(tmp_path / "checkpoints")
-    before = kept.get("tone")
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    before = checkpoints.get("tone")
     assert before.job == job
     stored = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "results").iterdir()}
     second = Daemon(tmp_path).up()
@@ -92,7 +92,7 @@ def test_what_was_learned_before_a_kill_is_kept_once_and_told_of_afterwards(tmp_
             result = client.ask("job", job=job).result
     finally:
         second.stop()
-    assert kept.list() == [before], "it was not learned again as tone-2"
+    assert checkpoints.list() == [before], "it was not trained again as tone-2"
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "results").iterdir()} == stored
     assert (result.checkpoint, result.steps, result.loss, result.seed) == ("tone", 5, before.losses[-1], 1)
     assert Path(result.path).name in stored
@@ -117,7 +117,7 @@ def test_a_job_whose_worker_is_killed_is_done_by_a_fresh_one(own):
         client.send("generate", "retried", prompt="step=0.05", steps=30, seconds=0.5)
         client.events("retried", last=("progress",))
         os.kill(worker, signal.SIGKILL)
-        client.ask("status")  # the front answers meanwhile
+        client.ask("status")  # the daemon answers meanwhile
         answers = client.events("retried")
         assert answers[-1].event == "done"
         assert not [answer for answer in answers if answer.event == "failed"]
@@ -136,7 +136,7 @@ def test_a_job_that_kills_its_worker_twice_fails_and_the_next_one_is_done(own):
             answers += [answer] if answer.event in ("done", "failed") else []
         failed, done = answers
         assert (failed.id, failed.fields["code"]) == ("deadly", "worker_died")
-        assert "SIGKILL, perhaps for want of memory, 2 times" in failed.fields["message"]
+        assert "SIGKILL, possibly for lack of memory, 2 times" in failed.fields["message"]
         assert (done.id, done.event) == ("harmless", "done")
 
 
@@ -148,7 +148,7 @@ def test_a_job_that_kills_its_worker_once_is_done(own):
         assert (own.home / "died").exists()
 
 
-def test_a_learning_that_kills_its_worker_once_goes_on_where_it_was_written_down(tmp_path, clips):
+def test_a_training_job_that_kills_its_worker_once_resumes_from_its_saved_state(tmp_path, clips):
     with running(tmp_path, write_every=0.0) as daemon, Osc(daemon.osc) as client:
         prompt = "step=0.03 die-once=20"
         client.send("learn", "once", reference=clips[1], prompt=prompt, steps=24, seed=1)
@@ -156,19 +156,22 @@ def test_a_learning_that_kills_its_worker_once_goes_on_where_it_was_written_down
         assert done.event == "done" and "resumed at step " in done.fields["notes"]
         client.send("learn", "again", reference=clips[1], prompt=prompt, steps=24, seed=1)
         undisturbed = client.events("again")[-1]
-        kept = Checkpoints(tmp_path / "checkpoints")
-        assert kept.get(done.fields["checkpoint"]).losses == kept.get(undisturbed.fields["checkpoint"]).losses
+        checkpoints = Checkpoints(tmp_path / "checkpoints")
+        assert (
+            checkpoints.get(done.fields["checkpoint"]).losses
+            == checkpoints.get(undisturbed.fields["checkpoint"]).losses
+        )
 
 
-def test_a_learning_that_kills_its_worker_again_and_again_fails_and_what_it_learned_is_kept(tmp_path, clips):
+def test_a_training_job_that_kills_its_worker_repeatedly_fails_and_its_state_becomes_a_checkpoint(tmp_path, clips):
     with running(tmp_path, write_every=0.0) as daemon, Osc(daemon.osc) as client:
         client.send("learn", "deadly", reference=clips[1], name="so far", prompt="step=0.03 die=20", steps=24, seed=1)
         failed = client.events("deadly")[-1].fields
         assert (failed["code"], "2 times" in failed["message"]) == ("worker_died", True)
-        assert failed["remedy"].startswith("What was written down of it becomes a checkpoint.")
-        kept = Checkpoints(tmp_path / "checkpoints")
-        until(lambda: not kept.is_free("so far"), lambda: daemon.log)
-        assert 0 < kept.get("so far").steps <= 20
+        assert failed["remedy"].startswith("The saved training state becomes a checkpoint.")
+        checkpoints = Checkpoints(tmp_path / "checkpoints")
+        until(lambda: not checkpoints.is_free("so far"), lambda: daemon.log)
+        assert 0 < checkpoints.get("so far").steps <= 20
         until(lambda: not list((tmp_path / "cache").glob("learning-*")))
 
 
@@ -181,7 +184,7 @@ def test_an_idle_worker_that_is_killed_is_replaced(own):
         assert client.events("after")[-1].event == "done"
 
 
-def test_the_front_answers_while_the_model_loads_and_jobs_wait_for_it(tmp_path):
+def test_the_daemon_answers_while_the_model_loads_and_jobs_wait_for_it(tmp_path):
     daemon = Daemon(tmp_path, model="slow").up()
     try:
         with Osc(daemon.osc) as client:
@@ -195,7 +198,7 @@ def test_the_front_answers_while_the_model_loads_and_jobs_wait_for_it(tmp_path):
         daemon.stop()
 
 
-def test_a_model_that_cannot_be_had_is_told_with_its_remedy(tmp_path):
+def test_an_unavailable_model_is_reported_with_its_remedy(tmp_path):
     daemon = Daemon(tmp_path, model="gated").up()
     try:
         with Osc(daemon.osc) as client:

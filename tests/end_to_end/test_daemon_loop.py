@@ -1,4 +1,4 @@
-"""Loops, kicks and loud files on the whole way with the embedded model."""
+"""Loops, kicks and loud files through the whole daemon with the embedded model."""
 
 import json
 from pathlib import Path
@@ -23,18 +23,18 @@ def pocket(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bars(tmp_path_factory):
-    """Paths of a bar of the drums at two rates, and of its first hit alone with its tail."""
+    """Paths of a bar of the drums at two sample rates, of its first hit with its tail, and of the drums at two levels."""
     folder = tmp_path_factory.mktemp("bars")
     drums = soundfile.read(ORIGINAL, dtype="float32")[0]
-    there = {"bar": (drums[44_100 : 3 * 44_100], 44_100)}
-    there["bar48"] = (soxr.resample(drums, 44_100, 48_000, "VHQ")[48_000 : 3 * 48_000], 48_000)
+    sounds = {"bar": (drums[44_100 : 3 * 44_100], 44_100)}
+    sounds["bar48"] = (soxr.resample(drums, 44_100, 48_000, "VHQ")[48_000 : 3 * 48_000], 48_000)
     hit = drums[55_125:68_355] * np.linspace(1, 0, 13_230)[:, None] ** 2  # 0.3 s
-    there["kick"] = (hit.astype(np.float32), 44_100)
-    there["loud"] = (drums * (10 ** (12 / 20) / np.abs(drums).max()), 44_100)
-    there["full"] = (drums / np.abs(drums).max(), 44_100)
-    for name, (samples, rate) in there.items():
+    sounds["kick"] = (hit.astype(np.float32), 44_100)
+    sounds["loud"] = (drums * (10 ** (12 / 20) / np.abs(drums).max()), 44_100)
+    sounds["full"] = (drums / np.abs(drums).max(), 44_100)
+    for name, (samples, rate) in sounds.items():
         soundfile.write(folder / f"{name}.wav", samples, rate, subtype="FLOAT")
-    return {name: str(folder / f"{name}.wav") for name in there}
+    return {name: str(folder / f"{name}.wav") for name in sounds}
 
 
 def ends(path):
@@ -48,26 +48,26 @@ def recalled(done):
 
 
 @pytest.mark.parametrize("name", ["bar", "bar48"])
-def test_a_bar_closes_by_itself_and_not_where_it_shall_not(pocket, bars, name):
+def test_a_bar_loops_by_default_and_not_with_loop_off(pocket, bars, name):
     with Client(pocket.home) as client:
-        made = {
+        results = {
             loop: client.submit("fuse", original=bars[name], reference=REFERENCE, loop=loop, **QUICK).wait()
             for loop in ("auto", "on", "off")
         }
-        again = recalled(made["auto"])
+        again = recalled(results["auto"])
         assert again["fields"]["loop"] == "on"
         assert again["decided"]["loop"]["asked"] == "auto"
-        assert client.submit(again["command"], **again["fields"]).wait().sound == made["auto"].sound
-    assert "original: its ends meet: made to loop" in made["auto"].notes
-    assert made["auto"].sound == made["on"].sound != made["off"].sound
+        assert client.submit(again["command"], **again["fields"]).wait().sound == results["auto"].sound
+    assert "original: its ends meet: made to loop" in results["auto"].notes
+    assert results["auto"].sound == results["on"].sound != results["off"].sound
     frames = soundfile.info(bars[name]).frames
-    seams = {loop: ends(done.path) for loop, done in made.items()}
+    seams = {loop: ends(done.path) for loop, done in results.items()}
     assert {len(samples) for samples, _ in seams.values()} == {frames}
-    assert seams["off"][1] > 3, "dB by which the step at the seam is above the largest within"
+    assert seams["off"][1] > 3, "dB of the step at the seam over the largest step within"
     assert seams["on"][1] < -6
 
 
-def test_a_result_at_another_rate_closes_as_well(pocket, bars):
+def test_a_result_at_another_sample_rate_loops_too(pocket, bars):
     with Client(pocket.home) as client:
         done = client.submit("fuse", original=bars["bar"], reference=REFERENCE, sample_rate=96_000, **QUICK).wait()
     samples, seam = ends(done.path)
@@ -75,7 +75,7 @@ def test_a_result_at_another_rate_closes_as_well(pocket, bars):
     assert seam < -6
 
 
-def test_every_take_of_a_morph_closes_and_is_made_again_as_a_fusion(pocket, bars):
+def test_every_take_of_a_morph_loops_and_its_recipe_is_a_fusion(pocket, bars):
     with Client(pocket.home) as client:
         done = client.submit("morph", original=bars["bar"], reference=REFERENCE, count=3, **QUICK).wait()
         for take in done.takes:
@@ -84,14 +84,14 @@ def test_every_take_of_a_morph_closes_and_is_made_again_as_a_fusion(pocket, bars
         assert (again["command"], again["fields"]["loop"]) == ("fuse", "on")
 
 
-def test_a_variation_and_a_prompt_close_too(pocket, bars):
+def test_a_variation_and_a_prompt_loop_too(pocket, bars):
     with Client(pocket.home) as client:
         for command, more in (("vary", {"strength": 0.5}), ("fuse", {"prompt": "bell metallic"})):
             done = client.submit(command, original=bars["bar"], **more, **QUICK).wait()
             assert ends(done.path)[1] < -6
 
 
-def test_what_was_learned_goes_round_with_the_loop(pocket, bars):
+def test_a_checkpoint_fuses_into_a_loop(pocket, bars):
     with Client(pocket.home) as client:
         client.submit("learn", reference=REFERENCE, prompt="a hum", steps=3, batch=1, name="hummed", seconds=1.3).wait()
         done = client.submit("fuse", original=bars["bar"], reference="hummed", blend=0.4, **QUICK).wait()
@@ -99,14 +99,14 @@ def test_what_was_learned_goes_round_with_the_loop(pocket, bars):
     assert ends(done.path)[1] < -6
 
 
-def test_over_osc_it_is_a_word(pocket, bars):
+def test_over_osc_loop_is_a_word(pocket, bars):
     with Osc(pocket.osc) as osc:
         osc.send("fuse", "l", original=bars["kick"], reference=REFERENCE, steps=4, loop="off")
         assert osc.events("l")[-1].event == "done"
         assert osc.refused("fuse", original=bars["kick"], reference=REFERENCE, loop="maybe")["field"] == "loop"
 
 
-def test_a_kick_is_no_loop_and_comes_back_as_long_as_it_was(pocket, bars):
+def test_a_kick_is_not_a_loop_and_keeps_its_length(pocket, bars):
     with Client(pocket.home) as client:
         done = client.submit("fuse", original=bars["kick"], reference=REFERENCE, **QUICK).wait()
         assert (done.frames, done.sample_rate) == (13_230, 44_100)
@@ -117,17 +117,17 @@ def test_a_kick_is_no_loop_and_comes_back_as_long_as_it_was(pocket, bars):
         assert {soundfile.info(take.path).frames for take in takes} == {13_230}
 
 
-def test_a_kick_that_leads_comes_every_three_tenths_of_a_second(pocket, bars):
+def test_a_kick_as_reference_repeats_every_three_tenths_of_a_second(pocket, bars):
     with Client(pocket.home) as client:
         done = client.submit("fuse", original=REFERENCE, reference=bars["kick"], blend=0.0, loop="off", **QUICK).wait()
     assert "reference: lasts 0.300 s, repeated to 0.600 s" in done.notes
     samples = soundfile.read(done.path, dtype="float32")[0].mean(1)
     energy = (samples[: len(samples) // 441 * 441].reshape(-1, 441) ** 2).mean(1)[:570]
-    turns = energy.reshape(-1, 30)  # of 0.3 s
-    assert np.corrcoef(turns)[0].min() > 0.9
+    periods = energy.reshape(-1, 30)  # of 0.3 s
+    assert np.corrcoef(periods)[0].min() > 0.9
 
 
-def test_a_file_beyond_full_scale_fuses_like_the_same_at_full_scale(pocket, bars):
+def test_a_file_beyond_full_scale_fuses_like_the_same_file_at_full_scale(pocket, bars):
     with Client(pocket.home) as client:
         loud, full = (
             client.submit("fuse", original=bars[name], reference=REFERENCE, **QUICK).wait() for name in ("loud", "full")
@@ -139,7 +139,7 @@ def test_a_file_beyond_full_scale_fuses_like_the_same_at_full_scale(pocket, bars
     assert np.corrcoef(_spectrum(one), _spectrum(other))[0, 1] > 0.999
 
 
-def test_a_loop_that_is_too_long_for_what_comes_around_it(pocket, tmp_path):
+def test_a_loop_too_long_for_its_margins_is_refused(pocket, tmp_path):
     soundfile.write(tmp_path / "long.wav", np.full((round(47.3 * 8000), 2), 0.1), 8000)
     with Client(pocket.home) as client, pytest.raises(RemoteError) as caught:
         client.submit("fuse", original=str(tmp_path / "long.wav"), reference=REFERENCE, loop="on", steps=2)

@@ -1,4 +1,4 @@
-"""The daemon as OSC clients meet it: real datagrams, a real worker process, a fake engine in it."""
+"""The daemon over OSC: real datagrams and a real worker process with a fake engine."""
 
 import json
 import time
@@ -22,11 +22,8 @@ def test_a_fusion_is_accepted_makes_progress_and_is_done_once(client, clips):
     fractions = [answer.fields["fraction"] for answer in answers[1:-1]]
     assert fractions == sorted(fractions)
     done = answers[-1].fields
-    assert (done["frames"], done["sample_rate"], done["channels"]) == (
-        28800,
-        48000,
-        2,
-    )  # as long as the original, at its rate
+    shape = (done["frames"], done["sample_rate"], done["channels"])
+    assert shape == (28800, 48000, 2), "length and sample rate of the original"
     assert done["peak_dbtp"] <= -1.0
     assert (done["seed"], done["steps"], done["model"]) == (5, 30, "fake")
     assert "original: mono, given to both channels" in json.loads(done["notes"])
@@ -36,14 +33,14 @@ def test_a_fusion_is_accepted_makes_progress_and_is_done_once(client, clips):
 
 
 @pytest.mark.parametrize(
-    ("rate", "channels", "told"),
+    ("rate", "channels", "notes"),
     [
         (8000, 1, ("mono, given to both channels", "resampled from 8000 Hz to 44100 Hz")),
         (192000, 2, ("resampled from 192000 Hz",)),
         (44100, 8, ("8 channels, taken for FL FR FC LFE BL BR SL SR and mixed down to stereo",)),
     ],
 )
-def test_unusual_originals_are_converted_and_it_is_said_so(client, clips, tmp_path, rate, channels, told):
+def test_unusual_originals_are_converted_with_a_note(client, clips, tmp_path, rate, channels, notes):
     frames = round(0.7 * rate) + 1
     sound = tone(100, seconds=1, sample_rate=rate, channels=channels)[:, :frames]
     soundfile.write(tmp_path / "unusual.wav", sound.T, rate, subtype="FLOAT")
@@ -51,10 +48,10 @@ def test_unusual_originals_are_converted_and_it_is_said_so(client, clips, tmp_pa
     client.send("fuse", id, original=str(tmp_path / "unusual.wav"), reference=clips[1], steps=2)
     done = client.events(id)[-1].fields
     assert (done["frames"], done["sample_rate"]) == (frames, rate)
-    assert all(words in done["notes"] for words in told), done["notes"]
+    assert all(words in done["notes"] for words in notes), done["notes"]
 
 
-def test_the_recall_sidecar_holds_what_is_needed_to_make_the_sound_again(client, clips):
+def test_the_recipe_reproduces_the_sound(client, clips):
     client.send("fuse", "recall", original=clips[0], reference=clips[1], blend=0.25, hold=0.5)
     done = client.events("recall")[-1].fields
     recall = json.loads(Path(done["recall"]).read_text())["recall"]
@@ -70,23 +67,23 @@ def test_the_recall_sidecar_holds_what_is_needed_to_make_the_sound_again(client,
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "note"),
     [(0.8, "shorter than the original, repeated from its start"), (0.5, "longer than the original, cut")],
 )
-def test_what_was_done_to_a_reference_of_another_length_is_told(client, clips, tmp_path, seconds, told):
+def test_the_fitting_of_a_reference_of_another_length_is_noted(client, clips, tmp_path, seconds, note):
     path = str(tmp_path / "another.wav")
     soundfile.write(path, tone(100, seconds=seconds).T, 44100)
     client.send("fuse", f"fit {seconds}", original=path, reference=clips[1], steps=1)
-    assert f"reference: {told}" in client.events(f"fit {seconds}")[-1].fields["notes"]
+    assert f"reference: {note}" in client.events(f"fit {seconds}")[-1].fields["notes"]
 
 
 def test_the_same_seed_gives_the_same_sound(client, clips):
-    made = []
+    results = []
     for id in ("same-1", "same-2"):
         client.send("fuse", id, original=clips[0], reference=clips[1], seed=9, steps=2)
-        made.append(client.events(id)[-1].fields)
-    assert made[0]["sound"] == made[1]["sound"]
-    assert made[0]["path"] != made[1]["path"]
+        results.append(client.events(id)[-1].fields)
+    assert results[0]["sound"] == results[1]["sound"]
+    assert results[0]["path"] != results[1]["path"]
 
 
 def test_a_repeated_request_is_the_same_job(client, daemon, clips):
@@ -94,22 +91,21 @@ def test_a_repeated_request_is_the_same_job(client, daemon, clips):
     client.send("fuse", 4711, **request)
     client.send("fuse", 4711, **request)
     first = client.events(4711)
-    with Osc(daemon.osc) as another:  # whoever repeats it
+    with Osc(daemon.osc) as another:  # any client may repeat it
         another.send("fuse", 4711, **request)
         again = another.events(4711)
     assert [answer.event for answer in again] == ["accepted", "done"]
     assert again[-1].fields == first[-1].fields
     jobs = [job for job in _items(client, "jobs") if job["job"] == first[0].fields["job"]]
     assert len(jobs) == 1
-    client.send(
-        "fuse", 4711, **(request | {"steps": 4})
-    )  # another request, as from a patch that counts from where it did yesterday
+    # A patch that counts its request ids from 0 each day sends other requests under old ids.
+    client.send("fuse", 4711, **(request | {"steps": 4}))
     other = client.events(4711)
     assert other[-1].event == "done"
     assert other[-1].fields["job"] != first[-1].fields["job"]
 
 
-def test_an_id_whose_job_has_not_ended_is_not_free(tmp_path, clips):
+def test_the_id_of_a_job_that_has_not_ended_cannot_be_reused(tmp_path, clips):
     request = {"original": clips[0], "reference": clips[1], "steps": 50}
     with running(tmp_path / "home", step=0.2) as slow, Osc(slow.osc) as client:
         client.send("fuse", 4712, **request)
@@ -121,7 +117,7 @@ def test_an_id_whose_job_has_not_ended_is_not_free(tmp_path, clips):
         client.ask("cancel", job=job)
 
 
-def test_ids_come_back_as_they_were_sent(client):
+def test_ids_are_returned_unchanged(client):
     for id in (12, 1.5, "näme"):
         client.send("status", id)
         answer = client.receive()
@@ -175,7 +171,7 @@ def test_the_newest_of_a_slot_wins(client):
     assert "slot deck A" in ends["one"].fields["reason"]
 
 
-def test_fusing_goes_before_generating(client, clips):
+def test_a_fusion_runs_before_a_generation(client, clips):
     client.send("generate", "first", prompt="step=0.05", steps=20, seconds=0.5)
     client.events("first", last=("progress",))
     client.send("generate", "generated", prompt="x", steps=2, seconds=0.5)
@@ -189,8 +185,8 @@ def test_fusing_goes_before_generating(client, clips):
 
 
 def test_a_deadline_chooses_the_steps_that_fit_or_is_refused(client):
-    client.send("generate", "learn the pace", prompt="step=0.02", guidance=1, steps=20, seconds=1)
-    client.events("learn the pace")
+    client.send("generate", "measure the pace", prompt="step=0.02", guidance=1, steps=20, seconds=1)
+    client.events("measure the pace")
     for id in ("again 1", "again 2", "again 3"):
         client.send("generate", id, prompt="step=0.02", guidance=1, steps=20, seconds=1)
         client.events(id)
@@ -232,13 +228,13 @@ def test_the_daemons_own_port_cannot_be_named(client, daemon):
     assert client.ask("status")["version"]
 
 
-def test_subscribers_hear_of_every_job_until_they_end_it(daemon, client):
+def test_subscribers_get_the_events_of_every_job_until_they_unsubscribe(daemon, client):
     with Osc(daemon.osc) as listener:
         assert listener.ask("subscribe", seconds=60)["seconds"] == 60
         client.send("generate", "for all", prompt="x", steps=2, seconds=0.5)
         client.events("for all")
-        heard = listener.events("for all")
-        assert (heard[0].event, heard[-1].event) == ("accepted", "done")
+        events = listener.events("for all")
+        assert (events[0].event, events[-1].event) == ("accepted", "done")
         listener.ask("subscribe", seconds=0)
         client.send("generate", "for few", prompt="x", steps=2, seconds=0.5)
         client.events("for few")
@@ -291,14 +287,14 @@ def _items(client, command):
 @pytest.mark.parametrize(
     ("command", "request_", "field", "expected"),
     [
-        ("fuse", {"reference": 1}, "hold", 0.2),  # nothing learned holds a sound that leads
+        ("fuse", {"reference": 1}, "hold", 0.2),  # a reference that is a sound needs a hold
         ("fuse", {"prompt": "hum"}, "hold", 0.0),
         ("fuse", {"reference": 1, "hold": 0.0}, "hold", 0.0),
         ("invert", {"steps": 20}, "reconstruct_from", 18),
         ("invert", {"reconstruct_from": 0}, "reconstruct_from", 0),
     ],
 )
-def test_defaults_that_depend_on_the_request_are_written_down(client, clips, command, request_, field, expected):
+def test_defaults_that_depend_on_the_request_are_in_the_recipe(client, clips, command, request_, field, expected):
     sounds = {
         name: clips[index] for name, index in (("original", 0), ("reference", 1)) if name in {"original", *request_}
     }

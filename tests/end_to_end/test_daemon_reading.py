@@ -1,4 +1,4 @@
-"""A file that holds its reader holds neither the daemon nor its end."""
+"""A file that hangs its reader blocks neither the daemon nor its shutdown."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from tests.end_to_end.daemons import Daemon, Osc, lives, running, until
 from tests.sounds import two_clips
 
 
-def test_a_reader_that_hangs_lets_others_be_answered_and_the_daemon_end(tmp_path):
+def test_a_hanging_reader_blocks_neither_other_requests_nor_the_shutdown(tmp_path):
     original, other = two_clips(tmp_path)
     daemon = Daemon(tmp_path / "home").ready()
     (reader,) = daemon.readers()
@@ -17,7 +17,7 @@ def test_a_reader_that_hangs_lets_others_be_answered_and_the_daemon_end(tmp_path
         assert client.ask("status")["state"] == "ready"
         assert client.ask("add_sound", path=other)["frames"] == 26_460, "another process reads"
     assert daemon.stop() == 0
-    assert "stopped hard" not in daemon.log
+    assert "forced exit" not in daemon.log
     assert not lives(reader)
 
 
@@ -28,8 +28,8 @@ def test_a_killed_daemon_leaves_no_reader(tmp_path):
     until(lambda: not lives(reader))
 
 
-def test_a_header_that_leads_round_in_circles_is_answered(tmp_path):
-    """108 bytes over which libsndfile never comes back."""
+def test_a_header_with_an_endless_loop_is_refused(tmp_path):
+    """108 bytes on which libsndfile never returns."""
     info = b"LIST" + (28).to_bytes(4, "little") + b"INFOISFT" + (0xFFFFFFF8).to_bytes(4, "little") + bytes(16)
     form = b"fmt " + (16).to_bytes(4, "little") + b"\1\0\2\0\x44\xac\0\0\x10\xb1\2\0\4\0\x10\0"
     body = b"WAVE" + form + info + b"data" + (28).to_bytes(4, "little") + bytes(28)

@@ -1,4 +1,4 @@
-"""Sounds shorter than models take, and louder than files should be."""
+"""Sounds shorter than the model's minimum, and files beyond full scale."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def write(path, samples, rate=48_000):
     return str(path)
 
 
-def test_a_kick_is_fused_and_comes_back_as_long_as_it_was(client, tmp_path):
+def test_a_kick_is_fused_and_keeps_its_length(client, tmp_path):
     kick = write(tmp_path / "kick.wav", tone(60, seconds=0.3, sample_rate=48_000))
     long = write(tmp_path / "long.wav", tone(seconds=1.0, sample_rate=48_000))
     client.send("fuse", "kick first", original=kick, reference=long, steps=4, loop="off")
@@ -34,14 +34,14 @@ def test_a_kick_is_fused_and_comes_back_as_long_as_it_was(client, tmp_path):
     assert client.events("kick learned")[-1].event == "done"
 
 
-def test_what_is_too_short_for_anything_is_refused_in_words(client, tmp_path):
+def test_a_sound_below_the_limit_is_refused(client, tmp_path):
     click = write(tmp_path / "click.wav", np.ones((2, 480), np.float32) * 0.5)
     refused = client.refused("fuse", original=click, reference=click)
     assert refused["message"].endswith("lasts 0.01 s, which is too short.")
     assert refused["remedy"] == "Give at least 0.02 s."
 
 
-def test_a_file_beyond_full_scale_is_said(client, tmp_path):
+def test_a_file_beyond_full_scale_has_a_note(client, tmp_path):
     loud = write(tmp_path / "loud.wav", tone(seconds=1.0, sample_rate=48_000, peak=4.0))
     calm = write(tmp_path / "calm.wav", tone(330, seconds=1.0, sample_rate=48_000))
     client.send("fuse", "loud", original=loud, reference=calm, steps=4)

@@ -1,4 +1,4 @@
-"""Starting and stopping: one daemon a folder, ports of its own, nothing left behind."""
+"""Start and stop: one daemon per folder, its own ports, nothing left behind."""
 
 import signal
 import socket
@@ -18,7 +18,7 @@ def test_a_signal_stops_it_cleanly_and_the_running_job_waits_for_the_next_start(
         client.send("generate", "interrupted", prompt="step=0.05", steps=100, seconds=0.5)
         job = client.events("interrupted", last=("progress",))[0].fields["job"]
     assert daemon.stop(how) == 0
-    assert "stopped hard" not in daemon.log
+    assert "forced exit" not in daemon.log
     assert not lives(worker)
     assert homes.find(tmp_path) is None
     assert not (tmp_path / "daemon.json").exists()
@@ -49,21 +49,21 @@ def test_a_second_daemon_on_one_folder_says_so_and_exits(daemon):
         assert client.ask("status")["version"]
 
 
-def test_a_port_in_use_is_told_and_leaves_nothing_behind(tmp_path, daemon):
-    taken = Daemon(tmp_path, osc=f"127.0.0.1:{daemon.osc[1]}")
-    assert taken.process.wait(20) == 2
-    assert f"UDP port {daemon.osc[1]} on 127.0.0.1 cannot be used" in taken.log
-    assert "--osc" in taken.log
+def test_a_port_in_use_is_reported_and_leaves_nothing_behind(tmp_path, daemon):
+    second = Daemon(tmp_path, osc=f"127.0.0.1:{daemon.osc[1]}")
+    assert second.process.wait(20) == 2
+    assert f"UDP port {daemon.osc[1]} on 127.0.0.1 cannot be used" in second.log
+    assert "--osc" in second.log
     assert not homes.is_served(tmp_path)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        taken = Daemon(tmp_path, zmq=f"tcp://127.0.0.1:{listener.getsockname()[1]}")
-        assert taken.process.wait(20) == 2
-    assert "--zmq" in taken.log
+        second = Daemon(tmp_path, zmq=f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        assert second.process.wait(20) == 2
+    assert "--zmq" in second.log
 
 
-def test_a_stale_notice_is_not_believed(tmp_path):
+def test_a_stale_daemon_json_is_ignored(tmp_path):
     (tmp_path / "daemon.lock").touch()
     (tmp_path / "daemon.json").write_text('{"pid": 1, "osc": ["127.0.0.1", 9]}')
     assert homes.find(tmp_path) is None
@@ -71,7 +71,7 @@ def test_a_stale_notice_is_not_believed(tmp_path):
         assert homes.find(tmp_path)["pid"] == daemon.process.pid
 
 
-def test_a_home_with_a_long_path_is_served_all_the_same(tmp_path):
+def test_a_home_with_a_long_path_is_served(tmp_path):
     home = tmp_path / ("long" * 20) / ("longer" * 20)
     with running(home) as daemon, Client(home) as client:
         assert client.ask("hello").home == str(home)
@@ -89,8 +89,8 @@ def test_the_log_can_be_json(tmp_path):
     assert events[-1]["event"] == "stopped"
 
 
-def test_a_stopped_daemon_lets_go_of_its_terminal(tmp_path):
-    """Ctrl-C reaches every process of a terminal's group; the worker must leave the ending to the daemon."""
+def test_the_worker_is_not_in_the_session_of_the_terminal(tmp_path):
+    """Ctrl-C reaches every process of the terminal's group; the worker must be ended by the daemon instead."""
     daemon = Daemon(tmp_path).ready()
     import os
 

@@ -1,4 +1,4 @@
-"""morph and window through a daemon: takes as they are ready, a curve that is kept, a knob that goes by it."""
+"""morph and window through the daemon: takes sent as they are ready, a saved curve, and blend calibrated by it."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from tertium_protocol.client import Client
 from tests.end_to_end.daemons import Osc, running
 
 
-def test_takes_come_as_they_are_ready_and_then_all_of_them(client, clips):
+def test_takes_are_sent_as_they_are_ready_and_then_together(client, clips):
     client.send("morph", "m1", original=clips[0], reference=clips[1], count=4, steps=8, seed=5)
     events = client.events("m1")
     takes = [event.fields for event in events if event.event == "take"]
@@ -31,7 +31,7 @@ def test_takes_come_as_they_are_ready_and_then_all_of_them(client, clips):
         assert (recall["command"], recall["decided"]["index"]) == ("fuse", take["index"])
 
 
-def test_a_repeated_morph_is_told_its_takes_and_a_poller_sees_them(tmp_path, clips):
+def test_a_repeated_morph_gets_its_takes_and_a_poller_sees_them(tmp_path, clips):
     with running(tmp_path / "home", step=0.4) as daemon, Osc(daemon.osc) as osc, Osc(daemon.osc) as late:
         request = {"original": clips[0], "reference": clips[1], "count": 6, "steps": 6, "seed": 1}
         osc.send("morph", "slow", **request)
@@ -44,27 +44,27 @@ def test_a_repeated_morph_is_told_its_takes_and_a_poller_sees_them(tmp_path, cli
         assert json.loads(job["takes"])[0]["index"] == 1
         late.ask("cancel", job=first[0].fields["job"])
         assert osc.events("slow")[-1].event == "cancelled"
-        assert Path(first[-1].fields["path"]).exists()  # what was announced stays
+        assert Path(first[-1].fields["path"]).exists()  # a take that was sent is not deleted
 
 
 def test_a_worker_that_dies_under_a_morph_leaves_every_take_once_in_the_result(daemon, clips):
     with Client(daemon.home) as client:
-        heard = []
+        indices = []
         job = client.submit(
-            "morph", original=clips[0], prompt="die-once=3", count=5, steps=6, on_take=lambda take: heard.append(take.index)
+            "morph", original=clips[0], prompt="die-once=3", count=5, steps=6, on_take=lambda take: indices.append(take.index)
         )  # fmt: skip
         done = job.wait()
     assert [take.index for take in done.takes] == [1, 2, 3, 4, 5]
-    assert sorted(heard) == [1, 2, 3, 4, 5]
+    assert sorted(indices) == [1, 2, 3, 4, 5]
 
 
-def test_takes_that_enter_at_one_step_are_said_to(client, clips):
+def test_takes_with_the_same_intervention_have_a_note(client, clips):
     client.send("morph", "few", original=clips[0], reference=clips[1], count=6, steps=2)
     notes = json.loads(client.events("few")[-1].fields["notes"])
     assert any("enter at the same step: more steps would tell them apart" in note for note in notes)
 
 
-def test_a_window_is_measured_once_and_then_blend_goes_by_it(daemon, clips):
+def test_a_window_is_measured_once_and_then_calibrates_blend(daemon, clips):
     pair = {"original": clips[0], "reference": clips[1]}
     with Client(daemon.home) as client:
         before = client.submit("fuse", **pair, blend=0.4, steps=8).wait()
@@ -86,10 +86,10 @@ def test_a_window_is_measured_once_and_then_blend_goes_by_it(daemon, clips):
         assert "blend goes by the measured window of this pair" in result.notes
         assert json.loads(Path(result.recall).read_text())["recall"]["decided"]["ratios"] == [2.0, 1.0, 0.5]
     fields = json.loads(Path(after.recall).read_text())["recall"]["fields"]
-    assert "blend" not in fields and fields["intervention"] == after.intervention, "whatever the window is by then"
+    assert "blend" not in fields and fields["intervention"] == after.intervention, "independent of later windows"
     recalls = [json.loads(Path(take.path).with_suffix(".json").read_text())["recall"] for take in morph.takes]
     assert [recall["command"] for recall in recalls] == ["fuse", "fuse"], (
-        "a take is a fusion, whatever the window is by then"
+        "a take is a fusion, independent of later windows"
     )
     assert "count" not in recalls[0]["fields"] and recalls[0]["fields"]["blend"] == 0.0
     assert recalls[1]["fields"]["intervention"] == 8 and "blend" not in recalls[1]["fields"]
@@ -98,12 +98,12 @@ def test_a_window_is_measured_once_and_then_blend_goes_by_it(daemon, clips):
 
 
 @pytest.mark.parametrize("command", ["morph", "window"])
-def test_what_is_wrong_is_refused_before_anything_is_done(command, client, clips):
+def test_a_wrong_request_is_refused_before_any_work(command, client, clips):
     assert client.refused(command, original=clips[0])["code"] == "missing_field"
     error = client.refused(command, original=clips[0], reference="no such")
     assert (error["code"], error["field"]) == ("unknown_checkpoint", "reference")
 
 
-def test_a_prompt_beside_a_sound_is_said_to_be_unused(client, clips):
+def test_an_unused_prompt_has_a_note(client, clips):
     client.send("window", "w9", original=clips[0], reference=clips[1], prompt="hum", steps=4)
     assert any("prompt not used" in note for note in json.loads(client.events("w9")[-1].fields["notes"]))

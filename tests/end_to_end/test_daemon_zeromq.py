@@ -1,4 +1,4 @@
-"""The daemon as ZeroMQ clients meet it: the Python client, plain sockets, buffers, events, and frames that are none."""
+"""The daemon over ZeroMQ: the Python client, plain sockets, buffers, events, and invalid frames."""
 
 import json
 import random
@@ -29,23 +29,23 @@ def dealer(daemon):
         yield socket
 
 
-def test_sounds_go_in_and_come_out_as_buffers(python):
+def test_sounds_are_uploaded_and_downloaded_as_buffers(python):
     samples = tone(250, seconds=0.7)
     original = python.upload(samples, 44100, name="given")
     assert (original.name, original.frames) == ("given", samples.shape[1])
     np.testing.assert_array_equal(python.download(original.sound).to_array(), samples)
     reference = python.upload(tone(300), 44100)
-    heard = []
+    events = []
     job = python.submit(
-        "fuse", original=original.sound, reference=reference.sound[:10], steps=5, on_progress=heard.append
+        "fuse", original=original.sound, reference=reference.sound[:10], steps=5, on_progress=events.append
     )
     result = job.wait()
     assert result.frames == samples.shape[1]
-    assert heard
+    assert events
     assert python.download(result.sound).frames == result.frames
 
 
-def test_an_inversion_keeps_its_latents(python):
+def test_an_inversion_saves_its_latents(python):
     sound = python.upload(tone(250), 44100)
     result = python.submit("invert", original=sound.sound, steps=4).wait()
     from safetensors.numpy import load_file
@@ -53,7 +53,7 @@ def test_an_inversion_keeps_its_latents(python):
     assert load_file(result.latents)["latents"].shape == (5, 4, 8)
 
 
-def test_a_cancelled_job_says_so_to_whoever_waits(python):
+def test_waiting_for_a_cancelled_job_raises(python):
     job = python.submit("generate", prompt="step=0.05", steps=200, seconds=0.5)
     job.cancel()
     with pytest.raises(JobCancelled, match="by request"):
@@ -82,18 +82,18 @@ def test_events_are_published_with_sequence_numbers_that_have_no_gaps(daemon, py
         subscriber.linger, subscriber.rcvtimeo = 0, 20000
         subscriber.subscribe(b"tertium.")
         subscriber.connect(daemon.facts["events"])
-        job, heard = None, []
-        while not heard:  # until the subscription has arrived
+        job, events = None, []
+        while not events:  # until the subscription is effective
             job = python.submit("generate", prompt="x", steps=3, seconds=0.5)
             job.wait()
             if subscriber.poll(200):
-                heard.append(zeromq.decode_event(subscriber.recv_multipart()))
+                events.append(zeromq.decode_event(subscriber.recv_multipart()))
         job = python.submit("generate", prompt="x", steps=3, seconds=0.5)
-        while (heard[-1][0].event, heard[-1][0].fields["job"]) != ("done", job.id):
-            heard.append(zeromq.decode_event(subscriber.recv_multipart()))
-    numbers = [sequence for _, sequence in heard]
+        while (events[-1][0].event, events[-1][0].fields["job"]) != ("done", job.id):
+            events.append(zeromq.decode_event(subscriber.recv_multipart()))
+    numbers = [sequence for _, sequence in events]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    assert next(answer.event for answer, _ in heard if answer.fields["job"] == job.id) == "accepted"
+    assert next(answer.event for answer, _ in events if answer.fields["job"] == job.id) == "accepted"
 
 
 def test_a_req_socket_is_served_too(daemon):
@@ -105,7 +105,7 @@ def test_a_req_socket_is_served_too(daemon):
         assert (answer.id, answer.event) == (1, "reply")
 
 
-def test_frames_that_are_no_request_are_refused_and_the_next_request_is_answered(dealer):
+def test_invalid_frames_are_refused_and_the_next_request_is_answered(dealer):
     rng = random.Random(1)
     good = zeromq.encode_call(Call("status", "mutated"))[0]
     parts = [[b""], [b"{"], [b"[]"], [b"\xff\xfe"], [b"{}"] * 20, [b"[" * 60000], [good, b"\0" * 1000], [b"1" * 70000]]
@@ -142,7 +142,7 @@ def test_over_tcp_each_request_needs_the_token(tmp_path):
                 )
 
 
-def test_headers_of_another_version_are_told_which_is_spoken(dealer):
+def test_the_error_for_a_header_of_another_version_names_the_supported_one(dealer):
     dealer.send(json.dumps({"tertium": "2.0", "id": 3, "command": "status"}).encode())
     answer, _ = zeromq.decode_answer(dealer.recv_multipart())
     assert (answer.id, answer.fields["code"]) == (3, "bad_message")

@@ -18,13 +18,13 @@ def decibels(sound: Audio) -> np.ndarray:
     return np.log10(spectrogram.band_power(sound.samples, sound.sample_rate) + 1e-7)
 
 
-def course(one: Audio, other: Audio) -> float:
-    """How alike two sounds are in their loudness over time: a correlation."""
+def similarity_over_time(one: Audio, other: Audio) -> float:
+    """Return the correlation of two sounds' loudness over time."""
     return np.corrcoef(decibels(one).mean(axis=0), decibels(other).mean(axis=0))[0, 1]
 
 
-def colour(one: Audio, other: Audio) -> float:
-    """How alike two sounds are in their loudness over frequency: a correlation."""
+def similarity_over_frequency(one: Audio, other: Audio) -> float:
+    """Return the correlation of two sounds' loudness over frequency."""
     return np.corrcoef(decibels(one).mean(axis=1), decibels(other).mean(axis=1))[0, 1]
 
 
@@ -42,11 +42,15 @@ def test_the_demo_makes_what_it_says(tmp_path):
     )
     names = ("original", "reference", over_osc, over_zeromq)
     original, reference, first, second = (files.read(out / f"{name}.wav") for name in names)
-    for made in (first, second):
-        assert made.samples.shape == original.samples.shape
-        assert true_peak_dbtp(made.samples) <= -1
-        assert course(made, original) > 0.6 > course(reference, original), "it moves as the drums do"
-        assert colour(made, reference) > 0.8 > colour(original, reference), "it is made of the hum"
+    for result in (first, second):
+        assert result.samples.shape == original.samples.shape
+        assert true_peak_dbtp(result.samples) <= -1
+        assert similarity_over_time(result, original) > 0.6 > similarity_over_time(reference, original), (
+            "it moves as the drums do"
+        )
+        assert similarity_over_frequency(result, reference) > 0.8 > similarity_over_frequency(original, reference), (
+            "it is result of the hum"
+        )
     assert np.abs(first.samples - second.samples).max() > 1e-3
     assert json.loads((out / f"{over_osc}.json").read_text())["recall"]
     assert str(out) in run.stdout and "tertium fuse ORIGINAL.wav" in run.stdout

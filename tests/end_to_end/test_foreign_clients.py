@@ -1,4 +1,4 @@
-"""Other people's clients: Pd and liblo's oscsend ask for a fusion. The protocol belongs to nobody."""
+"""Third-party clients: Pd and liblo's oscsend request a fusion."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Learning with the embedded model, over the wire: a checkpoint that leads fusions, pauses that change nothing, cancellations that lose nothing."""
+"""Training jobs with the embedded model: checkpoints used in fusions, pauses that change nothing, cancellations that lose nothing."""
 
 import json
 import time
@@ -27,28 +27,33 @@ def client(pocket):
 
 @pytest.fixture(scope="module")
 def learned(pocket, clips):
-    """The done of a learning called ``tone``, and the progress on the way."""
-    heard = []
+    """The ``done`` of a training job named ``tone``, and its progress events."""
+    events = []
     with Client(pocket.home) as client:
         done = client.submit(
-            "learn", on_progress=heard.append, reference=clips[1], name="tone", steps=6, **QUICK
+            "learn", on_progress=events.append, reference=clips[1], name="tone", steps=6, **QUICK
         ).wait()
-    return done, heard
+    return done, events
 
 
-def test_a_learning_ends_in_a_checkpoint_and_in_the_sound_of_its_prompt(learned, pocket):
-    done, heard = learned
-    kept = Checkpoints(Path(pocket.home) / "checkpoints").get("tone")
-    assert (done.checkpoint, done.steps, done.loss, done.seed) == ("tone", 6, kept.losses[-1], 7)
+def test_a_training_job_ends_in_a_checkpoint_and_in_the_sound_of_its_prompt(learned, pocket):
+    done, events = learned
+    checkpoint = Checkpoints(Path(pocket.home) / "checkpoints").get("tone")
+    assert (done.checkpoint, done.steps, done.loss, done.seed) == ("tone", 6, checkpoint.losses[-1], 7)
     assert Path(done.path).is_file() and done.seconds == pytest.approx(0.6)
     assert json.loads(Path(done.recall).read_text())["recall"]["checkpoint"]["settings"]["rank"] == 2
-    assert (len(kept.losses), kept.steps, kept.prompt, kept.method) == (6, 6, "a test tone", "lora")
-    fractions = [event.fraction for event in heard]
+    assert (len(checkpoint.losses), checkpoint.steps, checkpoint.prompt, checkpoint.method) == (
+        6,
+        6,
+        "a test tone",
+        "lora",
+    )
+    fractions = [event.fraction for event in events]
     assert fractions == sorted(fractions)
-    assert any(event.stage == "learn" and event.loss and event.seconds_left is not None for event in heard)
+    assert any(event.stage == "learn" and event.loss and event.seconds_left is not None for event in events)
 
 
-def test_the_recall_of_a_learnings_sound_is_a_request_that_gives_it_again(learned, client):
+def test_the_recipe_of_a_training_jobs_sound_reproduces_it(learned, client):
     done, _ = learned
     recall = json.loads(Path(done.recall).read_text())["recall"]
     assert (recall["command"], recall["fields"]["reference"]) == ("generate", "tone")
@@ -56,42 +61,42 @@ def test_the_recall_of_a_learnings_sound_is_a_request_that_gives_it_again(learne
     assert (again.sound, again.frames) == (done.sound, done.frames)
 
 
-def test_a_sound_is_made_under_a_checkpoint_as_it_was_learned_unless_it_is_asked_for_otherwise(learned, pocket, client):
+def test_a_generation_with_a_checkpoint_uses_the_settings_of_its_training_by_default(learned, pocket, client):
     done, _ = learned
     with Osc(pocket.osc) as osc:
-        osc.send("generate", "led", reference="tone", steps=6, seed=1)
-        led = osc.events("led")[-1].fields
-    recall = json.loads(Path(led["recall"]).read_text())["recall"]
+        osc.send("generate", "tuned", reference="tone", steps=6, seed=1)
+        tuned = osc.events("tuned")[-1].fields
+    recall = json.loads(Path(tuned["recall"]).read_text())["recall"]
     assert (recall["fields"]["prompt"], recall["fields"]["guidance"]) == ("a test tone", 1.0)
-    assert led["frames"] == done.frames and recall["checkpoint"]["name"] == "tone"
+    assert tuned["frames"] == done.frames and recall["checkpoint"]["name"] == "tone"
     asked = {"prompt": "a test tone", "seconds": done.seconds, "guidance": 1.0, "steps": 6, "seed": 1}
     base = client.submit("generate", **asked).wait()
-    assert base.sound != led["sound"], "what was learned is heard"
-    assert client.submit("generate", **asked, reference="tone").wait().sound == led["sound"]
+    assert base.sound != tuned["sound"], "the checkpoint has an effect"
+    assert client.submit("generate", **asked, reference="tone").wait().sound == tuned["sound"]
     other = client.submit("generate", reference="tone", prompt="a bell", seconds=1, guidance=2, steps=6, seed=1).wait()
     fields = json.loads(Path(other.recall).read_text())["recall"]["fields"]
     assert (fields["prompt"], fields["seconds"], fields["guidance"]) == ("a bell", 1.0, 2.0)
     assert other.frames == 44_100
 
 
-def test_what_no_sound_can_be_made_under_is_refused_in_clear_words(learned, pocket, client, clips):
+def test_a_reference_that_generate_cannot_use_is_refused(learned, pocket, client, clips):
     sound = client.ask("add_sound", path=clips[1]).sound
     with Osc(pocket.osc) as osc:
         for reference in (clips[1], sound, sound[:8]):
             refused = osc.refused("generate", reference=reference)
             assert (refused["code"], refused["field"]) == ("unknown_checkpoint", "reference")
-            assert refused["message"].endswith("names a sound, and generate takes the name of a checkpoint.")
+            assert refused["message"].endswith("names a sound, but generate takes the name of a checkpoint.")
             assert refused["remedy"].startswith("Learn the sound first")
         assert osc.refused("generate", reference="tones")["remedy"] == "Did you mean tone?"
         unknown = osc.refused("generate", reference="violin")
-        assert unknown["message"] == "'violin' is no checkpoint that can be used."
+        assert unknown["message"] == "'violin' is not a usable checkpoint."
         assert unknown["remedy"] == "List them with checkpoints, or learn one."
         assert osc.refused("generate", steps=3)["message"].startswith("prompt is missing, and so is reference")
 
 
-def test_a_checkpoint_leads_a_fusion_under_its_prompt(learned, client, clips):
-    led = client.submit("fuse", original=clips[0], reference="tone", blend=0.3, steps=6, seed=1).wait()
-    recall = json.loads(Path(led.recall).read_text())["recall"]
+def test_a_fusion_with_a_checkpoint_uses_its_prompt(learned, client, clips):
+    fused = client.submit("fuse", original=clips[0], reference="tone", blend=0.3, steps=6, seed=1).wait()
+    recall = json.loads(Path(fused.recall).read_text())["recall"]
     assert (recall["checkpoint"]["name"], recall["fields"]["prompt"], recall["fields"]["reference"]) == (
         "tone",
         "a test tone",
@@ -99,13 +104,13 @@ def test_a_checkpoint_leads_a_fusion_under_its_prompt(learned, client, clips):
     )
     assert recall["decided"]["reference"] == "checkpoint"
     base = client.submit("fuse", original=clips[0], prompt="a test tone", blend=0.3, steps=6, seed=1).wait()
-    assert led.sound != base.sound and led.frames == base.frames
+    assert fused.sound != base.sound and fused.frames == base.frames
     again = client.submit("fuse", **recall["fields"]).wait()
-    assert again.sound == led.sound
+    assert again.sound == fused.sound
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
-def test_a_fusion_goes_first_and_the_learning_is_as_if_undisturbed(pocket, client, clips, method):
+def test_a_fusion_preempts_a_training_job_without_changing_its_result(pocket, client, clips, method):
     request = {"reference": clips[1], "steps": 40, "method": method, **QUICK}
     stages = []
     job = client.submit(
@@ -117,24 +122,24 @@ def test_a_fusion_goes_first_and_the_learning_is_as_if_undisturbed(pocket, clien
         assert client.ask("job", job=job.id).state in ("queued", "running")
     paused = job.wait()
     undisturbed = client.submit("learn", name=f"undisturbed {method}", **request).wait()
-    kept = Checkpoints(Path(pocket.home) / "checkpoints")
+    checkpoints = Checkpoints(Path(pocket.home) / "checkpoints")
     assert "paused" in stages
-    assert kept.get(paused.checkpoint).losses == kept.get(undisturbed.checkpoint).losses
+    assert checkpoints.get(paused.checkpoint).losses == checkpoints.get(undisturbed.checkpoint).losses
     assert paused.sound == undisturbed.sound
 
 
-def test_cancelling_keeps_what_was_learned(pocket, client, clips):
+def test_cancelling_saves_a_checkpoint(pocket, client, clips):
     job = client.submit("learn", reference=clips[1], name="cut short", steps=5000, **QUICK)
     _until(lambda: client.ask("job", job=job.id).fraction > 0)
     job.cancel()
     with pytest.raises(JobCancelled, match="What was learned in [0-9]+ steps is kept as the checkpoint 'cut short'."):
         job.wait()
-    kept = Checkpoints(Path(pocket.home) / "checkpoints").get("cut short")
-    assert 0 < kept.steps == len(kept.losses) < 5000
+    checkpoint = Checkpoints(Path(pocket.home) / "checkpoints").get("cut short")
+    assert 0 < checkpoint.steps == len(checkpoint.losses) < 5000
     client.submit("fuse", original=clips[0], reference="cut short", steps=2).wait()
 
 
-def test_a_learning_that_is_cancelled_while_it_is_paused_is_kept_too(pocket, client, clips):
+def test_cancelling_a_paused_training_job_saves_a_checkpoint_too(pocket, client, clips):
     job = client.submit("learn", reference=clips[1], name="left", steps=5000, **QUICK)
     _until(lambda: client.ask("job", job=job.id).fraction > 0)
     first = client.submit("fuse", original=clips[0], reference=clips[1], steps=500, intervention=0)
@@ -170,7 +175,7 @@ def test_checkpoints_are_listed_renamed_exported_imported_and_deleted_over_osc(l
         assert outside["code"] == "path_refused"
 
 
-def test_a_job_that_waits_keeps_its_checkpoint_under_whatever_name(learned, client, clips):
+def test_a_waiting_job_uses_its_checkpoint_even_if_it_is_renamed(learned, client, clips):
     asked = {"original": clips[0], "reference": "tone", "seed": 1}
     before = client.submit("fuse", steps=4, **asked).wait()
     running = client.submit("fuse", steps=200, **asked)
@@ -186,12 +191,12 @@ def test_a_job_that_waits_keeps_its_checkpoint_under_whatever_name(learned, clie
         client.ask("rename_checkpoint", checkpoint="moved", name="tone")
 
 
-def test_a_window_under_a_checkpoint_says_what_led(learned, client, clips):
+def test_a_window_with_a_checkpoint_says_so_in_its_recipe(learned, client, clips):
     done = client.submit("window", original=clips[0], reference="tone", steps=6, points=4, seed=1).wait()
     assert json.loads(Path(done.recall).read_text())["recall"]["decided"]["reference"] == "checkpoint"
 
 
-def test_a_taken_name_and_another_base_model_are_refused_at_once(learned, pocket, client, clips):
+def test_a_name_in_use_and_another_base_model_are_refused_at_once(learned, pocket, client, clips):
     with pytest.raises(RemoteError, match="There is a checkpoint 'tone' already. Choose another name") as caught:
         client.submit("learn", reference=clips[1], name="tone", steps=1, **QUICK).wait()
     assert (caught.value.code, caught.value.field) == ("conflict", "name")

@@ -1,4 +1,4 @@
-"""The wheel holds everything: installed away from the checkout, it fuses on the embedded model."""
+"""The wheel is complete: installed outside the checkout, it fuses with the embedded model."""
 
 import json
 import os
@@ -25,12 +25,12 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def python(wheel, tmp_path_factory):
-    """An interpreter that has the wheel, and beside it only what it depends on."""
+    """A Python interpreter with the wheel and its dependencies only."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     packages = next((folder / "lib").glob("python3*/site-packages"))
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    # Some packages that stable-audio-tools asks for bring an argparse of ten years ago; the library's own must be found first.
+    # Some requirements of stable-audio-tools install an outdated argparse; the standard library's must take precedence.
     (packages / "argparse.py").write_text("raise ImportError('this is not the standard library')")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)

@@ -1,4 +1,4 @@
-"""Pictures: the right frequency at the right height, one scale for all."""
+"""Plots: frequencies at the right height, one scale for all sounds."""
 
 import struct
 
@@ -11,14 +11,14 @@ from tests.sounds import tone
 
 @pytest.mark.parametrize("frequency", [60, 440, 1000, 9000])
 @pytest.mark.parametrize("sample_rate", [22_050, 96_000])
-def test_a_tone_lights_up_its_band(frequency, sample_rate):
+def test_a_tone_is_brightest_in_its_band(frequency, sample_rate):
     power = spectrogram.band_power(tone(frequency, seconds=1, sample_rate=sample_rate), sample_rate)
     brightest = power[:, power.shape[1] // 2].argmax()
     assert abs(brightest + 0.5 - spectrogram._position(frequency)) <= 1
     assert power.shape == (spectrogram.BANDS, pytest.approx(125, abs=8))
 
 
-def test_the_picture_is_a_png_of_a_panel_a_sound(tmp_path):
+def test_the_plot_is_a_png_with_one_panel_per_sound(tmp_path):
     sounds = [
         ("original", tone(), 44_100),
         ("reference", tone(channels=1), 8_000),

@@ -1,6 +1,6 @@
-"""The command line. ``main`` is what ``tertium`` and ``python -m tertium`` run.
+"""The command line. ``main`` is the entry point of ``tertium`` and ``python -m tertium``.
 
-Exit status: 0 done, 1 failed, 2 the request was wrong, 130 interrupted, 141 nobody reads the output any more.
+Exit status: 0 success, 1 failure, 2 invalid request, 130 interrupted, 141 broken pipe on standard output.
 """
 
 import contextlib
@@ -8,25 +8,25 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 
-from tertium.cli.stdio import Unwritten, complain, flush, given_up
+from tertium.cli.stdio import OutputError, flush, print_error, report_output_error
 
 INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status. Nothing is imported that the command does not need: ``doctor`` helps where all else is broken."""
+    """Run one command and return the exit status. Only what the command needs is imported, so that ``doctor`` works in a broken installation."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        # The daemon sees to its signals itself.
-        with contextlib.nullcontext() if arguments[:1] == ["serve"] else ended_like_interrupted():
+        # The daemon handles signals itself.
+        with contextlib.nullcontext() if arguments[:1] == ["serve"] else signals_as_interrupt():
             status = _run(arguments)
         flush()
         return status
     except KeyboardInterrupt:
-        complain("Interrupted.")
+        print_error("Interrupted.")
         return INTERRUPTED
-    except Unwritten as error:
-        return given_up(error)
+    except OutputError as error:
+        return report_output_error(error)
 
 
 def _run(arguments: list[str]) -> int:
@@ -38,17 +38,17 @@ def _run(arguments: list[str]) -> int:
         from tertium.cli import commands
     except ImportError as error:
         name = error.name or "a package"
-        complain(f"Error: {name} cannot be imported ({error}). Run: tertium doctor")
+        print_error(f"Error: {name} cannot be imported ({error}). Run: tertium doctor")
         return 1
     return commands.run(arguments)
 
 
 @contextlib.contextmanager
-def ended_like_interrupted() -> Iterator[None]:
-    """A closed terminal or a SIGTERM ends a command as Ctrl-C does: its job cancelled, its daemon stopped."""
+def signals_as_interrupt() -> Iterator[None]:
+    """Treat a closed terminal and SIGTERM like Ctrl-C: the command cancels its job and stops its daemon."""
     before = {}
     for name in ("SIGTERM", "SIGHUP"):
-        with contextlib.suppress(AttributeError, ValueError):  # not on this system; not in the main thread
+        with contextlib.suppress(AttributeError, ValueError):  # unknown to this system, or not the main thread
             before[name] = signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         yield

@@ -1,4 +1,4 @@
-"""``checkpoints``: the learned references, and what can be done with them."""
+"""The command ``checkpoints`` and its actions: list, rename, delete, export and import."""
 
 import os
 from typing import Any
@@ -17,10 +17,10 @@ DONE = {
 
 
 def checked_fields(command: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """The request's fields as they will be sent, paths made absolute.
+    """Validate the request's fields and make paths absolute.
 
     Raises:
-        ProtocolError: what is wrong with which field.
+        ProtocolError: a field is invalid.
     """
     if "path" in fields:
         fields = fields | {"path": os.path.abspath(os.path.expanduser(fields["path"]))}
@@ -29,10 +29,10 @@ def checked_fields(command: str, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def checkpoints(command: str, fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
-    """List them, or do one thing with one of them.
+    """List the checkpoints, or carry out an action on one of them, and print the outcome.
 
     Raises:
-        RemoteError: it could not be done.
+        RemoteError: the daemon refused.
     """
     with running_or_started(wanted, output) as client:
         reply = client.ask(command, **fields)
@@ -46,9 +46,9 @@ def checkpoints(command: str, fields: dict[str, Any], wanted: Wanted, output: Ou
 
 
 def _lines(checkpoint: CheckpointInfo) -> list[str]:
-    """What it is called, what it answers to, and what it is."""
+    """Return lines with a checkpoint's name, prompt and properties."""
     kind = f"LoRA of rank {checkpoint.rank}" if checkpoint.rank else "full weights"
-    other = "" if checkpoint.usable is not False else "; not of the model that is loaded"
+    other = "" if checkpoint.usable is not False else "; belongs to another model than the loaded one"
     facts = [
         f"{kind} on {checkpoint.model}",
         counted(checkpoint.steps, "step"),

@@ -1,24 +1,24 @@
-"""From arguments to what is done: each command's own function, and one place where errors become words."""
+"""The commands: one function for each, called with the parsed arguments; errors are reported in one place."""
 
 import argparse
 from collections.abc import Callable
 
 from tertium.cli import checkpoints, morph, parser, render, status
 from tertium.cli.connect import Wanted
-from tertium.cli.output import KNOWN, Output
+from tertium.cli.output import EXPECTED_ERRORS, Output
 
 ENGINE_OPTIONS = ("model", "device", "precision")
 
 
 def run(arguments: list[str]) -> int:
-    """Do what the arguments say; returns the exit status."""
+    """Run the command in the arguments. Return the exit status."""
     output = Output(machine="--json" in arguments)
     try:
         parsed = parser.build().parse_args(arguments)
         return COMMANDS[parsed.command](parsed, output) or 0
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
-    except KNOWN as error:
+    except EXPECTED_ERRORS as error:
         return output.error(error)
 
 
@@ -28,7 +28,7 @@ def _serve(arguments: argparse.Namespace, output: Output) -> int:
     names = ("home", "osc", "zmq", *ENGINE_OPTIONS, "queue", "write_every", "trajectory_disk", "log_json")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     settings = config.settings(**given, roots=tuple(arguments.roots or ()), allow=tuple(arguments.allow or ()))
-    from tertium.daemon import app  # after the settings: what is wrong with them is said at once
+    from tertium.daemon import app  # imported late, so that invalid settings are reported at once
 
     return app.run(settings)
 
@@ -45,11 +45,11 @@ def _morph(arguments: argparse.Namespace, output: Output) -> None:
     morph.make(fields, _wanted(arguments, fields), folder, arguments.force, output)
 
 
-def _tell(tell: Callable) -> Callable:
-    def told(arguments: argparse.Namespace, output: Output) -> None:
-        tell(parser.request_fields(arguments), _wanted(arguments, {}), output)
+def _query(query: Callable) -> Callable:
+    def run_query(arguments: argparse.Namespace, output: Output) -> None:
+        query(parser.request_fields(arguments), _wanted(arguments, {}), output)
 
-    return told
+    return run_query
 
 
 def _checkpoints(arguments: argparse.Namespace, output: Output) -> None:
@@ -59,7 +59,7 @@ def _checkpoints(arguments: argparse.Namespace, output: Output) -> None:
 
 def _wanted(arguments: argparse.Namespace, fields: dict) -> Wanted:
     engine = {name: value for name in ENGINE_OPTIONS if (value := getattr(arguments, name, None)) is not None}
-    starts = arguments.command != "preview"  # what it asks after is under way, or is not
+    starts = arguments.command != "preview"  # a preview needs a job that is running already
     return Wanted(home=arguments.home, engine=engine, starts=starts)
 
 
@@ -68,8 +68,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Output], int | None]] = {
     **dict.fromkeys(parser.MAKING, _make),
     "morph": _morph,
     "checkpoints": _checkpoints,
-    "allow": _tell(status.allow),
-    "status": _tell(status.status),
-    "jobs": _tell(status.jobs),
-    "models": _tell(status.models),
+    "allow": _query(status.allow),
+    "status": _query(status.status),
+    "jobs": _query(status.jobs),
+    "models": _query(status.models),
 }

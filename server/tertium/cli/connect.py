@@ -1,4 +1,4 @@
-"""A daemon to talk to: the one that runs, or one started for this call and stopped after it."""
+"""Connection to a daemon: the running one, or one started for this call and stopped after it."""
 
 import contextlib
 import os
@@ -25,12 +25,12 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Wanted:
-    """The daemon that a call would like: its folder, and how to start one if none runs there.
+    """The daemon that a call needs: its folder, and how to start it if none runs there.
 
     Args:
-        home: its folder, or None for the usual one.
+        home: its folder, or None for the default.
         engine: options of ``serve``: model, device, precision.
-        starts: whether one is started at all.
+        starts: whether a daemon may be started.
     """
 
     home: str | None = None
@@ -44,10 +44,10 @@ class Wanted:
 
 @contextlib.contextmanager
 def running(wanted: Wanted) -> Iterator[Client]:
-    """A client of the daemon that runs.
+    """Connect to the running daemon.
 
     Raises:
-        NoDaemon: none does; nothing is started.
+        NoDaemon: none runs; none is started.
     """
     if home.find(wanted.folder) is None:
         raise NoDaemon(f"No daemon runs in {wanted.folder}. Start one with: tertium serve")
@@ -57,11 +57,11 @@ def running(wanted: Wanted) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def running_or_started(wanted: Wanted, output: Output) -> Iterator[Client]:
-    """A client of the daemon that runs, or of one started for as long as this lasts; its model is loaded.
+    """Connect to the running daemon, or to one started for the duration of the context, and wait until its model is loaded.
 
     Raises:
-        TertiumError: ``conflict`` if a daemon runs with another model than the one asked for, ``model_unavailable``, ``internal``.
-        NoDaemon: none runs, and none is to be started.
+        TertiumError: ``conflict`` if the running daemon has another model than the requested one, ``model_unavailable``, ``internal``.
+        NoDaemon: none runs, and none may be started.
     """
     if not wanted.starts:
         with running(wanted) as client:
@@ -71,18 +71,18 @@ def running_or_started(wanted: Wanted, output: Output) -> Iterator[Client]:
         if home.find(wanted.folder) is None:
             stack.enter_context(_started(wanted, output))
         client = stack.enter_context(Client(wanted.folder, name="tertium"))
-        _agrees(client, wanted)
+        _check_model(client, wanted)
         _wait_for_model(client, output)
         yield client
 
 
-def _agrees(client: Client, wanted: Wanted) -> None:
+def _check_model(client: Client, wanted: Wanted) -> None:
     model = wanted.engine.get("model")
     serving = client.ask("status").model
     if model is not None and model != serving and os.path.abspath(model) != serving:
         raise TertiumError(
-            "conflict", f"The daemon that runs serves {serving}, not {model}.", field="model", value=model,
-            remedy="Leave --model away, or stop that daemon, or name another folder with --home.",
+            "conflict", f"The running daemon serves {serving}, not {model}.", field="model", value=model,
+            remedy="Omit --model, stop that daemon, or give another folder with --home.",
         )  # fmt: skip
 
 
@@ -101,12 +101,12 @@ def _wait_for_model(client: Client, output: Output) -> None:
 
 @contextlib.contextmanager
 def _started(wanted: Wanted, output: Output) -> Iterator[None]:
-    """A daemon of our own. If another call starts one at the same time, whichever daemon gets the folder serves both."""
+    """Start a daemon for this call. If another call starts one at the same time, the one that gets the folder serves both."""
     with tempfile.TemporaryFile() as log:
         with output.waiting("Starting the daemon"):
             process = subprocess.Popen(
                 [sys.executable, "-m", "tertium", *serve_arguments(wanted)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=environment(), start_new_session=True,  # Ctrl-C is for us: we cancel the job and then stop the daemon
+                env=environment(), start_new_session=True,  # Ctrl-C must reach this process only, which cancels the job before it stops the daemon
             )  # fmt: skip
             try:
                 _wait_for_daemon(process, wanted.folder, log)
@@ -122,7 +122,7 @@ def _started(wanted: Wanted, output: Output) -> Iterator[None]:
 
 
 def serve_arguments(wanted: Wanted) -> list[str]:
-    """The arguments of the daemon that is started: any free port for OSC, its usual sockets for us."""
+    """Return the arguments of a daemon started for a call: any free OSC port, the default ZeroMQ sockets."""
     arguments = ["serve", "--home", str(wanted.folder), "--osc", "127.0.0.1:0"]
     for name, value in wanted.engine.items():
         arguments += [f"--{name}", value]
@@ -144,19 +144,19 @@ def _wait_for_daemon(process: subprocess.Popen, folder: Path, log) -> None:
 def _last_line(log) -> str:
     log.seek(0)
     lines = log.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing."
+    return lines[-1] if lines else "it printed no output."
 
 
 def _wait_for_others(folder: Path, output: Output) -> None:
-    """Let the jobs of other calls end, which found our daemon running and rely on it."""
-    ended = contextlib.suppress(NoDaemon, NoAnswer, RemoteError)
-    with ended, Client(folder, name="tertium") as client, output.waiting("Waiting for the jobs of others"):
+    """Wait for the jobs of other calls, which use the daemon that this call started."""
+    daemon_gone = contextlib.suppress(NoDaemon, NoAnswer, RemoteError)
+    with daemon_gone, Client(folder, name="tertium") as client, output.waiting("Waiting for jobs of other calls"):
         while (status := client.ask("status")).queued or status.job:
             time.sleep(POLL_SECONDS)
 
 
 def _end(process: subprocess.Popen) -> None:
-    """Stop our own daemon: kindly, then surely."""
+    """Stop the daemon of this call: terminate it, and kill it if it does not end."""
     if process.poll() is None:
         process.terminate()
         try:

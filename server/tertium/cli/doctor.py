@@ -1,6 +1,6 @@
-"""``tertium doctor``: what is installed, which device, which weights, which ports, and what to do about each.
+"""``tertium doctor``: checks packages, device, weights and ports, and suggests remedies.
 
-It must work where all else is broken, so it needs the standard library alone; whatever may not load is looked at in a process of its own.
+It must work in a broken installation, so it needs only the standard library; whatever may fail to import is checked in another process.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tertium import __version__
-from tertium.cli.stdio import flush, say
+from tertium.cli.stdio import flush, print_line
 from tertium.storage import network_drives
 from tertium.subprocess_env import environment
 
@@ -35,13 +35,13 @@ OK, NOTE, FAULT = "ok", "note", "fault"
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at and found.
+    """The result of one check.
 
     Args:
         topic: python, packages, home, daemon, ports, weights or device.
-        state: "ok"; "note" for what limits but does not hinder; "fault" for what does.
-        text: what was found.
-        remedy: what to do about it, if there is something to do.
+        state: "ok"; "note" for a limitation; "fault" for what keeps the daemon from working.
+        text: the result in words.
+        remedy: what to do, if anything.
     """
 
     topic: str
@@ -51,13 +51,13 @@ class Finding:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the findings; 1 if any of them keeps the daemon from working."""
+    """Print the findings. Return 1 if any of them is a fault, else 0."""
     parser = argparse.ArgumentParser(
         prog="tertium doctor",
-        description="Says what is installed, which device, weights and ports there are, and what to do.",
+        description="Checks packages, device, weights and ports, and suggests remedies.",
     )
     parser.add_argument("--home", metavar="DIR", help="the daemon's folder")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for machines")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     try:
         parsed = parser.parse_args(arguments)
     except SystemExit as end:
@@ -66,16 +66,16 @@ def main(arguments: list[str]) -> int:
     for finding in examine(parsed.home):
         found.append(finding)
         if not parsed.json:
-            say(_line(finding))
+            print_line(_line(finding))
             flush()
     healthy = all(finding.state != FAULT for finding in found)
     if parsed.json:
-        say(json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in found]}))
+        print_line(json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in found]}))
     return 0 if healthy else 1
 
 
 def examine(home: str | None = None) -> Iterator[Finding]:
-    """All findings, one after the other."""
+    """Run all checks, one after the other."""
     yield _python()
     yield from _packages()
     yield from _home_and_ports(home)
@@ -117,8 +117,8 @@ def _home_and_ports(named: str | None) -> Iterator[Finding]:
 
         folder = Path(named).expanduser().absolute() if named else config.default_home()
         served = homes.find(folder)
-    except Exception as error:  # a broken installation is what we are here for
-        yield Finding("home", FAULT, f"the daemon's folder cannot be told ({error})", INSTALL)
+    except Exception as error:  # any error is possible in a broken installation
+        yield Finding("home", FAULT, f"the daemon's folder cannot be determined ({error})", INSTALL)
         return
     yield _folder(folder)
     if served:
@@ -140,29 +140,31 @@ def _folder(folder: Path) -> Finding:
         text = f"{text}, on a network drive ({kind}), where the daemon's journal may not work"
         return Finding("home", NOTE, text, "Choose a folder on a disk of this machine with --home or TERTIUM_HOME.")
     if free < LEAST_FREE_GIGABYTES:
-        return Finding("home", NOTE, text, "Make room there, or choose another folder with --home or TERTIUM_HOME.")
+        return Finding("home", NOTE, text, "Free some space, or choose another folder with --home or TERTIUM_HOME.")
     return Finding("home", OK, text)
 
 
 def _osc_port(served: dict | None, usual: str) -> Finding:
     if served and served.get("osc"):
         host, port = served["osc"]
-        return Finding("ports", OK, f"the daemon takes OSC on {host}:{port} and ZeroMQ on {served.get('zmq')}")
+        return Finding(
+            "ports", OK, f"the daemon listens for OSC on {host}:{port} and for ZeroMQ on {served.get('zmq')}"
+        )
     host, _, port = usual.rpartition(":")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
         try:
             end.bind((host, int(port)))
         except OSError as error:
-            remedy = "Stop the program that has it, or start the daemon with --osc 127.0.0.1:PORT and tell Live and SuperCollider that port."
-            return Finding("ports", NOTE, f"OSC's usual port, {usual}, is not free ({error.strerror})", remedy)
-    return Finding("ports", OK, f"OSC's usual port, {usual}, is free")
+            remedy = "Stop the program that uses it, or start the daemon with --osc 127.0.0.1:PORT and set that port in Live and SuperCollider."
+            return Finding("ports", NOTE, f"the default OSC port, {usual}, is not free ({error.strerror})", remedy)
+    return Finding("ports", OK, f"the default OSC port, {usual}, is free")
 
 
 def _pocket(folder: Path) -> Finding:
-    remedy = "Install tertium again; in a checkout, fetch the files of the repository again."
+    remedy = "Reinstall tertium; in a checkout, restore the repository's files."
     try:
         json.loads((folder / "model_config.json").read_text(encoding="utf-8"))
-        size = _whole_safetensors(folder / "model.safetensors")
+        size = _safetensors_size(folder / "model.safetensors")
     except FileNotFoundError as error:
         return Finding("weights", FAULT, f"pocket: {error.filename} is missing", remedy)
     except (OSError, ValueError) as error:
@@ -170,8 +172,8 @@ def _pocket(folder: Path) -> Finding:
     return Finding("weights", OK, f"pocket: {size / 1e6:.1f} MB, complete")
 
 
-def _whole_safetensors(path: Path) -> int:
-    """The size of a safetensors file in bytes; ValueError if it is shorter or longer than its header says."""
+def _safetensors_size(path: Path) -> int:
+    """Return the size of a safetensors file in bytes. Raises ValueError if it is shorter or longer than its header says."""
     size = path.stat().st_size
     with open(path, "rb") as file:
         head = file.read(8)
@@ -181,12 +183,12 @@ def _whole_safetensors(path: Path) -> int:
         tensors = json.loads(file.read(length))
     end = max((entry["data_offsets"][1] for name, entry in tensors.items() if name != "__metadata__"), default=0)
     if 8 + length + end != size:
-        raise ValueError(f"{path} is {'truncated' if 8 + length + end > size else 'longer than it says'}")
+        raise ValueError(f"{path} is {'truncated' if 8 + length + end > size else 'longer than its header says'}")
     return size
 
 
 def probe(python: str = sys.executable) -> dict:
-    """What ``tertium.cli.doctor_probe`` finds in a process of its own; ``{"broken": why}`` if it does not come back whole."""
+    """Return the findings of ``tertium.cli.doctor_probe``, run in another process; ``{"broken": reason}`` if it fails."""
     try:
         run = subprocess.run(
             [python, "-m", "tertium.cli.doctor_probe"], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False,
@@ -196,7 +198,7 @@ def probe(python: str = sys.executable) -> dict:
     except subprocess.TimeoutExpired:
         return {"broken": f"importing PyTorch took more than {PROBE_SECONDS} s"}
     except (ValueError, IndexError):
-        lines = run.stderr.strip().splitlines() or [f"it ended with status {run.returncode}"]
+        lines = run.stderr.strip().splitlines() or [f"the check ended with status {run.returncode}"]
         return {"broken": lines[-1]}
 
 
@@ -214,29 +216,29 @@ def _engine(facts: dict) -> Iterator[Finding]:
 
 def _device(device: dict) -> Finding:
     if device["kind"] == "cpu" and (shutil.which("nvidia-smi") or os.path.exists("/dev/nvidiactl")):
-        remedy = "Install a CUDA build of PyTorch: see its own page on how to get started."
+        remedy = "Install a CUDA build of PyTorch: see its installation page."
         return Finding("device", NOTE, f"cpu, although there is an NVIDIA GPU ({device['detail']})", remedy)
     if device["kind"] == "cpu":
-        text = f"cpu ({device['detail']}): pocket takes a second or two for a sound of 6 s, Stable Audio Open minutes"
+        text = f"cpu ({device['detail']}): for a sound of 6 s, pocket takes a second or two, Stable Audio Open minutes"
         return Finding("device", OK, text)
     return Finding("device", OK, f"{device['kind']}: {device['detail']}")
 
 
 def _trial(trial: dict) -> Iterator[Finding]:
-    """What the embedded model's trial on the device gave."""
+    """Report the trial of the embedded model on the device."""
     if "broken" in trial:
-        remedy = "Start with --device cpu, or bring PyTorch and the device's driver up to date."
-        yield Finding("device", FAULT, f"pocket does not compute: {trial['broken']}", remedy)
+        remedy = "Start with --device cpu, or update PyTorch and the device's driver."
+        yield Finding("device", FAULT, f"pocket does not run: {trial['broken']}", remedy)
         return
     for note in trial["notes"]:
-        yield Finding("device", NOTE, note, "Bring PyTorch and the device's driver up to date.")
+        yield Finding("device", NOTE, note, "Update PyTorch and the device's driver.")
     if not trial["notes"]:
-        yield Finding("device", OK, f"pocket computes on {trial['device']} in {trial['precision']}")
+        yield Finding("device", OK, f"pocket runs on {trial['device']} in {trial['precision']}")
 
 
 def _hub(hub: dict) -> Iterator[Finding]:
     if "broken" in hub:
-        yield Finding("weights", NOTE, f"the model hub's cache cannot be looked at: {hub['broken']}", INSTALL)
+        yield Finding("weights", NOTE, f"the model hub's cache cannot be read: {hub['broken']}", INSTALL)
         return
     for name, there in hub["models"].items():
         if there:
@@ -246,12 +248,14 @@ def _hub(hub: dict) -> Iterator[Finding]:
                 "weights",
                 NOTE,
                 f"{name}: not downloaded; you are logged in",
-                f"Fetch it with: tertium serve --model {name}",
+                f"Download it with: tertium serve --model {name}",
             )
         else:
-            remedy = f"Accept its licence on the model hub, log in with `{hub['commands']['login']}` or set HF_TOKEN; or go on with pocket."
+            remedy = f"Accept its licence on the model hub, log in with `{hub['commands']['login']}` or set HF_TOKEN; or use pocket."
             yield Finding("weights", NOTE, f"{name}: not downloaded, and there is no token", remedy)
     if any(hub["models"].values()) and not hub["encoder"]["there"]:
-        text = f"{hub['encoder']['name']}, their text encoder: not whole on this machine, and nothing loads without it"
-        remedy = f"Fetch it, while there is a network, with `{hub['commands']['encoder']}`."
+        text = (
+            f"{hub['encoder']['name']}, their text encoder: not completely downloaded, and they do not load without it"
+        )
+        remedy = f"Download it, while a network is available, with `{hub['commands']['encoder']}`."
         yield Finding("weights", NOTE, text, remedy)

@@ -1,4 +1,4 @@
-"""What ``tertium doctor`` cannot look at in its own process, because it may be broken: PyTorch, stable-audio-tools and the hub. Prints JSON."""
+"""The checks of ``tertium doctor`` that import PyTorch, stable-audio-tools and the hub, which may be broken. Prints JSON."""
 
 import contextlib
 import functools
@@ -7,7 +7,7 @@ import sys
 
 
 def device() -> dict:
-    """The device that the engine would choose, and what is to be known of it."""
+    """Return the device that the engine would choose, and its properties."""
     import torch
 
     if torch.cuda.is_available():
@@ -20,19 +20,19 @@ def device() -> dict:
 
 
 def upstream() -> str | None:
-    """Why stable-audio-tools cannot be used, or None."""
+    """Return why stable-audio-tools cannot be used, or None."""
     from tertium.engine.models import stable_audio as upstream
 
     try:
         for module in ("stable_audio_tools.models.factory", "k_diffusion.sampling"):
             upstream.load(module)
-    except Exception as error:  # whatever it is, it is what the doctor wants to know
+    except Exception as error:  # any error counts as a finding
         return str(error).splitlines()[0] if str(error) else type(error).__name__
     return None
 
 
 def trial() -> dict:
-    """In which precision the embedded model computes on that device, and what limits it; or why it does not."""
+    """Return the device and precision in which the embedded model runs, with notes on limitations; or why it does not run."""
     try:
         from tertium.worker import self_test, torch_engine
 
@@ -44,7 +44,8 @@ def trial() -> dict:
 
 
 def hub() -> dict:
-    """Which published models are in the hub's cache, and their text encoder; whether there is a token, which itself is not told; what to type."""
+    """Return which published models and text encoder are in the hub's cache, whether a token is set (not the token itself), and the commands to
+    log in and to download."""
     try:
         import huggingface_hub
         from huggingface_hub import constants
@@ -65,6 +66,6 @@ def hub() -> dict:
 
 
 if __name__ == "__main__":
-    with contextlib.redirect_stdout(sys.stderr):  # for those that print when they are imported
+    with contextlib.redirect_stdout(sys.stderr):  # some packages print when they are imported
         facts = {"device": device(), "upstream": upstream(), "hub": hub(), "trial": trial()}
     print(json.dumps(facts))

@@ -1,4 +1,4 @@
-"""``morph``: one job, its takes told and copied as they are ready."""
+"""The command ``morph``: one job, whose takes are printed and copied as they are ready."""
 
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from tertium_protocol.messages import Done, Progress, Take, TakeInfo
 
 
 def folder(text: str | None, *, force: bool) -> Path | None:
-    """The folder that takes are copied into, refused if that cannot be done, before any work is; made if it is not there.
+    """Return the folder to copy takes into, created if absent. Problems are detected before the job is sent.
 
     Raises:
-        TertiumError: it is a file, the folder that it shall lie in is not there, or there are takes in it and ``force`` is not given.
+        TertiumError: it is a file, its parent folder does not exist, or it contains takes and ``force`` is not given.
     """
     if text is None:
         return None
@@ -47,29 +47,29 @@ def folder(text: str | None, *, force: bool) -> Path | None:
 
 
 def make(fields: dict[str, Any], wanted: Wanted, folder: Path | None, force: bool, output: Output) -> None:
-    """Have a morph made; each take is told as it is ready, and all of them, in order, at the end.
+    """Run a morph; print each take as it is ready, and all of them in order at the end.
 
     Raises:
-        KeyboardInterrupt: after the job was cancelled; takes that were ready stay.
-        RemoteError, JobCancelled, NoAnswer, NoDaemon, TertiumError: it failed.
+        KeyboardInterrupt: after cancelling the job; takes that were ready remain.
+        RemoteError, JobCancelled, NoAnswer, NoDaemon, TertiumError: the morph failed.
     """
     with running_or_started(wanted, output) as client:
         copied: dict[int, str] = {}
 
-        def ready(take: Take | TakeInfo) -> None:
+        def copy_take(take: Take | TakeInfo) -> None:
             if folder is not None:
                 path = folder / f"take-{take.index:02d}{Path(take.path).suffix}"
                 put(Path(take.path).read_bytes(), path, replace=force)
                 copied[take.index] = str(path)
 
         def on_take(take: Take) -> None:
-            ready(take)
+            copy_take(take)
             output.note(f"take {take.index} of {take.count}: {copied.get(take.index, take.path)}")
 
         done = _await(client, fields, on_take, output)
         for take in done.takes or ():
-            if folder is not None and take.index not in copied:  # its event was lost
-                ready(take)
+            if folder is not None and take.index not in copied:  # its event may have been lost
+                copy_take(take)
         output.result(
             done.wire() | ({"outputs": [copied[i] for i in sorted(copied)]} if copied else {}), _lines(done, copied)
         )

@@ -1,4 +1,4 @@
-"""What the command line says: to people on a terminal, to machines as one JSON object."""
+"""The output of the command line: lines for people, or one JSON object for programs."""
 
 import contextlib
 import json
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tertium.cli.stdio import complain, say
+from tertium.cli.stdio import print_error, print_line
 from tertium.errors import TertiumError
 from tertium_protocol.client import JobCancelled, NoAnswer, NoDaemon, RemoteError
 from tertium_protocol.errors import ProtocolError
@@ -17,13 +17,13 @@ FAULTS_OF_THE_DAEMON = {
     "model_unavailable", "deadline", "busy", "out_of_memory", "disk_full", "worker_died", "internal",
     "no_daemon", "no_answer", "cancelled",
 }  # fmt: skip
-KNOWN = (TertiumError, ProtocolError, RemoteError, NoDaemon, NoAnswer, JobCancelled)
+EXPECTED_ERRORS = (TertiumError, ProtocolError, RemoteError, NoDaemon, NoAnswer, JobCancelled)
 
 Watch = Callable[[str, float, float | None], None]
 
 
 class Output:
-    """Where results, errors and progress go: results to standard output, all else to standard error.
+    """The printer of results, errors and progress: results go to standard output, everything else to standard error.
 
     Args:
         machine: print one JSON object and no progress.
@@ -33,35 +33,35 @@ class Output:
         self.machine = machine
 
     def result(self, fields: dict[str, Any], lines: list[str]) -> None:
-        """A result, as an object or as lines.
+        """Print a result, as an object or as lines.
 
         Raises:
-            Unwritten: standard output does not take it.
+            OutputError: it could not be written to standard output.
         """
         if self.machine:
-            say(json.dumps(fields))
+            print_line(json.dumps(fields))
             return
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-        for line in lines:  # a terminal that lacks a letter of a sound's name shows its number instead
-            say(line.encode(encoding, "backslashreplace").decode(encoding))
+        for line in lines:  # characters that the terminal's encoding lacks are escaped
+            print_line(line.encode(encoding, "backslashreplace").decode(encoding))
 
     def note(self, text: str) -> None:
-        """Something to know on the way."""
+        """Print a message to people while the command runs."""
         if not self.machine:
-            complain(text)
+            print_error(text)
 
     def error(self, error: Exception) -> int:
-        """Say what is wrong and what to do about it; returns the exit status."""
-        said = describe_error(error)
+        """Print an error and its remedy. Return the exit status."""
+        fields = describe_error(error)
         if self.machine:
-            say(json.dumps({"error": said}, default=str))
+            print_line(json.dumps({"error": fields}, default=str))
         else:
-            complain(" ".join(filter(None, (f"Error: {said['message']}", said.get("remedy")))))
-        return exit_status(said["code"])
+            print_error(" ".join(filter(None, (f"Error: {fields['message']}", fields.get("remedy")))))
+        return exit_status(fields["code"])
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """A spinner while something takes its time, on a terminal."""
+        """Show a spinner while the context lasts, if standard error is a terminal."""
         if self.machine or not _is_terminal():
             yield
             return
@@ -72,7 +72,7 @@ class Output:
 
     @contextlib.contextmanager
     def progress(self, text: str) -> Iterator[Watch]:
-        """A bar, on a terminal: call what is yielded with (stage, fraction, seconds left)."""
+        """Show a progress bar if standard error is a terminal. Yield a function of stage, fraction and seconds left that updates it."""
         if self.machine or not _is_terminal():
             yield lambda stage, fraction, seconds_left: None
             return
@@ -100,7 +100,7 @@ def _is_terminal() -> bool:
 
 
 def describe_error(error: Exception) -> dict[str, Any]:
-    """Code, message, field, value and remedy of any error that is meant to be read."""
+    """Return code, message, field, value and remedy of an expected error."""
     if isinstance(error, TertiumError | ProtocolError | RemoteError):
         names = ("code", "message", "field", "value", "remedy")
         return {name: value for name in names if (value := getattr(error, name)) is not None}
@@ -112,10 +112,10 @@ def describe_error(error: Exception) -> dict[str, Any]:
 
 
 def counted(number: int, what: str) -> str:
-    """So many of something: ``1 step``, ``2 steps``."""
+    """Return a number with its noun: ``1 step``, ``2 steps``."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def exit_status(code: str) -> int:
-    """1 for what went wrong here, 2 for what was asked wrongly."""
+    """Return 1 for a failure of the daemon or the job, 2 for an invalid request."""
     return FAILED if code in FAULTS_OF_THE_DAEMON else REFUSED

@@ -1,4 +1,4 @@
-"""The arguments, made from the protocol's own table of commands: their ranges, defaults and help are written there alone."""
+"""The argument parser, generated from the protocol's table of commands, the only source of ranges, defaults and help texts."""
 
 import argparse
 import re
@@ -23,18 +23,18 @@ CHECKPOINTS = {
     "export": ("export_checkpoint", ("checkpoint", "path")),
     "import": ("import_checkpoint", ("path",)),
 }
-"""What `checkpoints` can do: the protocol's command, and its fields that have no option."""
+"""Actions of `checkpoints`: the protocol's command, and its fields that are positional arguments."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Argparse, but what is wrong is raised as an error like all others."""
+    """An argument parser that raises TertiumError for invalid arguments."""
 
     def error(self, message: str) -> NoReturn:
         raise TertiumError("bad_message", f"{message[:1].upper()}{message[1:]}.", remedy=f"See: {self.prog} --help")
 
 
 def build() -> Parser:
-    """The whole parser; the parsed arguments have ``command`` and the options as attributes."""
+    """Build the parser of all commands. Parsed arguments have ``command`` and the options as attributes."""
     parser = Parser(prog="tertium", description="Two sounds in, a third out.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"tertium {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -42,12 +42,12 @@ def build() -> Parser:
     for name in POSITIONAL:
         _command(commands, name)
     _checkpoints(commands)
-    commands.add_parser("doctor", help="Says what is installed, and what to do about what is not.")
+    commands.add_parser("doctor", help="Checks the installation and suggests remedies.")
     return parser
 
 
 def request_fields(arguments: argparse.Namespace) -> dict:
-    """The fields of the request that the arguments ask for; what was not given is left out."""
+    """Return the fields of the request in the arguments, without those that were not given."""
     names = COMMANDS[getattr(arguments, "asks", None) or arguments.command].request.model_fields
     return {name: value for name in names if (value := getattr(arguments, name, None)) is not None}
 
@@ -63,14 +63,14 @@ def _command(commands: argparse._SubParsersAction, name: str) -> None:
 
 
 def _checkpoints(commands: argparse._SubParsersAction) -> None:
-    summary = "Lists the learned references; renames, deletes, exports and imports them."
+    summary = "Lists, renames, deletes, exports and imports checkpoints."
     parser = commands.add_parser("checkpoints", help=summary, description=summary, allow_abbrev=False)
     parser.set_defaults(asks="checkpoints")
     _common_options(parser, starts_daemon=True)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     for action, (name, positional) in CHECKPOINTS.items():
         summary = COMMANDS[name].summary
-        # What is not given after the action is left to what was given before it.
+        # SUPPRESS: options absent after the action must not reset those given before it.
         one = actions.add_parser(
             action, help=summary, description=summary, allow_abbrev=False, argument_default=argparse.SUPPRESS
         )
@@ -100,7 +100,7 @@ def _parameter(parser: Parser, command: str, parameter) -> None:
 
 
 def _switch(parser: Parser, name: str, help: str) -> None:
-    """``--name`` and ``--no-name``, for what is decided by itself unless one of them is given."""
+    """Add ``--name`` and ``--no-name``, for a choice that is automatic unless one of them is given."""
     either = parser.add_mutually_exclusive_group()
     either.add_argument(f"--{name}", dest=name, action="store_const", const="on", help=help)
     either.add_argument(
@@ -109,7 +109,7 @@ def _switch(parser: Parser, name: str, help: str) -> None:
 
 
 def _number(text: str) -> int | float | str:
-    """A number if the text is one; what is not is left for the protocol to refuse in its own words."""
+    """Convert text to a number if it is one; otherwise return it for the protocol to refuse with its own message."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -119,17 +119,17 @@ def _number(text: str) -> int | float | str:
 
 
 def _help(parameter) -> str:
-    said = [parameter.help.replace("absolute path", "path")]  # made absolute before it is sent
+    parts = [parameter.help.replace("absolute path", "path")]  # made absolute before it is sent
     unit = f" {parameter.unit}" if parameter.unit else ""
     if parameter.choices:
-        said.append(", ".join(parameter.choices))
+        parts.append(", ".join(parameter.choices))
     elif parameter.minimum is not None:
-        said.append(f"{_plain(parameter.minimum)} … {_plain(parameter.maximum)}{unit}")
+        parts.append(f"{_plain(parameter.minimum)} … {_plain(parameter.maximum)}{unit}")
     if parameter.default is not None:
-        said.append(f"default {parameter.default}")
+        parts.append(f"default {parameter.default}")
     elif parameter.absent:
-        said.append(f"default: {parameter.absent}")
-    return "; ".join(said).replace("%", "%%")
+        parts.append(f"default: {parameter.absent}")
+    return "; ".join(parts).replace("%", "%%")
 
 
 def _plain(number: float) -> str:
@@ -139,34 +139,36 @@ def _plain(number: float) -> str:
 def _result_options(parser: Parser, name: str) -> None:
     out = {
         "invert": "where to copy the latents (.safetensors)",
-        "morph": "folder to copy the takes into, as take-01.wav and so on; made if it is not there",
+        "morph": "folder to copy the takes into, as take-01.wav and so on; created if absent",
         "window": "where to copy the fusion at the equilibrium (.wav or .flac)",
     }.get(name, "where to copy the result (.wav or .flac)")
     kind = "DIR" if name == "morph" else "FILE"
-    parser.add_argument("-o", "--output", metavar=kind, help=f"{out}; default: it stays in the daemon's folder")
+    parser.add_argument(
+        "-o", "--output", metavar=kind, help=f"{out}; default: no copy, only the file in the daemon's folder"
+    )
     if name == "invert":
         parser.add_argument("--reconstruct", metavar="FILE", help="where to copy the reconstruction (.wav or .flac)")
     elif name == "window":
-        parser.add_argument("--plot", metavar="FILE", help="draw the window into this PNG file")
+        parser.add_argument("--plot", metavar="FILE", help="draw the window as a PNG file")
     elif name != "morph":
-        parser.add_argument("--plot", metavar="FILE", help="draw the spectrograms of all the sounds into this PNG file")
-    parser.add_argument("--force", action="store_true", help="replace files that exist")
+        parser.add_argument("--plot", metavar="FILE", help="draw the spectrograms of all sounds as a PNG file")
+    parser.add_argument("--force", action="store_true", help="replace existing files")
 
 
 def _common_options(parser: Parser, *, starts_daemon: bool) -> None:
     parser.add_argument(
         "--home", metavar="DIR", help="the daemon's folder; default: $TERTIUM_HOME, else the user's data folder"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for machines")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     if starts_daemon:
-        group = parser.add_argument_group("if no daemon runs, and one is started for this call")
+        group = parser.add_argument_group("options of a daemon started for this call, if none runs")
         _engine_options(group)
 
 
 def _engine_options(parser) -> None:
     parser.add_argument("--model", help="name or folder of the model; default pocket")
     parser.add_argument("--device", type=_device, metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps; default auto")
-    parser.add_argument("--precision", choices=PRECISIONS, help="default auto")
+    parser.add_argument("--precision", choices=PRECISIONS, help="floating-point precision; default auto")
 
 
 def _device(text: str) -> str:
@@ -176,33 +178,35 @@ def _device(text: str) -> str:
 
 
 def _serve(commands: argparse._SubParsersAction) -> None:
-    summary = "Serves Live, SuperCollider and this command line until it is stopped."
+    summary = "Runs the daemon for Live, SuperCollider and this command line until it is stopped."
     parser = commands.add_parser("serve", help=summary, description=summary, allow_abbrev=False)
     parser.add_argument(
         "--home", metavar="DIR", help="the daemon's folder; default: $TERTIUM_HOME, else the user's data folder"
     )
-    parser.add_argument("--osc", metavar="HOST:PORT", help=f"where to take OSC; default {DEFAULT_OSC}, port 0 for any")
+    parser.add_argument(
+        "--osc", metavar="HOST:PORT", help=f"address for OSC; default {DEFAULT_OSC}, port 0 for any free port"
+    )
     parser.add_argument(
         "--zmq",
         metavar="ENDPOINT",
-        help="where to take ZeroMQ, such as tcp://127.0.0.1:7701; default: a socket in the home",
+        help="endpoint for ZeroMQ, such as tcp://127.0.0.1:7701; default: a socket in the daemon's folder",
     )
     _engine_options(parser)
     parser.add_argument(
         "--roots", metavar="DIR", nargs="+", action="extend",
-        help="the only folders that clients may name files in; default: any file that you may read",
+        help="the only folders from which clients may name files; default: any file that you may read",
     )  # fmt: skip
     parser.add_argument(
         "--allow", metavar="DIR", action="append",
-        help="walls as with --roots, round your own folder, the temporary and the current one, and DIR; repeatable",
+        help="like --roots, for your home folder, the temporary and the current folder, and DIR; repeatable",
     )  # fmt: skip
     parser.add_argument("--queue", metavar="N", type=int, help="how many jobs may wait; default 256")
     parser.add_argument(
         "--write-every", metavar="SECONDS", type=float,
-        help="how often a learning under way is written down, to be gone on with after a crash; default 10",
+        help="seconds between two saved states of a training job, from which it resumes after a crash; default 10",
     )  # fmt: skip
     parser.add_argument(
         "--trajectory-disk", metavar="MB", type=int,
-        help="keep the reference phases of learned references and prompts on disk too, in so many MiB at most; default 0, not at all",
+        help="MiB of disk space for saving the reference phases of checkpoints and prompts; default 0 for none",
     )  # fmt: skip
-    parser.add_argument("--log-json", action="store_true", help="log one JSON object a line")
+    parser.add_argument("--log-json", action="store_true", help="log one JSON object per line")

@@ -1,4 +1,5 @@
-"""``fuse``, ``window``, ``learn``, ``preview``, ``invert``, ``generate`` and ``vary``: one job, its progress, its result, copies of it and a picture."""
+"""The commands ``fuse``, ``window``, ``learn``, ``preview``, ``invert``, ``generate`` and ``vary``: run one job, show its progress, print and copy its
+result, and plot it."""
 
 import argparse
 import contextlib
@@ -21,21 +22,21 @@ SOUND_FIELDS = ("original", "reference")
 SOUND_ID = re.compile(r"[0-9a-fA-F]{8,64}")
 CHECKPOINT = re.compile(r"[^/\\.~][^/\\]*")
 SOUND_SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3", ".m4a")
-"""What ends so is meant to be a file, and no checkpoint's name, though that may have dots in it."""
-LED = ("fuse", "morph", "window")
-"""What a checkpoint may lead; one is learned from a sound."""
+"""Endings that mark a reference as a file, although a checkpoint's name may contain dots too."""
+CHECKPOINT_COMMANDS = ("fuse", "morph", "window")
+"""Commands whose reference may be a checkpoint as well as a sound."""
 CANCEL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Copies:
-    """What of a result is wanted where; None for nowhere.
+    """The files to copy a result to; None for no copy.
 
     Args:
-        sound: a file for the sound.
-        latents: a file for an inversion's latents.
-        plot: a PNG file for the spectrograms.
-        force: replace files that exist.
+        sound: file for the sound.
+        latents: file for an inversion's latents.
+        plot: PNG file for the spectrograms or the window.
+        force: replace existing files.
     """
 
     sound: Path | None = None
@@ -45,19 +46,21 @@ class Copies:
 
 
 def checked_fields(command: str, fields: dict[str, Any], output: str | None) -> dict[str, Any]:
-    """The request's fields as they will be sent, refused here if the daemon would refuse them.
+    """Validate the request's fields and complete them.
 
-    Sounds become absolute paths; the format is that of the output file's name, if the request has none.
+    Sounds become absolute paths; the format defaults to that of the output file.
 
     Raises:
-        ProtocolError, TertiumError: what is wrong with which field.
+        ProtocolError, TertiumError: a field is invalid.
     """
     fields = dict(fields)
     if command == "generate":
-        _must_be_no_sound(fields.get("reference"))
+        _refuse_sound(fields.get("reference"))
     for name in SOUND_FIELDS:
         if name in fields and command != "generate":
-            fields[name] = _sound(fields[name], name, checkpoints=command in LED and name == "reference")
+            fields[name] = _sound(
+                fields[name], name, checkpoints=command in CHECKPOINT_COMMANDS and name == "reference"
+            )
     if output and command != "invert" and "format" not in fields:
         fields["format"] = _suffix(output, FORMATS, "output")
     parse_request(command, fields)
@@ -80,13 +83,13 @@ def _sound(text: str, field: str, *, checkpoints: bool) -> str:
     )
 
 
-def _must_be_no_sound(reference: str | None) -> None:
-    """Refuse a file where only what was learned can lead. Whether there is such a checkpoint, the daemon knows."""
+def _refuse_sound(reference: str | None) -> None:
+    """Refuse a file in place of a checkpoint's name. Only the daemon knows whether the checkpoint exists."""
     if reference is None or (CHECKPOINT.fullmatch(reference) and not reference.lower().endswith(SOUND_SUFFIXES)):
         return
     raise TertiumError(
         "unknown_checkpoint",
-        f"'{reference}' names a sound, and generate takes the name of a checkpoint.",
+        f"'{reference}' names a sound, but generate takes the name of a checkpoint.",
         field="reference",
         value=reference,
         remedy="Learn the sound first, and give the checkpoint's name; or fuse another sound with it.",
@@ -94,20 +97,19 @@ def _must_be_no_sound(reference: str | None) -> None:
 
 
 def copies(arguments: argparse.Namespace) -> Copies:
-    """Where to copy what, refused if that cannot be done, before any work is.
+    """Return the files to copy the result to. Problems are detected before the job is sent.
 
     Raises:
-        TertiumError: a file exists and may not be replaced, its folder does not, or its suffix is another.
+        TertiumError: a file exists and may not be replaced, its folder does not exist, or its suffix is wrong.
     """
     invert = arguments.command == "invert"
     sound = arguments.reconstruct if invert else arguments.output
-    wanted = Copies(
+    return Copies(
         sound=_target(sound, FORMATS, "reconstruct" if invert else "output", arguments.force),
         latents=_target(arguments.output, ("safetensors",), "output", arguments.force) if invert else None,
         plot=None if invert else _target(arguments.plot, ("png",), "plot", arguments.force),
         force=arguments.force,
     )
-    return wanted
 
 
 def _target(text: str | None, suffixes, field: str, force: bool) -> Path | None:
@@ -146,34 +148,29 @@ def _suffix(text: str, suffixes, field: str) -> str:
 
 
 def make(command: str, fields: dict[str, Any], wanted: Wanted, copies: Copies, output: Output) -> None:
-    """Have a job done and say what came of it.
+    """Run a job, copy and plot its result as requested, and print it.
 
     Raises:
-        KeyboardInterrupt: after the job was cancelled.
-        RemoteError, JobCancelled, NoAnswer, NoDaemon, TertiumError: it failed.
+        KeyboardInterrupt: after cancelling the job.
+        RemoteError, JobCancelled, NoAnswer, NoDaemon, TertiumError: the job or a copy failed.
     """
     with running_or_started(wanted, output) as client:
         done = _await(client, command, fields, output)
-        with _nothing_lost(done):
-            kept = _keep(done, copies)
+        with _copy_errors(done):
+            copied = _copy(done, copies)
             if copies.plot:
-                if command == "window":
-                    from tertium.plots import window as window_plot
-
-                    put(window_plot.draw(done.window), copies.plot, replace=copies.force)
-                else:
-                    _plot(client, fields, done, copies)
-                kept["plot"] = str(copies.plot)
-        output.result(done.wire() | kept, _lines(command, fields, done, kept))
+                put(_plot(client, command, fields, done), copies.plot, replace=copies.force)
+                copied["plot"] = str(copies.plot)
+        output.result(done.wire() | copied, _lines(command, fields, done, copied))
 
 
 @contextlib.contextmanager
-def _nothing_lost(done: Done) -> Iterator[None]:
-    """What goes wrong with a copy says where the sound itself is."""
+def _copy_errors(done: Done) -> Iterator[None]:
+    """Add the location of the daemon's own file to errors in copying."""
     try:
         yield
     except TertiumError as error:
-        remedy = f"The sound itself is kept: copy it from '{done.path}'."
+        remedy = f"The sound itself is saved: copy it from '{done.path}'."
         raise TertiumError(error.code, error.message, field=error.field, value=error.value, remedy=remedy) from error
 
 
@@ -193,27 +190,27 @@ def _await(client: Client, command: str, fields: dict[str, Any], output: Output)
 
 
 def cancel(job: Job) -> None:
-    """End a job that nobody waits for any more; it may end otherwise in the same moment."""
+    """Cancel a job after an interruption; ignore errors, since it may end by itself at the same moment."""
     with contextlib.suppress(JobCancelled, RemoteError, NoAnswer, NoDaemon):
         job.cancel()
         job.wait(CANCEL_SECONDS)
 
 
-def _keep(done: Done, copies: Copies) -> dict[str, str]:
-    kept = {}
+def _copy(done: Done, copies: Copies) -> dict[str, str]:
+    copied = {}
     if copies.sound:
         put(Path(done.path).read_bytes(), copies.sound, replace=copies.force)
-        kept["output"] = str(copies.sound)
+        copied["output"] = str(copies.sound)
     if copies.latents:
         if done.latents is None:
-            raise TertiumError("internal", "The daemon kept no latents.", remedy="Update the daemon.")
+            raise TertiumError("internal", "The daemon returned no latents.", remedy="Update the daemon.")
         put(Path(done.latents).read_bytes(), copies.latents, replace=copies.force)
-        kept["latents_output"] = str(copies.latents)
-    return kept
+        copied["latents_output"] = str(copies.latents)
+    return copied
 
 
 def put(data: bytes, path: Path, *, replace: bool) -> None:
-    """Write a file whole, over another only if ``replace``.
+    """Write a file atomically; replace an existing one only if ``replace``.
 
     Raises:
         TertiumError: ``path_refused`` if it exists, ``disk_full``.
@@ -237,7 +234,12 @@ def put(data: bytes, path: Path, *, replace: bool) -> None:
         part.unlink(missing_ok=True)
 
 
-def _plot(client: Client, fields: dict[str, Any], done: Done, copies: Copies) -> None:
+def _plot(client: Client, command: str, fields: dict[str, Any], done: Done) -> bytes:
+    """Draw the window, or the spectrograms of the sounds and the result, as a PNG file's bytes."""
+    if command == "window":
+        from tertium.plots import window
+
+        return window.draw(done.window)
     from tertium.plots import spectrogram
 
     sounds = []
@@ -248,7 +250,7 @@ def _plot(client: Client, fields: dict[str, Any], done: Done, copies: Copies) ->
                 sounds.append((name, buffer.to_array(), buffer.sample_rate))
     result = client.download(done.sound)
     sounds.append((_title(fields, done), result.to_array(), result.sample_rate))
-    put(spectrogram.draw(sounds), copies.plot, replace=copies.force)
+    return spectrogram.draw(sounds)
 
 
 def _title(fields: dict[str, Any], done: Done) -> str:
@@ -258,18 +260,18 @@ def _title(fields: dict[str, Any], done: Done) -> str:
 
 
 def window_lines(window: WindowInfo) -> list[str]:
-    """A measured window in words: where the move happens, and how like both sounds each of its fusions is."""
+    """Return a measured window as lines: its position, and the similarity of each of its fusions to both sounds."""
     lines = [
         f"the window: from step {window.begin:.1f} to {window.end:.1f} of {window.steps}, equilibrium at {window.equilibrium:.1f}",
-        "   step  original  reference  of neither",
+        "   step  original  reference  unexplained",
     ]
     for point in window.points:
         step = "-" if point.intervention is None else str(point.intervention)
-        lines.append(f"  {step:>5}  {point.original:8.2f}  {point.reference:9.2f}  {point.unexplained:10.2f}")
+        lines.append(f"  {step:>5}  {point.original:8.2f}  {point.reference:9.2f}  {point.unexplained:11.2f}")
     return lines
 
 
-def _lines(command: str, fields: dict[str, Any], done: Done, kept: dict[str, str]) -> list[str]:
+def _lines(command: str, fields: dict[str, Any], done: Done, copied: dict[str, str]) -> list[str]:
     facts = [
         f"{done.seconds:.2f} s",
         f"{done.sample_rate} Hz",
@@ -287,15 +289,15 @@ def _lines(command: str, fields: dict[str, Any], done: Done, kept: dict[str, str
     facts += [f"seed {done.seed}"] if done.seed is not None else []
     facts += [f"made with {done.model}"] if done.model else []
     facts += [f"in {done.elapsed:.1f} s"] if done.elapsed is not None else []
-    lines = [kept.get("output", done.path), f"  {', '.join(facts)}", *(f"  {note}" for note in done.notes)]
+    lines = [copied.get("output", done.path), f"  {', '.join(facts)}", *(f"  {note}" for note in done.notes)]
     if done.window is not None:
         lines = [*window_lines(done.window), f"the fusion at the equilibrium: {lines[0]}", *lines[1:]]
     if done.checkpoint:
-        lines.append(f"  checkpoint: {done.checkpoint}, to be given as a reference")
+        lines.append(f"  checkpoint: {done.checkpoint}, for use as a reference")
     if done.latents:
-        lines.append(f"  latents: {kept.get('latents_output', done.latents)}")
-    if "plot" in kept:
-        lines.append(f"  picture: {kept['plot']}")
+        lines.append(f"  latents: {copied.get('latents_output', done.latents)}")
+    if "plot" in copied:
+        lines.append(f"  plot: {copied['plot']}")
     if done.seed is not None and "seed" not in fields and done.checkpoint is None and done.learned is None:
         lines.append(f"  again: the same command with --seed {done.seed}")
     return lines

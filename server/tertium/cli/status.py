@@ -1,4 +1,4 @@
-"""``status``, ``jobs``, ``models`` and ``allow``: what a daemon says of itself and is told, for people and for machines."""
+"""The commands ``status``, ``jobs``, ``models`` and ``allow``."""
 
 import os
 from typing import Any
@@ -9,7 +9,7 @@ from tertium_protocol.messages import JobInfo, ModelInfo, StatusReply
 
 
 def status(fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
-    """What the daemon that runs is doing. None is started for it.
+    """Print the state of the running daemon. No daemon is started.
 
     Raises:
         NoDaemon: none runs.
@@ -24,7 +24,7 @@ def status(fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
 
 
 def jobs(fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
-    """The jobs of the daemon that runs, newest first. None is started for it: that would set waiting jobs going.
+    """Print the jobs of the running daemon, newest first. No daemon is started, since that would start waiting jobs.
 
     Raises:
         NoDaemon: none runs.
@@ -35,7 +35,7 @@ def jobs(fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
 
 
 def models(fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
-    """The models that can be loaded, and what the others need."""
+    """Print the models, and what the unavailable ones need."""
     with running_or_started(wanted, output) as client:
         reply = client.ask("models", **fields)
         output.result(reply.wire(), [line for model in reply.models for line in _model_lines(model)])
@@ -52,7 +52,7 @@ def _status_lines(reply: StatusReply, endpoints: dict[str, Any], home: str) -> l
     if reply.job:
         lines.append(f"  job {reply.job}: {(reply.fraction or 0) * 100:.0f} %")
     if reply.sample_rate and reply.max_seconds:
-        lines.append(f"  takes {reply.sample_rate} Hz, {reply.channels} channels, up to {reply.max_seconds:g} s")
+        lines.append(f"  {reply.sample_rate} Hz, {reply.channels} channels, up to {reply.max_seconds:g} s")
     lines += [f"  {name}: {value}" for name, value in endpoints.items() if value is not None]
     return [*lines, f"  home: {home}", f"  up {reply.uptime:.0f} s, version {reply.version}"]
 
@@ -71,20 +71,20 @@ def _job_lines(job: JobInfo) -> list[str]:
 
 def _model_lines(model: ModelInfo) -> list[str]:
     state = "loaded" if model.loaded else "available" if model.available else "not available"
-    takes = (
+    limits = (
         f", {model.sample_rate} Hz, up to {model.max_seconds:g} s" if model.sample_rate and model.max_seconds else ""
     )
-    return [f"{model.name}: {state}{takes}"] + ([f"  {model.message}"] if model.message else [])
+    return [f"{model.name}: {state}{limits}"] + ([f"  {model.message}"] if model.message else [])
 
 
 def allow(fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
-    """Let clients name the files of one more folder. Raises RemoteError."""
-    whole = os.path.abspath(os.path.expanduser(fields["path"]))
+    """Allow clients to name files in another folder. Raises RemoteError."""
+    path = os.path.abspath(os.path.expanduser(fields["path"]))
     with running(wanted) as client:
-        reply = client.ask("allow", path=whole)
+        reply = client.ask("allow", path=path)
     note = (
         ""
         if reply.walls
-        else " This daemon reads any file that you may read, so nothing changes until it is started with --roots."
+        else " The daemon already reads any file that you may read; this takes effect when it is started with --roots."
     )
-    output.result(reply.wire(), [f"Files in {reply.path} may be named.{note}"])
+    output.result(reply.wire(), [f"Clients may name files in {reply.path}.{note}"])

@@ -1,4 +1,4 @@
-"""Standard output and standard error, which may be full, or closed by who reads them. Standard library alone: the doctor prints through it too."""
+"""Standard output and standard error, which may be closed or on a full disk. Uses only the standard library, since the doctor prints through it."""
 
 import contextlib
 import os
@@ -7,63 +7,62 @@ from collections.abc import Iterator
 
 FAILED = 1
 CLOSED = 141
-"""What a shell says of a command that was ended by a pipe whose reader has gone, such as that before ``| head -1``."""
+"""The exit status that a shell gives a command killed by SIGPIPE, such as one before ``| head -1``."""
 
 
-class Unwritten(Exception):
-    """Standard output did not take what was printed."""
+class OutputError(Exception):
+    """The output could not be written to standard output."""
 
     def __init__(self, reason: str, *, closed: bool):
         super().__init__(f"The output could not be written: {reason}.")
         self.closed = closed
 
 
-def say(text: str) -> None:
-    """A line on standard output; :func:`flush` at the end tells whether it got there.
+def print_line(text: str) -> None:
+    """Print a line to standard output. It may be buffered: errors can also come from :func:`flush`.
 
     Raises:
-        Unwritten: it did not.
+        OutputError: it could not be written.
     """
     if sys.stdout is None:
-        raise Unwritten("standard output is closed", closed=False)
-    with _told():
+        raise OutputError("standard output is closed", closed=False)
+    with _write_errors():
         print(text)
 
 
 def flush() -> None:
-    """See to it that all that was said is out.
+    """Write all buffered output.
 
     Raises:
-        Unwritten: it is not.
+        OutputError: it could not be written.
     """
     if sys.stdout is not None:
-        with _told():
+        with _write_errors():
             sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _write_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Unwritten(error.strerror or str(error), closed=isinstance(error, BrokenPipeError)) from error
+        raise OutputError(error.strerror or str(error), closed=isinstance(error, BrokenPipeError)) from error
 
 
-def complain(text: str) -> None:
-    """A line on standard error, if that takes it."""
-    if sys.stderr is not None:  # else print would take standard output
+def print_error(text: str) -> None:
+    """Print a line to standard error; ignore errors in writing it."""
+    if sys.stderr is not None:  # print(file=None) would write to standard output
         with contextlib.suppress(OSError):
             print(text, file=sys.stderr, flush=True)
 
 
-def given_up(error: Unwritten) -> int:
-    """Say so, quietly where the reader has gone as that of a pipe does; returns the exit status."""
-    if (
-        sys.stdout is not None
-    ):  # what is left in its buffer would be tried again at the end of the process, and complained about
+def report_output_error(error: OutputError) -> int:
+    """Print the error, unless the reader of a pipe has gone. Return the exit status."""
+    if sys.stdout is not None:
+        # At exit, Python would try to write the rest of the buffer again and print an error of its own.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if error.closed:
         return CLOSED
-    complain(f"Error: {error} Send it elsewhere.")
+    print_error(f"Error: {error} Redirect it elsewhere.")
     return FAILED

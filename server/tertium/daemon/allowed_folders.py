@@ -1,4 +1,4 @@
-"""Which folders clients' files may lie in: all that the user may read, or those within allowed_folders, to which a running daemon adds."""
+"""The folders from which clients may name files: everything the user may read, or a list that a running daemon can extend."""
 
 import json
 import threading
@@ -7,38 +7,38 @@ from pathlib import Path
 from tertium import path_spelling, safe_files
 from tertium.errors import TertiumError
 
-REMEMBERED = "allowed.json"
+FILE_NAME = "allowed.json"
 
 
 class AllowedFolders:
     """The folders that may be read; safe to use from several threads.
 
     Args:
-        home: the daemon's folder, in which what was allowed is remembered.
-        roots: the folders that the daemon was started with, or None for no allowed_folders.
+        home: the daemon's folder, which holds the list of folders added at run time.
+        roots: the folders given at startup, or None for no restriction.
     """
 
     def __init__(self, home: Path, roots: tuple[Path, ...] | None):
-        self._path, self._given = home / REMEMBERED, roots
-        self._added = _remembered(self._path)
+        self._path, self._configured = home / FILE_NAME, roots
+        self._added = _saved_folders(self._path)
         self._lock = threading.Lock()
 
     @property
     def roots(self) -> tuple[Path, ...] | None:
         """The folders whose files clients may name; None for any file that the user may read."""
-        return None if self._given is None else (*self._given, *self._added)
+        return None if self._configured is None else (*self._configured, *self._added)
 
     def allow(self, text: str) -> Path:
-        """Let a folder be read from now on, and after the next start; its real path.
+        """Allow a folder from now on, also after a restart. Return its real path.
 
         Raises:
-            TertiumError: ``path_refused``: it is no folder; ``disk_full``.
+            TertiumError: ``path_refused`` if it is not a folder; ``disk_full``.
         """
         folder = Path(path_spelling.spelled(text))
         if not folder.is_absolute() or not folder.is_dir():
             raise TertiumError(
                 "path_refused", f"There is no folder '{text}'.", field="path", value=text,
-                remedy="Give the whole path of a folder, from the root of the disk.",
+                remedy="Give the absolute path of an existing folder.",
             )  # fmt: skip
         real = folder.resolve()
         with self._lock:
@@ -49,8 +49,8 @@ class AllowedFolders:
         return real
 
 
-def _remembered(path: Path) -> tuple[Path, ...]:
-    """What an earlier daemon was told to allow; nothing where that cannot be read: allowed_folders then stand as they were built."""
+def _saved_folders(path: Path) -> tuple[Path, ...]:
+    """Return the folders that earlier daemons added; none if the file cannot be read, which leaves the folders given at startup."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The composition root: what the daemon is made of, put together in order and taken apart in the reverse."""
+"""The composition root: creates the parts of the daemon in order and closes them in reverse order."""
 
 import asyncio
 import contextlib
@@ -30,19 +30,19 @@ from tertium.storage.library import Library
 from tertium.worker_messages import Load
 
 EXIT_REFUSED = 2
-"""Exit status when the daemon could not start: the folder or a port is in use, or cannot be used."""
+"""Exit status when the daemon could not start because its folder or a port is in use or unusable."""
 
-LONGEST_END = 9.0
-"""Seconds that stopping may take."""
+LONGEST_STOP = 9.0
+"""Seconds that stopping may take before the process is ended by force."""
 
 EXIT_BROKEN = 1
-"""Exit status after a mistake of ours that it could not go on with."""
+"""Exit status after an internal error that stopped the daemon."""
 
 
 def run(settings: Settings) -> int:
-    """Serve until a signal or ``shutdown``. Returns the exit status: 0, 2 when it could not start, 1 when it broke down."""
+    """Serve until a signal or ``shutdown``. Return the exit status: 0, 2 if the daemon could not start, 1 after an internal error."""
     log.set_up(as_json=settings.log_json)
-    last_resort = threading.Timer(LONGEST_END, _end_hard)
+    last_resort = threading.Timer(LONGEST_STOP, _force_exit)
     last_resort.daemon = True
     daemon = Daemon(settings, on_stopping=last_resort.start)
     try:
@@ -50,25 +50,25 @@ def run(settings: Settings) -> int:
     except TertiumError as error:
         log.event("not started", level=logging.ERROR, reason=error.message, remedy=error.remedy)
         return EXIT_REFUSED
-    except KeyboardInterrupt:  # where the loop cannot catch signals itself; it has stopped all the same
+    except KeyboardInterrupt:  # raised where the loop cannot handle signals; the daemon has stopped by now
         return 0
     finally:
         last_resort.cancel()
     return EXIT_BROKEN if daemon.broken else 0
 
 
-def _end_hard() -> None:
-    """End this process, though a thread of it never comes back. Whatever was accepted is in the journal."""
-    log.event("stopped hard", level=logging.WARNING, reason=f"something still ran after {LONGEST_END:g} s")
+def _force_exit() -> None:
+    """End this process even if one of its threads hangs. Nothing is lost: accepted jobs are in the journal."""
+    log.event("forced exit", level=logging.WARNING, reason=f"the daemon had not stopped after {LONGEST_STOP:g} s")
     os._exit(0)
 
 
 class Daemon:
-    """One daemon. :meth:`serve` is its whole life.
+    """One daemon. :meth:`serve` runs it from start to stop.
 
     Args:
         settings: see :func:`tertium.daemon.config.settings`.
-        on_stopping: called when the end begins.
+        on_stopping: called when the daemon begins to stop.
     """
 
     def __init__(self, settings: Settings, *, on_stopping: Callable[[], None] = lambda: None):
@@ -78,10 +78,10 @@ class Daemon:
         self.broken = False
 
     async def serve(self) -> None:
-        """Start, serve until told to stop, and stop.
+        """Start, serve until :meth:`stop` is called, and stop.
 
         Raises:
-            TertiumError: it could not start; whatever had been opened is closed again.
+            TertiumError: the daemon could not start; everything already opened is closed again.
         """
         self._stopping = asyncio.Event()
         async with contextlib.AsyncExitStack() as stack:
@@ -93,12 +93,12 @@ class Daemon:
         log.event("stopped")
 
     def stop(self, reason: str) -> None:
-        """Begin the end."""
-        log.event("stop asked for", reason=reason)
+        """Begin to stop."""
+        log.event("stop requested", reason=reason)
         self._stopping.set()
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
-        """Each part is opened after those that it needs, and closed before them."""
+        """Open each part after the parts it depends on; the stack closes it before them."""
         settings = self._settings
         self._catch_signals(stack)
         home = Home(settings.home)
@@ -119,13 +119,15 @@ class Daemon:
             started=time.monotonic(), allowed_folders=AllowedFolders(settings.home, settings.roots),
         )  # fmt: skip
         dispatcher = self._dispatcher = Dispatcher(self._services, token=self._token)
-        stack.push_async_callback(worker.put_down)
+        stack.push_async_callback(worker.close)
         await self._open_transports(stack)
         stack.push_async_callback(dispatcher.close)
-        stack.callback(readers.close)  # first: who waits for a file is told
+        stack.callback(
+            readers.close
+        )  # runs before dispatcher.close, so that calls waiting for a file fail and are answered
         task = asyncio.ensure_future(worker.run())
-        task.add_done_callback(self._worker_gone)
-        stack.push_async_callback(_cancelled, task)
+        task.add_done_callback(self._supervisor_ended)
+        stack.push_async_callback(_cancel, task)
         self._announce(restored)
         await asyncio.to_thread(readers.warm)
 
@@ -141,7 +143,7 @@ class Daemon:
         self._services.endpoints.update(osc=shown, zmq=self._zmq.endpoint, events=self._zmq.events)
 
     def _endpoints(self) -> tuple[str, str]:
-        """Where requests and events go: sockets in the home, or beside the one that was named; over TCP the next port."""
+        """Return the endpoints for requests and events: sockets in the home, or the configured endpoint and one beside it (over TCP, the next port)."""
         asked = self._settings.zmq
         if asked == "ipc://":
             return self._services.home.socket("requests"), self._services.home.socket("events")
@@ -163,7 +165,7 @@ class Daemon:
         )
 
     def _announce(self, restored: int) -> None:
-        """Let clients find the daemon; it answers from here on."""
+        """Publish the endpoints so that clients can find the daemon."""
         facts = {
             "pid": os.getpid(),
             "osc": list(self._osc.address),
@@ -183,9 +185,8 @@ class Daemon:
         loop = asyncio.get_running_loop()
         wanted = [signal.SIGINT, signal.SIGTERM]
         hang_up = getattr(signal, "SIGHUP", None)
-        if (
-            hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN
-        ):  # under nohup it is ignored, and stays so
+        # nohup ignores SIGHUP, and it must stay ignored.
+        if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
             wanted.append(hang_up)
         for one in wanted:
             try:
@@ -205,15 +206,15 @@ class Daemon:
         session = self._services.sessions.of(peer, lambda: zeromq_session(peer, self._zmq.send, trusted=trusted))
         self._dispatcher.message(session, parts)
 
-    def _worker_gone(self, task: asyncio.Task) -> None:
-        """The supervisor never ends by itself; if it does, that is a mistake of ours, and a daemon without it is of no use."""
+    def _supervisor_ended(self, task: asyncio.Task) -> None:
+        """Stop the daemon if the supervisor ends without being cancelled: that is an internal error, and no job could run any more."""
         if not task.cancelled():
-            log.trouble("supervisor failed", task.exception())
+            log.exception("supervisor failed", task.exception())
             self.broken = True
             self.stop("the supervisor failed")
 
 
-async def _cancelled(task: asyncio.Task) -> None:
+async def _cancel(task: asyncio.Task) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError, Exception):
         await task

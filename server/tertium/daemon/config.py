@@ -21,20 +21,20 @@ LONGEST_WRITE_EVERY = 86400.0
 
 @dataclass(frozen=True)
 class Settings:
-    """What ``tertium serve`` was told. Make it with :func:`settings`, which validates.
+    """The options of ``tertium serve``. Create them with :func:`settings`, which validates.
 
     Args:
         home: the daemon's folder.
-        osc: host and port to take OSC on; port 0 lets the system choose.
-        zmq: ZeroMQ endpoint for requests; ``ipc://`` with an empty path stands for a socket in the home.
+        osc: host and port for OSC; port 0 lets the system choose.
+        zmq: ZeroMQ endpoint for requests; ``ipc://`` with an empty path means a socket in the home.
         model: name or folder of the model.
-        device, precision: as the engine takes them.
+        device, precision: passed to the engine.
         roots: folders whose files clients may name; None for any file that the user may read.
-        engine: module that knows and loads models in the worker; see :mod:`tertium.worker.torch_engine`.
-        log_json: structured log lines.
+        engine: module that lists and loads models in the worker; see :mod:`tertium.worker.torch_engine`.
+        log_json: whether the log consists of JSON objects.
         queue: how many jobs may wait.
-        write_every: seconds of learning between two states of it that are written down.
-        trajectory_disk: MiB of reference phases that are kept on disk; 0 for none.
+        write_every: seconds of training between two saved training states.
+        trajectory_disk: MiB of reference phases to keep on disk; 0 for none.
     """
 
     home: Path
@@ -52,7 +52,7 @@ class Settings:
 
 
 def _model(text: str) -> str:
-    """A name stays a name; a folder becomes a whole path, since the worker may be started from elsewhere."""
+    """Return a model's name unchanged and a folder as an absolute path, since the worker may have another current folder."""
     if not text.strip():
         raise TertiumError(
             "out_of_range", "The model's name is empty.", field="model", value=text, remedy="Give pocket."
@@ -62,7 +62,7 @@ def _model(text: str) -> str:
 
 
 def default_roots(home: Path) -> tuple[Path, ...]:
-    """Where clients' sounds usually are: the user's own folder, the daemon's, the temporary and the current one."""
+    """Return the folders that usually hold clients' sounds: the user's home, the daemon's, the temporary and the current one."""
     return (Path.home(), home, Path(tempfile.gettempdir()), Path.cwd())
 
 
@@ -82,39 +82,20 @@ def settings(
     write_every: float = 10.0,
     trajectory_disk: int = 0,
 ) -> Settings:
-    """Validated settings.
+    """Return validated settings.
 
     Args:
-        roots: the only folders whose files clients may name, besides the daemon's own; none for no allowed_folders.
-        allow: as ``roots``, with the usual folders among them: see :func:`default_roots`. The rest: see :class:`Settings`.
+        roots: the only folders, besides the daemon's own, whose files clients may name; empty for no restriction.
+        allow: like ``roots``, but in addition to :func:`default_roots`.
+
+    The other arguments are described at :class:`Settings`.
 
     Raises:
         TertiumError: out_of_range, bad_type, path_refused or not_allowed, with the option as its field.
     """
     folder = (Path(home).expanduser() if home else default_home()).absolute()
-    if not re.fullmatch(DEVICES, device):
-        raise TertiumError(
-            "out_of_range", f"There is no kind of device '{device}'.", field="device", value=device,
-            remedy="Give auto, cpu, cuda, cuda:1 or mps.",
-        )  # fmt: skip
-    if precision not in PRECISIONS:
-        listed = ", ".join(PRECISIONS)
-        raise TertiumError(
-            "out_of_range", f"precision must be one of {listed}; got '{precision}'.", field="precision", value=precision,
-            remedy=f"Choose one of {listed}.",
-        )  # fmt: skip
-    if queue < 1:
-        raise TertiumError("out_of_range", f"queue must be at least 1; got {queue}.", field="queue", value=queue)
-    if not 0 <= write_every <= LONGEST_WRITE_EVERY:
-        raise TertiumError(
-            "out_of_range", f"write-every must lie between 0 and {LONGEST_WRITE_EVERY:g} s; got {write_every:g}.",
-            field="write_every", value=write_every, remedy="Give 10, or more where the disk is slow.",
-        )  # fmt: skip
-    if trajectory_disk < 0:
-        raise TertiumError(
-            "out_of_range", f"trajectory-disk must be 0 or more; got {trajectory_disk}.", field="trajectory_disk", value=trajectory_disk,
-            remedy="Give the MiB that reference phases may take on disk, or 0 for none.",
-        )  # fmt: skip
+    _check_engine_options(device, precision)
+    _check_limits(queue, write_every, trajectory_disk)
     return Settings(
         home=folder,
         osc=osc_address(osc),
@@ -122,7 +103,7 @@ def settings(
         model=_model(model),
         device=device,
         precision=precision,
-        roots=_walls(roots, allow, folder),
+        roots=_allowed_roots(roots, allow, folder),
         engine=engine,
         log_json=log_json,
         queue=queue,
@@ -131,7 +112,36 @@ def settings(
     )
 
 
-def _walls(roots: tuple[str | Path, ...], allow: tuple[str | Path, ...], home: Path) -> tuple[Path, ...] | None:
+def _check_engine_options(device: str, precision: str) -> None:
+    if not re.fullmatch(DEVICES, device):
+        raise TertiumError(
+            "out_of_range", f"Unknown device '{device}'.", field="device", value=device,
+            remedy="Give auto, cpu, cuda, cuda:1 or mps.",
+        )  # fmt: skip
+    if precision not in PRECISIONS:
+        listed = ", ".join(PRECISIONS)
+        raise TertiumError(
+            "out_of_range", f"precision must be one of {listed}; got '{precision}'.", field="precision", value=precision,
+            remedy=f"Choose one of {listed}.",
+        )  # fmt: skip
+
+
+def _check_limits(queue: int, write_every: float, trajectory_disk: int) -> None:
+    if queue < 1:
+        raise TertiumError("out_of_range", f"queue must be at least 1; got {queue}.", field="queue", value=queue)
+    if not 0 <= write_every <= LONGEST_WRITE_EVERY:
+        raise TertiumError(
+            "out_of_range", f"write-every must lie between 0 and {LONGEST_WRITE_EVERY:g} s; got {write_every:g}.",
+            field="write_every", value=write_every, remedy="Give 10, or more if the disk is slow.",
+        )  # fmt: skip
+    if trajectory_disk < 0:
+        raise TertiumError(
+            "out_of_range", f"trajectory-disk must be 0 or more; got {trajectory_disk}.", field="trajectory_disk", value=trajectory_disk,
+            remedy="Give the MiB that reference phases may take on disk, or 0 for none.",
+        )  # fmt: skip
+
+
+def _allowed_roots(roots: tuple[str | Path, ...], allow: tuple[str | Path, ...], home: Path) -> tuple[Path, ...] | None:
     if not roots and not allow:
         return None
     usual = default_roots(home) if allow else (home,)
@@ -142,14 +152,14 @@ def _folder(entry: str | Path, option: str) -> Path:
     folder = Path(path_spelling.spelled(entry)).absolute()
     if not folder.is_dir():
         raise TertiumError(
-            "path_refused", f"--{option} names no folder: '{entry}'.", field=option, value=str(entry),
+            "path_refused", f"--{option} does not name a folder: '{entry}'.", field=option, value=str(entry),
             remedy="Create it, or correct the path.",
         )  # fmt: skip
     return folder
 
 
 def osc_address(text: str) -> tuple[str, int]:
-    """Host and port of ``HOST:PORT``, ``[HOST]:PORT`` or ``PORT``; the host must be a loopback address.
+    """Return host and port of ``HOST:PORT``, ``[HOST]:PORT`` or ``PORT``; the host must be a loopback address.
 
     Raises:
         TertiumError: bad_type, out_of_range or not_allowed.
@@ -158,7 +168,7 @@ def osc_address(text: str) -> tuple[str, int]:
 
 
 def zmq_endpoint(text: str) -> str:
-    """A ZeroMQ endpoint: ``ipc://`` (a socket in the home), ``ipc://PATH``, or ``tcp://HOST:PORT`` on a loopback address.
+    """Validate a ZeroMQ endpoint: ``ipc://`` (a socket in the home), ``ipc://PATH``, or ``tcp://HOST:PORT`` on a loopback address.
 
     Raises:
         TertiumError: bad_type, out_of_range or not_allowed.
@@ -175,13 +185,13 @@ def zmq_endpoint(text: str) -> str:
         host, port = _host_port(rest, field="zmq", example="tcp://127.0.0.1:7701")
         return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
     raise TertiumError(
-        "bad_type", f"'{text}' is no ZeroMQ endpoint that is served here.", field="zmq", value=text,
+        "bad_type", f"'{text}' is not a supported ZeroMQ endpoint.", field="zmq", value=text,
         remedy="Give ipc://, ipc:///path/of/socket or tcp://127.0.0.1:PORT.",
     )  # fmt: skip
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own, and reachable from it alone."""
+    """Return whether an address can be reached from this machine only."""
     try:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
@@ -207,7 +217,7 @@ def _host_port(text: str, *, field: str, example: str) -> tuple[str, int]:
         )  # fmt: skip
     if not is_loopback(host):
         raise TertiumError(
-            "not_allowed", f"{host} can be reached by other machines, and the daemon trusts whoever reaches it.",
+            "not_allowed", f"{host} can be reached by other machines, and the daemon trusts every client that reaches it.",
             field=field, value=text, remedy=f"Bind a loopback address, such as {example}; reach it from elsewhere through an SSH tunnel.",
         )  # fmt: skip
     return host, int(port)

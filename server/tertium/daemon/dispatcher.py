@@ -1,4 +1,4 @@
-"""From a call to its handler, and from whatever comes of it to an answer. Nothing that a client sends gets past here as an exception."""
+"""The dispatcher: passes calls to their handlers and turns results and exceptions into answers. No client request raises beyond this module."""
 
 import asyncio
 import hmac
@@ -19,11 +19,11 @@ MOST_AT_ONCE = 512
 
 
 class Dispatcher:
-    """Answers calls.
+    """The dispatcher of calls from all transports.
 
     Args:
-        services: what handlers work with.
-        token: what calls of untrusted sessions must carry.
+        services: passed to the handlers.
+        token: required in calls of untrusted sessions.
     """
 
     def __init__(self, services: Services, *, token: str):
@@ -33,30 +33,32 @@ class Dispatcher:
         self._tasks: set[asyncio.Task] = set()
 
     def datagram(self, session: Session, datagram: bytes) -> None:
-        """Take what came as OSC."""
+        """Dispatch the calls in an OSC datagram."""
         try:
             calls = osc_requests.decode(datagram)
         except ProtocolError as problem:
             self._refuse_message(session, problem)
             return
         for call in calls:
-            self.take(session, call)
+            self.dispatch(session, call)
 
     def message(self, session: Session, parts: Sequence[bytes]) -> None:
-        """Take what came by ZeroMQ."""
+        """Dispatch the call in a ZeroMQ message."""
         try:
             call = zeromq.decode_call(parts)
         except ProtocolError as problem:
             self._refuse_message(session, problem)
             return
-        self.take(session, call)
+        self.dispatch(session, call)
 
-    def take(self, session: Session, call: Call) -> None:
-        """Begin to answer a call. Deadlines count from here."""
+    def dispatch(self, session: Session, call: Call) -> None:
+        """Start to answer a call. Its deadline counts from here."""
         context = Context(session, call.id, call.buffers)
         if len(self._tasks) >= MOST_AT_ONCE:
             busy = TertiumError(
-                "busy", f"{MOST_AT_ONCE} requests are being answered.", remedy="Send it again, and more slowly."
+                "busy",
+                f"{MOST_AT_ONCE} requests are being answered already.",
+                remedy="Send it again, and send requests more slowly.",
             )
             self._refuse(session, call, busy)
             return
@@ -65,7 +67,7 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Drop what is still being answered."""
+        """Cancel the calls that are still being answered."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -110,7 +112,7 @@ class Dispatcher:
         error = error_info(problem)
         known = call.command if call.command in COMMANDS else None
         if error.code == "internal":
-            log.trouble("request failed", problem, peer=session.name, command=call.command, request=call.id)
+            log.exception("request failed", problem, peer=session.name, command=call.command, request=call.id)
         else:
             log.event(
                 "request refused", level=logging.WARNING, peer=session.name, command=call.command, request=call.id,
@@ -120,7 +122,7 @@ class Dispatcher:
 
 
 def error_info(problem: Exception) -> ErrorInfo:
-    """Any exception as the fields of an ``error``."""
+    """Return the ``error`` that describes an exception."""
     if isinstance(problem, TertiumError) and problem.code in ERROR_CODES:
         problem = ProtocolError(problem.code, problem.message, problem.field, problem.value, problem.remedy)
     if isinstance(problem, ProtocolError):
@@ -129,6 +131,6 @@ def error_info(problem: Exception) -> ErrorInfo:
         return ErrorInfo(code="out_of_memory", message="There was not enough memory.", remedy="Send less at once.")
     return ErrorInfo(
         code="internal",
-        message="The daemon made a mistake with this request.",
-        remedy="Its log has the details; please report them.",
+        message="An internal error occurred while the daemon handled this request.",
+        remedy="The daemon's log has the details; please report them.",
     )

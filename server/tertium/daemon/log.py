@@ -1,6 +1,6 @@
-"""The log: one readable line an event, or one JSON object a line.
+"""The log: one readable line per event, or one JSON object per line.
 
-What clients send is written escaped, so that nobody can forge a line or drive a terminal.
+Text from clients is escaped, so that it can neither forge log lines nor control a terminal.
 """
 
 import json
@@ -12,32 +12,32 @@ from typing import Any, TextIO
 LOGGER = "tertium"
 LONGEST = 300
 MOST_WARNINGS = 20
-"""Lines a second of one warning; what clients send by the thousand must not fill the disk."""
+"""Lines per second of the same warning; a flood of requests must not fill the disk."""
 
 
 def event(name: str, /, *, level: int = logging.INFO, **facts: Any) -> None:
     """Log one event.
 
     Args:
-        name: what happened, a few words.
+        name: the event, in a few words.
         level: a level of :mod:`logging`.
-        facts: what there is to know, in the order in which it is shown; None is left out.
+        facts: details, shown in the given order; those that are None are omitted.
     """
     known = {key: value for key, value in facts.items() if value is not None}
     logging.getLogger(LOGGER).log(level, name, extra={"facts": known})
 
 
-def trouble(name: str, problem: BaseException, /, **facts: Any) -> None:
-    """Log a mistake of ours with its traceback."""
+def exception(name: str, problem: BaseException, /, **facts: Any) -> None:
+    """Log an internal error with its traceback."""
     logging.getLogger(LOGGER).error(name, exc_info=problem, extra={"facts": facts})
 
 
 def set_up(*, as_json: bool, stream: TextIO | None = None) -> logging.Handler:
-    """Send the log to a stream, standard error by default, and nowhere else. A stream that breaks or fills up is borne in silence."""
+    """Send the log to one stream, standard error by default. Errors of that stream, such as a full disk, are ignored."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(Structured() if as_json else Readable())
+    handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
     handler.handleError = lambda record: None
-    handler.addFilter(Calm())
+    handler.addFilter(RateLimit())
     for name, level in ((LOGGER, logging.INFO), ("asyncio", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
@@ -46,8 +46,8 @@ def set_up(*, as_json: bool, stream: TextIO | None = None) -> logging.Handler:
     return handler
 
 
-class Calm(logging.Filter):
-    """Lets so many lines of one warning through in a second. The next one that is let through says how many were left out."""
+class RateLimit(logging.Filter):
+    """A limit of :data:`MOST_WARNINGS` lines per second for each warning. The next line that is logged says how many were omitted."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,8 +67,8 @@ class Calm(logging.Filter):
         return self._lines[name] <= MOST_WARNINGS
 
 
-class Readable(logging.Formatter):
-    """``10:21:03.123  job done  job=… seconds=1.2``"""
+class TextFormatter(logging.Formatter):
+    """Readable lines: ``10:21:03.123  job done  job=… seconds=1.2``"""
 
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
@@ -81,8 +81,8 @@ class Readable(logging.Formatter):
         return line + "".join(f"\n    {_printable(one)}" for one in traceback.splitlines()) if traceback else line
 
 
-class Structured(logging.Formatter):
-    """One JSON object: time (ISO 8601, UTC), level, event, and the facts under their own names."""
+class JsonFormatter(logging.Formatter):
+    """One JSON object per event: time (ISO 8601, UTC), level, event, and the facts under their own names."""
 
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))

@@ -1,4 +1,4 @@
-"""The notifier: turns a job's events into answers to those who asked for it, to subscribers, and to the publisher."""
+"""The notifier: sends a job's events to the clients that requested the job, to subscribers, and to the ZeroMQ publisher."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from tertium.daemon import log
 from tertium.daemon.jobs import scheduling
 from tertium.daemon.jobs.job import TERMINAL, Job
 from tertium.daemon.jobs.queue import JobQueue
-from tertium.daemon.sessions import Sessions, instead
+from tertium.daemon.sessions import Sessions, substitute
 from tertium_protocol import messages as m
 from tertium_protocol.codecs import zeromq
 from tertium_protocol.errors import ProtocolError
@@ -15,11 +15,11 @@ from tertium_protocol.messages.events import Answer, Payload
 
 
 class Notifier:
-    """Tells of jobs.
+    """The sender of job events.
 
     Args:
-        jobs: whose events are told.
-        sessions: the audience of each job.
+        jobs: the queue whose events are sent.
+        sessions: provides the audience of each job.
         publish: sends the frames of an event to the publisher's subscribers.
     """
 
@@ -39,8 +39,8 @@ class Notifier:
         if event in TERMINAL:
             self._sessions.leave(job.id)
 
-    def so_far(self, job: Job) -> list[Payload]:
-        """The events that a client which asks again has to know of."""
+    def events_so_far(self, job: Job) -> list[Payload]:
+        """Return the events that bring a client up to date when it repeats a request."""
         accepted = self.payload(job, "accepted")
         if job.state == "queued":
             return [accepted]
@@ -49,7 +49,7 @@ class Notifier:
         return [accepted, *(m.Take(job=job.id, **take) for take in job.takes), self.payload(job, "progress")]
 
     def payload(self, job: Job, event: str) -> Payload:
-        """The fields of an event."""
+        """Return the payload of an event."""
         match event:
             case "accepted":
                 position = scheduling.position(self._jobs.waiting, self._jobs.running, job)
@@ -66,22 +66,22 @@ class Notifier:
         return m.Cancelled(job=job.id, reason=job.reason)
 
     def _answer(self, job: Job, event: str) -> Answer | None:
-        """An event of a job as an answer; for one that has no valid form, what a session would send in its place."""
+        """Return an event as an answer; if its payload is invalid, the substitute that a session would send."""
         id = json.loads(job.request)
         try:
             return Answer.of(self.payload(job, event), id=id, command=job.command)
         except Exception as problem:
-            log.trouble("event not told", problem, job=job.id, said=event)
-            return instead(Answer(id=id, event=event, command=job.command, fields={"job": job.id}))
+            log.exception("event not sent", problem, job=job.id, job_event=event)
+            return substitute(Answer(id=id, event=event, command=job.command, fields={"job": job.id}))
 
     def _publish(self, answer: Answer) -> None:
-        for one in (answer, instead(answer)):
+        for one in (answer, substitute(answer)):
             if one is None:
                 return
             try:
                 frames = zeromq.encode_event(one, self._sequence + 1)
             except ProtocolError as problem:
-                log.trouble("event not published", problem, answer=one.event, request=one.id)
+                log.exception("event not published", problem, answer=one.event, request=one.id)
                 continue
             self._sequence += 1
             self._send(frames)

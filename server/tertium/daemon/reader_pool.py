@@ -1,4 +1,4 @@
-"""Clients' files, read in processes of their own, within limits of time and memory."""
+"""The pool of processes that read clients' files, with limits on time and memory."""
 
 import json
 import logging
@@ -22,34 +22,34 @@ from tertium.subprocess_env import environment as child_environment
 
 PROCESSES = 2
 SECONDS, BYTES_A_SECOND = 20.0, 4e6
-"""How long reading may take: so many seconds, and one more for so many bytes. A laptop decodes some ten times as much."""
+"""Time limit for reading a file: a fixed number of seconds, plus its size divided by this rate. A laptop decodes about ten times as fast."""
 _START = "from tertium.audio.reader import main; main()"
 
 
 class ReaderPool:
-    """A few processes that read files, started when they are needed and replaced when they hang or die. Safe to use from several threads.
+    """A few processes that read files, started on demand and replaced when they hang or die. Safe to use from several threads.
 
     Args:
-        seconds: that reading a small file may take.
+        seconds: time limit for reading a small file.
     """
 
     def __init__(self, *, seconds: float = SECONDS):
         self._seconds = seconds
-        self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        self._idle: queue.LifoQueue[_Reader | None] = queue.LifoQueue()
         for _ in range(PROCESSES):
             self._idle.put(None)
-        self._living: set[_Child] = set()
+        self._living: set[_Reader] = set()
         self._lock = threading.Lock()
         self._closed = False
 
     def read(self, file: BinaryIO, *, value: str, max_seconds: float, field: str, span: Span = files.WHOLE) -> Audio:
-        """As :func:`tertium.audio.files.decoded`, in another process.
+        """Decode a file as :func:`tertium.audio.files.decoded` does, in another process.
 
         Raises:
-            SoundError: also ``bad_sound`` for a file that takes too long or too much memory, or that ends the process that reads it.
+            SoundError: as there, and ``bad_sound`` for a file that takes too long or too much memory, or that crashes its reader.
             TertiumError: ``busy`` when the daemon is stopping.
         """
-        if not hasattr(socket, "send_fds"):  # Windows: an open file cannot be handed over
+        if not hasattr(socket, "send_fds"):  # Windows cannot pass an open file to another process
             return files.decoded(file, value=value, max_seconds=max_seconds, field=field, span=span)
         request = {
             "value": value, "field": field, "span": [span.start, span.end],
@@ -58,7 +58,7 @@ class ReaderPool:
         limit = self._seconds + os.fstat(file.fileno()).st_size / BYTES_A_SECOND
         child = self._idle.get()
         try:
-            child = self._started(child)
+            child = self._ensure_running(child)
             facts, samples = child.ask(request, file, limit)
         except (OSError, EOFError, ValueError) as error:
             self._end(child)
@@ -79,38 +79,39 @@ class ReaderPool:
         return Audio(samples, facts["sample_rate"], tuple(facts["notes"]), facts["layout"])
 
     def warm(self) -> None:
-        """Start the first process, so that the first file need not wait for it."""
+        """Start the first process in advance, so that the first file does not wait for it."""
         if hasattr(socket, "send_fds"):
-            self._idle.put(self._started(self._idle.get()))
+            self._idle.put(self._ensure_running(self._idle.get()))
 
     def close(self) -> None:
-        """End all processes, whatever they are doing; whoever waits for one is told."""
+        """Kill all processes; calls that wait for one raise ``busy``."""
         with self._lock:
             self._closed = True
             living = list(self._living)
         for child in living:
             self._end(child)
 
-    def _started(self, child: "_Child | None") -> "_Child":
-        if child is not None and child.lives:
+    def _ensure_running(self, child: "_Reader | None") -> "_Reader":
+        """Return the given process if it is alive, else a new one."""
+        if child is not None and child.is_alive:
             return child
         self._end(child)
         with self._lock:
             if self._closed:
                 raise _stopping()
-            child = _Child()
+            child = _Reader()
             self._living.add(child)
         return child
 
-    def _end(self, child: "_Child | None") -> None:
+    def _end(self, child: "_Reader | None") -> None:
         if child is not None:
             child.kill()
             with self._lock:
                 self._living.discard(child)
 
 
-class _Child:
-    """One process that reads, and the socket to it."""
+class _Reader:
+    """One reader process and the socket to it."""
 
     def __init__(self):
         self._socket, theirs = socket.socketpair()
@@ -122,28 +123,28 @@ class _Child:
             )  # fmt: skip
 
     @property
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         return self._process.poll() is None
 
     def ask(self, request: dict[str, Any], file: BinaryIO, limit: float) -> tuple[dict[str, Any], np.ndarray | None]:
-        """What the process answers within ``limit`` seconds. Raises TimeoutError, EOFError, OSError or ValueError."""
+        """Return the facts and samples with which the process answers within ``limit`` seconds. Raises TimeoutError, EOFError, OSError or ValueError."""
         self._socket.settimeout(limit)
         socket.send_fds(self._socket, [json.dumps(request).encode()], [file.fileno()])
-        (length,) = LENGTH.unpack(self._received(LENGTH.size))
-        facts = json.loads(self._received(length))
+        (length,) = LENGTH.unpack(self._receive(LENGTH.size))
+        facts = json.loads(self._receive(length))
         if "shape" not in facts:
             return facts, None
         channels, frames = facts["shape"]
-        return facts, np.frombuffer(self._received(4 * channels * frames), np.float32).reshape(channels, frames)
+        return facts, np.frombuffer(self._receive(4 * channels * frames), np.float32).reshape(channels, frames)
 
-    def _received(self, count: int) -> bytearray:
+    def _receive(self, count: int) -> bytearray:
         content = bytearray(count)
-        room = memoryview(content)
-        while room:
-            got = self._socket.recv_into(room)
+        free = memoryview(content)
+        while free:
+            got = self._socket.recv_into(free)
             if not got:
-                raise EOFError(f"it ended with status {self._process.poll()}")
-            room = room[got:]
+                raise EOFError(f"the reader ended with status {self._process.poll()}")
+            free = free[got:]
         return content
 
     def kill(self) -> None:
@@ -160,4 +161,6 @@ def _unreadable(value: str, field: str, reason: str) -> SoundError:
 
 
 def _stopping() -> TertiumError:
-    return TertiumError("busy", "The daemon is stopping.", remedy="Send it again when it has started anew.")
+    return TertiumError(
+        "busy", "The daemon is stopping.", remedy="Send the request again after the daemon has restarted."
+    )

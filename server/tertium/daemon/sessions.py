@@ -1,4 +1,4 @@
-"""Who asked, and where to answer. A session is one peer of one transport; the audience of a job is those who asked for it, and those who subscribed."""
+"""Sessions: the peers of the transports and how to answer them. The audience of a job is the sessions that requested it and those that subscribed."""
 
 import asyncio
 import time
@@ -18,34 +18,34 @@ MOST_SUBSCRIBERS = 32
 MOST_FOLLOWERS = 16  # of one job
 UNSENT = ErrorInfo(
     code="internal",
-    message="The daemon has an answer that it cannot send.",
-    remedy="Its log has the details; please report them.",
+    message="The daemon produced an answer that cannot be encoded.",
+    remedy="The daemon's log has the details; please report them.",
 )
 
 
-def instead(answer: Answer) -> Answer | None:
-    """What is sent in the place of an answer that cannot be: ``failed`` for the end of a job, ``error`` for a reply.
+def substitute(answer: Answer) -> Answer | None:
+    """Return the answer to send in place of one that cannot be encoded: ``failed`` for the end of a job, ``error`` for a reply.
 
-    None for what another answer follows in any case, and nobody waits for: ``accepted``, ``progress`` and ``take``.
+    None for ``accepted``, ``progress`` and ``take``: another answer always follows, and no client waits for these.
     """
     if answer.event in TERMINAL_EVENTS:
-        told = Failed(job=answer.fields["job"], **UNSENT.wire())
+        payload = Failed(job=answer.fields["job"], **UNSENT.wire())
     elif answer.event == "reply":
-        told = UNSENT
+        payload = UNSENT
     else:
         return None
-    return Answer.of(told, id=answer.id, command=answer.command)
+    return Answer.of(payload, id=answer.id, command=answer.command)
 
 
 class Session:
-    """One peer.
+    """One peer of one transport.
 
     Args:
-        transport: what carries its messages.
-        name: who it is, for the log.
+        transport: the transport of its messages.
+        name: its name in the log.
         local: whether it is on this machine.
-        trusted: whether the transport alone proves that it may ask; otherwise each request needs the token.
-        put: sends an answer with its audio to it.
+        trusted: whether the transport alone authorises it; otherwise each request needs the token.
+        put: sends an answer and its audio to the peer.
     """
 
     def __init__(
@@ -61,27 +61,27 @@ class Session:
         self.name = name
         self.local = local
         self.trusted = trusted
-        self.order = asyncio.Lock()  # what one peer puts into the queue is accepted in the order in which it came
+        self.order = asyncio.Lock()  # jobs of one peer are accepted in the order of its requests
         self._put = put
 
     def send(self, answer: Answer, buffers: Iterable[AudioBuffer] = ()) -> None:
-        """Send an answer; nobody waits for its arrival. One that cannot be encoded is a mistake of ours, and goes to the log; who waits for it gets :func:`instead`."""
+        """Send an answer without waiting for its arrival. One that cannot be encoded is an internal error: it is logged, and its :func:`substitute` is sent."""
         try:
             self._put(answer, tuple(buffers))
         except ProtocolError as problem:
-            log.trouble("answer not sent", problem, peer=self.name, answer=answer.event, request=answer.id)
-            substitute = instead(answer)
-            if substitute is not None:
-                self._put(substitute, ())
+            log.exception("answer not sent", problem, peer=self.name, answer=answer.event, request=answer.id)
+            fallback = substitute(answer)
+            if fallback is not None:
+                self._put(fallback, ())
 
     def answer_at(self, port: int) -> None:
         """Send all answers to another port of the peer from now on.
 
         Raises:
-            TertiumError: not_allowed where that has no meaning.
+            TertiumError: not_allowed for transports other than OSC.
         """
         raise TertiumError(
-            "not_allowed", "reply_port belongs to OSC; here answers come by the connection that asks.", field="reply_port",
+            "not_allowed", "reply_port applies to OSC only; ZeroMQ answers return by the connection of the request.", field="reply_port",
             value=port, remedy="Leave it out.",
         )  # fmt: skip
 
@@ -90,7 +90,7 @@ class OscSession(Session):
     """A peer that sends datagrams.
 
     Args:
-        address: where its datagrams come from.
+        address: the source of its datagrams.
         own: the daemon's own address.
         send: sends one datagram to an address.
         local: whether the address is this machine's.
@@ -125,7 +125,7 @@ class OscSession(Session):
 def zeromq_session(
     peer: tuple[bytes, ...], send: Callable[[list[bytes], tuple[bytes, ...]], None], *, trusted: bool
 ) -> Session:
-    """A peer of the ROUTER socket, which listens on this machine alone."""
+    """Create the session of a peer of the ROUTER socket, which accepts connections from this machine only."""
 
     def put(answer: Answer, buffers: Sequence[AudioBuffer]) -> None:
         send(zeromq.encode_answer(answer, buffers), peer)
@@ -134,7 +134,7 @@ def zeromq_session(
 
 
 class Sessions:
-    """The peers of late, and the audience of each job. All numbers are bounded; who has been silent longest goes first."""
+    """Recent peers and the audience of each job. All numbers are bounded; the least recently active peer is evicted first."""
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[object, Session] = OrderedDict()
@@ -142,7 +142,7 @@ class Sessions:
         self._subscribers: dict[Session, float] = {}
 
     def of(self, peer: object, make: Callable[[], Session]) -> Session:
-        """The session of a peer, made when it is new."""
+        """Return the session of a peer, created if the peer is new."""
         session = self._sessions.get(peer)
         if session is None:
             session = self._sessions[peer] = make()
@@ -152,21 +152,21 @@ class Sessions:
         return session
 
     def follow(self, job: str, session: Session) -> None:
-        """Let a session hear of a job."""
+        """Send the events of a job to a session."""
         followers = self._followers.setdefault(job, [])
         if session not in followers:
             followers.append(session)
             del followers[:-MOST_FOLLOWERS]
 
     def leave(self, job: str) -> None:
-        """Nobody need hear of a job any more."""
+        """Remove the followers of a job."""
         self._followers.pop(job, None)
 
     def subscribe(self, session: Session, seconds: float) -> None:
-        """Let a session hear of all jobs for so long; 0 ends it.
+        """Send the events of all jobs to a session for some seconds; 0 ends the subscription.
 
         Raises:
-            TertiumError: busy when there are as many subscribers as may be.
+            TertiumError: busy when there are :data:`MOST_SUBSCRIBERS` already.
         """
         self._forget_expired()
         self._subscribers.pop(session, None)
@@ -180,7 +180,7 @@ class Sessions:
         self._subscribers[session] = time.monotonic() + seconds
 
     def audience(self, job: str) -> list[Session]:
-        """Who hears of a job, each once."""
+        """Return the followers of a job and the subscribers, each once."""
         self._forget_expired()
         return list(dict.fromkeys([*self._followers.get(job, []), *self._subscribers]))
 

@@ -1,4 +1,4 @@
-"""Work that several clients want at the same time, done once."""
+"""Single flight: concurrent requests for the same work share one execution of it."""
 
 import asyncio
 from collections.abc import Callable, Hashable
@@ -8,21 +8,21 @@ Result = TypeVar("Result")
 
 
 class SingleFlight(Generic[Result]):
-    """What runs in threads now, by key. OSC clients send a request again when no answer comes within a second, and what takes longer
-    must not be begun once more for each of them."""
+    """The work that is running in threads, by key. OSC clients repeat a request that is not answered within a second; slower
+    work must not be started again for each repetition."""
 
     def __init__(self):
-        self._flying: dict[Hashable, asyncio.Task[Result]] = {}
+        self._running: dict[Hashable, asyncio.Task[Result]] = {}
 
     async def join(self, key: Hashable, work: Callable[[], Result]) -> Result:
-        """The result of ``work``, or of what runs under the same key already; so too what it raises. It runs to its end, whoever stops waiting."""
-        task = self._flying.get(key)
+        """Return the result of ``work``, or of the work already running under the same key; exceptions are shared too. Work continues when a caller stops waiting."""
+        task = self._running.get(key)
         if task is None:
-            task = self._flying[key] = asyncio.create_task(asyncio.to_thread(work))
-            task.add_done_callback(lambda done: self._land(key, done))
+            task = self._running[key] = asyncio.create_task(asyncio.to_thread(work))
+            task.add_done_callback(lambda done: self._finish(key, done))
         return await asyncio.shield(task)
 
-    def _land(self, key: Hashable, task: "asyncio.Task[Result]") -> None:
-        del self._flying[key]
+    def _finish(self, key: Hashable, task: "asyncio.Task[Result]") -> None:
+        del self._running[key]
         if not task.cancelled():
-            task.exception()  # known to whoever still waits; nobody may wait any more
+            task.exception()  # marks it as retrieved, in case no caller waits any more

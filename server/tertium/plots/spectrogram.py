@@ -1,5 +1,6 @@
-"""Pictures of sounds: spectrograms as the ear divides frequencies, side by side on one scale of loudness and one of time, to compare at a glance."""
+"""Plots of sounds: spectrograms in auditory (ERB) bands, side by side on common scales of level and time."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,23 +20,20 @@ def plot_sounds(path_png: str | Path, sounds: Sequence[tuple[str, np.ndarray, in
     """Draw sounds side by side into a new PNG file.
 
     Args:
-        path_png: where to; never overwritten.
-        sounds: (title, samples (channels, frames), sample rate in Hz), from left to right. 0 dB is the loudest point of all.
+        path_png: the file to create; never overwritten.
+        sounds: (title, samples (channels, frames), sample rate in Hz), from left to right. 0 dB is the loudest point of all sounds.
 
     Raises:
-        FileExistsError: the path is taken.
+        FileExistsError: the path exists.
         SoundError: ``disk_full`` or ``path_refused``.
     """
     safe_files.write_whole(Path(path_png), draw(sounds))
 
 
 def draw(sounds: Sequence[tuple[str, np.ndarray, int]]) -> bytes:
-    """The picture of ``plot_sounds`` as the bytes of a PNG file."""
-    import io
-
-    from matplotlib.figure import (
-        Figure,
-    )  # here, since it takes a second to import; and no pyplot, which keeps global state
+    """Return the plot of :func:`plot_sounds` as the bytes of a PNG file."""
+    # Imported here, since it takes a second; not pyplot, which has global state.
+    from matplotlib.figure import Figure
 
     powers = [band_power(samples, sample_rate) for _, samples, sample_rate in sounds]
     loudest = max(float(power.max()) for power in powers) or 1.0
@@ -57,23 +55,23 @@ def draw(sounds: Sequence[tuple[str, np.ndarray, int]]) -> bytes:
 
 
 def label_hertz(panel) -> None:
-    """Name frequencies on the vertical axis of a panel (of matplotlib) that shows bands."""
+    """Label the vertical axis of a matplotlib panel that shows bands with frequencies."""
     panel.set(ylabel="Hz", ylim=(0, BANDS))
     panel.set_yticks(_position(np.array(TICKS)), [f"{tick // 1000} k" if tick >= 1000 else str(tick) for tick in TICKS])
 
 
 def band_power(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Power in ``BANDS`` bands from 30 Hz to 20 kHz, the mean of the channels: (bands, columns), a column every 8 ms."""
+    """Return power in ``BANDS`` bands from 30 Hz to 20 kHz, averaged over channels: (bands, columns), one column every 8 ms."""
     window = max(16, round(WINDOW_SECONDS * sample_rate))
     hop = max(1, round(HOP_SECONDS * sample_rate))
-    size = 2 ** int(np.ceil(np.log2(4 * window)))  # padded, so that the lowest bands hold several points
+    size = 2 ** int(np.ceil(np.log2(4 * window)))  # zero-padded, so that the lowest bands contain several bins
     power = sum(_spectrogram(np.asarray(channel), window, hop, size) for channel in samples) / len(samples)
     weights = _triangles(np.fft.rfftfreq(size, 1 / sample_rate))
     return weights @ power
 
 
 def _spectrogram(channel: np.ndarray, window: int, hop: int, size: int) -> np.ndarray:
-    """Squared magnitudes of a windowed transform, centred on every ``hop``-th sample: (size // 2 + 1, columns)."""
+    """Return squared magnitudes of windowed Fourier transforms centred on every ``hop``-th sample: (size // 2 + 1, columns)."""
     shape = np.hanning(window + 2)[1:-1]
     padded = np.pad(channel, window // 2)
     columns = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
@@ -81,13 +79,13 @@ def _spectrogram(channel: np.ndarray, window: int, hop: int, size: int) -> np.nd
 
 
 def _triangles(frequencies: np.ndarray) -> np.ndarray:
-    """Triangular bands, evenly spaced and half overlapping on the ERB-rate scale: (bands, frequencies), each summing to 1 or empty."""
+    """Return triangular bands, evenly spaced and half overlapping on the ERB-rate scale: (bands, frequencies); each sums to 1 or is empty."""
     distance = np.abs(_position(frequencies)[None] - (np.arange(BANDS) + 0.5)[:, None])
     weights = np.maximum(0, 1 - distance)
     return weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
 
 
 def _position(frequency: np.ndarray) -> np.ndarray:
-    """Where frequencies (Hz) lie on the picture, in bands from its lower edge: the ERB-rate of Glasberg and Moore (1990), eq. 4."""
+    """Convert frequencies (Hz) to vertical positions, in bands from the lower edge: the ERB-rate of Glasberg and Moore (1990), eq. 4."""
     rate, lowest, highest = (21.4 * np.log10(1 + 4.37e-3 * np.asarray(place)) for place in (frequency, LOWEST, HIGHEST))
     return (rate - lowest) / (highest - lowest) * BANDS

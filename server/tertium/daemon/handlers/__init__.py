@@ -1,1 +1,1 @@
-"""What answers each command: the only rooms that know the protocol's words and the services's both."""
+"""The handlers of the commands: the only modules that know both the protocol's messages and the services."""

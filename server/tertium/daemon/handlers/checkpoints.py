@@ -1,4 +1,4 @@
-"""The learned references: learning one, and what can be done with those in the daemon's folder."""
+"""The commands for training jobs and their checkpoints: learn, preview, list, rename, delete, export and import."""
 
 import asyncio
 import math
@@ -34,25 +34,25 @@ async def preview(services: Services, request: m.Preview, context: Context) -> N
 
 @handles("checkpoints")
 async def checkpoints(services: Services, request: m.Checkpoints, context: Context) -> m.CheckpointsReply:
-    found = await asyncio.to_thread(kept(services).list)
+    found = await asyncio.to_thread(checkpoints_of(services).list)
     return m.CheckpointsReply(checkpoints=tuple(info(services, one) for one in found))
 
 
 @handles("rename_checkpoint")
 async def rename(services: Services, request: m.RenameCheckpoint, context: Context) -> m.CheckpointInfo:
-    return await _told(services, lambda: kept(services).rename(request.checkpoint, request.name))
+    return await _info_of(services, lambda: checkpoints_of(services).rename(request.checkpoint, request.name))
 
 
 @handles("delete_checkpoint")
 async def delete(services: Services, request: m.DeleteCheckpoint, context: Context) -> m.CheckpointInfo:
-    return await _told(services, lambda: kept(services).delete(request.checkpoint))
+    return await _info_of(services, lambda: checkpoints_of(services).delete(request.checkpoint))
 
 
 @handles("export_checkpoint")
 async def export(services: Services, request: m.ExportCheckpoint, context: Context) -> m.CheckpointInfo:
     def write() -> tuple[Checkpoint, Path]:
-        found = kept(services).get(request.checkpoint)
-        return found, kept(services).export(found.name, _writable(services, request.path, context))
+        found = checkpoints_of(services).get(request.checkpoint)
+        return found, checkpoints_of(services).export(found.name, _writable(services, request.path, context))
 
     found, path = await asyncio.to_thread(write)
     return info(services, found).model_copy(update={"path": str(path)})
@@ -62,21 +62,21 @@ async def export(services: Services, request: m.ExportCheckpoint, context: Conte
 async def import_(services: Services, request: m.ImportCheckpoint, context: Context) -> m.CheckpointInfo:
     def read() -> Checkpoint:
         with _opened(services, request.path) as source:
-            return kept(services).import_file(source, name=request.name)
+            return checkpoints_of(services).import_file(source, name=request.name)
 
-    return await _told(services, read)
+    return await _info_of(services, read)
 
 
 def _opened(services: Services, path: str) -> safe_files.OpenFile:
     try:
         return safe_files.open_allowed(path, services.allowed_folders.roots)
-    except SoundError as error:  # what is opened here is no sound
+    except SoundError as error:  # the file to open is not a sound
         code = "unknown_checkpoint" if error.code == "unknown_sound" else error.code
         raise CheckpointError(code, error.message, field=error.field, value=error.value, remedy=error.remedy) from error
 
 
 def learn_spec(services: Services, request: m.Learn) -> job_spec.Learn:
-    """The specification of a training job. Raises TertiumError."""
+    """Return the specification of a training job. Raises TertiumError."""
     reference = resolve.sound(services, request.reference, field="reference")
     longest = longest_sound(services)
     if request.seconds is not None and request.seconds > longest:
@@ -86,12 +86,12 @@ def learn_spec(services: Services, request: m.Learn) -> job_spec.Learn:
         )  # fmt: skip
     name = request.name or file_stem(reference.name)
     must_be_plain(name)
-    if request.name is not None and not kept(services).is_free(name):
+    if request.name is not None and not checkpoints_of(services).is_free(name):
         raise CheckpointError(
             "conflict", f"There is a checkpoint '{name}' already.", field="name", value=name,
             remedy="Choose another name, or delete that one first.",
         )  # fmt: skip
-    # What is too short is repeated as a whole, so that it comes as regularly as it would by itself.
+    # A sound below the model's minimum is repeated as a whole, which keeps its period.
     whole = reference.seconds * math.ceil(max(1.0, SHORTEST / reference.seconds))
     seconds = min(whole, longest) if request.seconds is None else request.seconds
     chosen = {field: getattr(request, field) for field in FIELDS}
@@ -106,46 +106,49 @@ def learn_spec(services: Services, request: m.Learn) -> job_spec.Learn:
 
 
 def preview_spec(services: Services, request: m.Preview) -> job_spec.Preview:
-    """The specification of a preview. Raises TertiumError: unknown_job; conflict for a job that is no training job, has not begun or has ended."""
+    """Return the specification of a preview. Raises TertiumError: unknown_job; conflict if the job is not a training job, has not started or has ended."""
     job = services.jobs.get(request.job)
-    _must_be_under_way(job)
-    learning = job.spec
+    _must_be_in_progress(job)
+    training = job.spec
     return job_spec.Preview(
         job=job.id,
-        learning=learning,
-        prompt=learning.prompt,
-        seconds=learning.seconds,
+        learning=training,
+        prompt=training.prompt,
+        seconds=training.seconds,
         steps=request.steps,
-        seed=learning.seed if request.seed is None else request.seed,
-        name=request.name or file_stem(f"{learning.checkpoint} preview"),
+        seed=training.seed if request.seed is None else request.seed,
+        name=request.name or file_stem(f"{training.checkpoint} preview"),
         format=request.format,
     )
 
 
-def _must_be_under_way(job: Job) -> None:
+def _must_be_in_progress(job: Job) -> None:
     if job.command != "learn":
-        problem, remedy = f"is no learning, but of {job.command}", "Give the id of a job of learn."
+        problem, remedy = (
+            f"is not a training job: its command is {job.command}",
+            "Give the id of a training job (command learn).",
+        )
     elif job.state in TERMINAL:
         problem, remedy = (
             f"has ended: it is {job.state}",
-            "Ask for the job: its result has the sound that the prompt gives.",
+            "Request the job's result: it contains the sound generated from the prompt.",
         )
         if job.state != "done":
-            remedy = "What it had learned, if it had begun, is kept as a checkpoint."
+            remedy = "If it completed any steps, their result is saved as a checkpoint."
     elif job.started is None:
-        problem, remedy = "has not begun", "Ask again when its progress tells of a loss."
+        problem, remedy = "has not started yet", "Try again once its progress reports a loss."
     else:
         return
     raise TertiumError("conflict", f"The job {job.id} {problem}.", field="job", value=job.id, remedy=remedy)
 
 
-def kept(services: Services) -> Checkpoints:
-    """The checkpoints in the daemon's folder."""
+def checkpoints_of(services: Services) -> Checkpoints:
+    """Return the checkpoints in the daemon's folder."""
     return Checkpoints(services.home.checkpoints)
 
 
 def info(services: Services, checkpoint: Checkpoint) -> m.CheckpointInfo:
-    """A checkpoint as the protocol tells it."""
+    """Return the protocol's description of a checkpoint."""
     shown = ("name", "model", "prompt", "reference", "method", "steps", "seconds", "bytes", "created")
     loaded = services.supervisor.model.get("fingerprint")
     return m.CheckpointInfo(
@@ -157,12 +160,13 @@ def info(services: Services, checkpoint: Checkpoint) -> m.CheckpointInfo:
     )
 
 
-async def _told(services: Services, do: Callable[[], Checkpoint]) -> m.CheckpointInfo:
-    return info(services, await asyncio.to_thread(do))
+async def _info_of(services: Services, action: Callable[[], Checkpoint]) -> m.CheckpointInfo:
+    """Run an action on a checkpoint in a thread and describe the checkpoint that it returns."""
+    return info(services, await asyncio.to_thread(action))
 
 
 def _writable(services: Services, text: str, context: Context) -> Path:
-    """What is asked for over OSC is written within allowed_folders even where there are none for reading: UDP does not say which user of the machine asks."""
+    """Return the path to write to. Over OSC it must lie in an allowed folder even if reading is unrestricted: UDP does not reveal which user of the machine sent a request."""
     allowed_folders = services.allowed_folders.roots
     if context.session.transport != "osc":
         return safe_files.resolve(text, allowed_folders)

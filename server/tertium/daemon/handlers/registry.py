@@ -1,4 +1,4 @@
-"""Which function answers which command, and what it has to work with."""
+"""The registry of handlers, and the services and context that they are given."""
 
 import importlib
 import time
@@ -29,10 +29,10 @@ class Services:
 
     Args:
         allowed_folders: the folders whose files clients may name.
-        endpoints: what the daemon listens on, as ``hello`` tells it: osc, zmq, events.
-        stop: begins the daemon's end.
-        started: when it was started, by the monotonic clock.
-        adding: files that are being taken into the library.
+        endpoints: the addresses that ``hello`` reports: osc, zmq, events.
+        stop: stops the daemon, given a reason for the log.
+        started: start of the daemon on the monotonic clock.
+        adding: files that are being added to the library.
     """
 
     settings: Settings
@@ -50,20 +50,20 @@ class Services:
 
     @property
     def state(self) -> str:
-        """loading, ready, busy, failed or stopping; busy from the moment in which a job is accepted."""
-        at_work = self.jobs.running is not None or self.jobs.waiting
-        return "busy" if self.supervisor.state == "ready" and at_work else self.supervisor.state
+        """loading, ready, busy, failed or stopping; busy from the moment a job is accepted."""
+        has_jobs = self.jobs.running is not None or self.jobs.waiting
+        return "busy" if self.supervisor.state == "ready" and has_jobs else self.supervisor.state
 
 
 @dataclass
 class Context:
-    """The circumstances of one request.
+    """The context of one request.
 
     Args:
-        session: who asked.
+        session: the peer that sent it.
         id: the request's id.
-        buffers: audio that came with it.
-        arrived: when it came, by the monotonic clock.
+        buffers: audio sent with the request.
+        arrived: time of arrival on the monotonic clock.
         attached: audio to send with the reply.
     """
 
@@ -78,7 +78,7 @@ Handler = Callable[[Services, Any, Context], Awaitable[Payload | None]]
 
 
 def handles(command: str) -> Callable[[Handler], Handler]:
-    """Register the function that answers a command: immediate ones return their reply, queued ones see their job accepted and return None."""
+    """Register the handler of a command: for an immediate command it returns the reply; for a queued one it has the job accepted and returns None."""
 
     def register(handler: Handler) -> Handler:
         if command in _HANDLERS:
@@ -90,13 +90,13 @@ def handles(command: str) -> Callable[[Handler], Handler]:
 
 
 def handlers() -> dict[str, Handler]:
-    """Command to handler, for every command of the protocol's table and no other.
+    """Return the handlers by command, for exactly the commands of the protocol's table.
 
     Raises:
         LookupError: the table and the handlers differ.
     """
-    for room in MODULES:
-        importlib.import_module(f"tertium.daemon.handlers.{room}")
+    for module in MODULES:
+        importlib.import_module(f"tertium.daemon.handlers.{module}")
     differing = COMMANDS.keys() ^ _HANDLERS.keys()
     if differing:
         raise LookupError(f"commands and handlers differ in {', '.join(sorted(differing))}")

@@ -1,4 +1,4 @@
-"""The commands that make sounds: each request becomes a specification, and this a job."""
+"""The commands that generate sounds: each request becomes the specification of a job."""
 
 import secrets
 from typing import Any
@@ -49,18 +49,22 @@ async def window(services: Services, request: m.Window, context: Context) -> Non
 
 
 def generate_spec(services: Services, request: m.Generate) -> job_spec.Generate:
-    """The specification of a generation; what the request leaves open is as its checkpoint was trained. Raises TertiumError, as all of these do."""
+    """Return the specification of a generation; fields that the request omits are those of its checkpoint's training.
+
+    Raises:
+        TertiumError: the request is refused; likewise in the functions below.
+    """
     longest = longest_sound(services)
     if request.seconds is not None and request.seconds > longest:
         raise TertiumError(
             "out_of_range", f"{services.settings.model} makes at most {longest:g} s; got {request.seconds:g}.", field="seconds",
             value=request.seconds, remedy=f"Ask for {longest:g} s or less.",
         )  # fmt: skip
-    output = _output(request, request.prompt or request.reference)
+    output = _output_fields(request, request.prompt or request.reference)
     if request.reference is None:
         guidance = _guidance(services, request.guidance)
         return job_spec.Generate(**output, prompt=request.prompt, seconds=request.seconds, guidance=guidance)
-    checkpoint = resolve.taught(services, request.reference)
+    checkpoint = resolve.trained_checkpoint(services, request.reference)
     trained = min(max(checkpoint.seconds, SHORTEST), longest)
     return job_spec.Generate(
         **output,
@@ -73,11 +77,11 @@ def generate_spec(services: Services, request: m.Generate) -> job_spec.Generate:
 
 
 def vary_spec(services: Services, request: m.Vary) -> job_spec.Vary:
-    """The specification of a variation."""
+    """Return the specification of a variation."""
     original = _original(services, request)
     return job_spec.Vary(
-        **_output(request, f"{original.name} varied"),
-        **_of(original),
+        **_output_fields(request, f"{original.name} varied"),
+        **_original_fields(original),
         loop=request.loop,
         prompt=request.prompt,
         strength=request.strength,
@@ -86,42 +90,46 @@ def vary_spec(services: Services, request: m.Vary) -> job_spec.Vary:
 
 
 def invert_spec(services: Services, request: m.Invert) -> job_spec.Invert:
-    """The specification of an inversion. From the noisiest steps hardly anything of the sound comes back; nine tenths of the way along the model
-    still has a say."""
+    """Return the specification of an inversion. It reconstructs from nine tenths of the steps by default: the noisiest steps retain hardly
+    anything of the sound, and at nine tenths the model still contributes."""
     original = _original(services, request)
     start = round(0.9 * request.steps) if request.reconstruct_from is None else request.reconstruct_from
-    output = _output(request, f"{original.name} inverted")
-    return job_spec.Invert(**output, **_of(original), anchor=request.anchor, reconstruct_from=start)
+    output = _output_fields(request, f"{original.name} inverted")
+    return job_spec.Invert(**output, **_original_fields(original), anchor=request.anchor, reconstruct_from=start)
 
 
 def fuse_spec(services: Services, request: m.Fuse) -> job_spec.Fuse:
-    """The specification of a fusion."""
-    shared = _pair(services, request, "{original} + {reference}")
+    """Return the specification of a fusion."""
+    shared = _pair_fields(services, request, "{original} + {reference}")
     return job_spec.Fuse(**shared, blend=request.blend, intervention=request.intervention, loop=request.loop)
 
 
 def morph_spec(services: Services, request: m.Morph) -> job_spec.Morph:
-    """The specification of a morph."""
+    """Return the specification of a morph."""
     return job_spec.Morph(
-        **_pair(services, request, "{original} + {reference}, take"), count=request.count, loop=request.loop
+        **_pair_fields(services, request, "{original} + {reference}, take"), count=request.count, loop=request.loop
     )
 
 
 def window_spec(services: Services, request: m.Window) -> job_spec.Window:
-    """The specification of a window."""
-    return job_spec.Window(**_pair(services, request, "{original} + {reference}, equilibrium"), points=request.points)
+    """Return the specification of a window measurement."""
+    return job_spec.Window(
+        **_pair_fields(services, request, "{original} + {reference}, equilibrium"), points=request.points
+    )
 
 
-def _pair(services: Services, request: m.Fuse | m.Morph | m.Window, title: str) -> dict[str, Any]:
+def _pair_fields(services: Services, request: m.Fuse | m.Morph | m.Window, title: str) -> dict[str, Any]:
     original = _original(services, request)
-    leading = None if request.reference is None else resolve.reference(services, request.reference)
-    reference = leading if isinstance(leading, Sound) else None
-    checkpoint = leading if isinstance(leading, Checkpoint) else None
-    # A sound leads by itself: nothing was trained to answer to a prompt. A checkpoint answers to its own, unless another is given.
+    lead = None if request.reference is None else resolve.sound_or_checkpoint(services, request.reference)
+    reference = lead if isinstance(lead, Sound) else None
+    checkpoint = lead if isinstance(lead, Checkpoint) else None
+    # A sound is used as it is: no weights were trained to respond to a prompt. A checkpoint responds to its own prompt by default.
     prompt = None if reference else request.prompt or (checkpoint and checkpoint.prompt)
     return {
-        **_output(request, title.format(original=original.name, reference=leading.name if leading else request.prompt)),
-        **_of(original),
+        **_output_fields(
+            request, title.format(original=original.name, reference=lead.name if lead else request.prompt)
+        ),
+        **_original_fields(original),
         "reference": reference.id if reference else None,
         "checkpoint": checkpoint.name if checkpoint else None,
         "checkpoint_created": checkpoint.created if checkpoint else None,
@@ -133,32 +141,34 @@ def _pair(services: Services, request: m.Fuse | m.Morph | m.Window, title: str) 
 
 
 def _hold(request: m.Fuse | m.Morph | m.Window, reference: Sound | None) -> float:
-    """The model was not trained on a sound that leads as it is: without a hold, the completion drifts away from it."""
+    """Return the hold. The model was not trained on a reference that is a sound: without a hold, the completion drifts away from it."""
     if request.hold is not None:
         return request.hold
     return 0.0 if reference is None else m.DEFAULT_HOLD
 
 
-def _guidance(services: Services, asked: float | None) -> float | None:
-    return services.supervisor.model.get("default_guidance") if asked is None else asked
+def _guidance(services: Services, requested: float | None) -> float | None:
+    return services.supervisor.model.get("default_guidance") if requested is None else requested
 
 
-def _output(request: m.Making, title: str) -> dict[str, Any]:
+def _output_fields(request: m.Making, title: str) -> dict[str, Any]:
     chosen = {name: getattr(request, name) for name in OUTPUT}
     return {**chosen, "seed": seed(request.seed), "name": request.name or file_stem(title)}
 
 
-def seed(asked: int | None) -> int:
-    """The seed that was asked for, or a random one."""
-    return secrets.randbelow(2**31) if asked is None else asked
+def seed(requested: int | None) -> int:
+    """Return the requested seed, or a random one."""
+    return secrets.randbelow(2**31) if requested is None else requested
 
 
 def _original(services: Services, request: m.Vary | m.Invert | m.Fuse | m.Morph | m.Window) -> Sound:
     original = resolve.sound(services, request.original, field="original", max_seconds=longest_sound(services))
-    if getattr(request, "loop", None) == "on" and services.supervisor.model.get("max_seconds"):  # else the worker looks
+    if getattr(request, "loop", None) == "on" and services.supervisor.model.get(
+        "max_seconds"
+    ):  # else the worker checks
         loops.must_fit(original.seconds, services.supervisor.model)
     return original
 
 
-def _of(original: Sound) -> dict[str, Any]:
+def _original_fields(original: Sound) -> dict[str, Any]:
     return {"original": original.id, "seconds": original.seconds}

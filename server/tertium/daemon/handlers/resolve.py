@@ -1,4 +1,4 @@
-"""Names that clients give, resolved: sounds by id or path, checkpoints by name."""
+"""Lookup of what clients name: sounds by id or path, checkpoints by name."""
 
 import os
 import re
@@ -17,12 +17,12 @@ LONGEST_STEM = 80
 
 
 def sound(services: Services, text: str, *, field: str, max_seconds: float = MAX_SECONDS) -> Sound:
-    """The sound that a client names by id, by the beginning of an id, or by a path. A file is taken into the library first. Reads the disk.
+    """Return the sound that a client names by id, by the beginning of an id, or by path. A file is added to the library first. Reads the disk.
 
     Args:
-        text: what the client gave.
-        field: in which field, for errors.
-        max_seconds: longest sound that is of use there.
+        text: the client's text.
+        field: the field that holds it, for errors.
+        max_seconds: longest sound allowed in that field.
 
     Raises:
         SoundError: with ``field``.
@@ -45,57 +45,57 @@ def sound(services: Services, text: str, *, field: str, max_seconds: float = MAX
 
 
 def longest_sound(services: Services) -> float:
-    """What the model takes, in seconds; while it is not known yet, what the library takes."""
+    """Return the longest sound, in seconds, that the model takes; while the model is unknown, the library's limit."""
     return services.supervisor.model.get("max_seconds", MAX_SECONDS)
 
 
 def file_stem(text: str) -> str:
-    """Text made fit to be the name of a file, or of a checkpoint, on any system."""
+    """Convert text into a name that a file or a checkpoint can have on any system."""
     plain = " ".join(NOT_IN_FILE_NAMES.sub(" ", text).split()).lstrip(". ")
     cut = plain[:LONGEST_STEM].encode("utf-8", "replace")[: 2 * LONGEST_STEM].decode("utf-8", "ignore")
     return cut.strip() or "result"
 
 
-def reference(services: Services, text: str) -> Sound | Checkpoint:
-    """The sound or the checkpoint that leads. A checkpoint's name goes before the beginning of an id."""
-    kept = Checkpoints(services.home.checkpoints)
-    if _is_a_sound(kept, text):
+def sound_or_checkpoint(services: Services, text: str) -> Sound | Checkpoint:
+    """Return the sound or checkpoint that a request gives as its reference. A checkpoint's name takes precedence over the beginning of an id."""
+    checkpoints = Checkpoints(services.home.checkpoints)
+    if _names_sound(checkpoints, text):
         return sound(services, text, field="reference")
     return _checkpoint(
-        services, kept, text, problem="is neither a sound nor a checkpoint that can be used",
+        services, checkpoints, text, problem="is neither a sound nor a checkpoint that can be used",
         remedy="Give the id of a sound, the absolute path of a file, or the name of a checkpoint.",
     )  # fmt: skip
 
 
-def taught(services: Services, text: str) -> Checkpoint:
-    """The checkpoint that a sound is made under. A sound in its place is refused: nothing was learned of it."""
-    kept = Checkpoints(services.home.checkpoints)
-    if _is_a_sound(kept, text):
+def trained_checkpoint(services: Services, text: str) -> Checkpoint:
+    """Return the checkpoint that a sound is generated with. A sound in its place is refused: no weights were trained on it."""
+    checkpoints = Checkpoints(services.home.checkpoints)
+    if _names_sound(checkpoints, text):
         raise CheckpointError(
-            "unknown_checkpoint", f"'{text[:80]}' names a sound, and generate takes the name of a checkpoint.", field="reference", value=text,
+            "unknown_checkpoint", f"'{text[:80]}' names a sound, but generate takes the name of a checkpoint.", field="reference", value=text,
             remedy="Learn the sound first, and give the checkpoint's name; or fuse another sound with it.",
         )  # fmt: skip
     return _checkpoint(
         services,
-        kept,
+        checkpoints,
         text,
-        problem="is no checkpoint that can be used",
+        problem="is not a usable checkpoint",
         remedy="List them with checkpoints, or learn one.",
     )
 
 
-def _is_a_sound(kept: Checkpoints, text: str) -> bool:
-    """Whether a reference is meant as a sound. A checkpoint's name goes before the beginning of an id."""
-    return os.path.isabs(text) or (ID.match(text) is not None and kept.is_free(text))
+def _names_sound(checkpoints: Checkpoints, text: str) -> bool:
+    """Return whether a reference names a sound. A checkpoint's name takes precedence over the beginning of an id."""
+    return os.path.isabs(text) or (ID.match(text) is not None and checkpoints.is_free(text))
 
 
-def _checkpoint(services: Services, kept: Checkpoints, text: str, *, problem: str, remedy: str) -> Checkpoint:
-    """The checkpoint of a name, if the model that is loaded can use it.
+def _checkpoint(services: Services, checkpoints: Checkpoints, text: str, *, problem: str, remedy: str) -> Checkpoint:
+    """Return the checkpoint of a name, if the loaded model can use it.
 
     Raises:
-        CheckpointError: unknown_checkpoint with the problem and the remedy, or the name that was probably meant; conflict for another model's.
+        CheckpointError: unknown_checkpoint with the problem and the remedy, or with the nearest name; conflict if it belongs to another model.
     """
-    found = {checkpoint.name: checkpoint for checkpoint in kept.list()}
+    found = {checkpoint.name: checkpoint for checkpoint in checkpoints.list()}
     if text not in found:
         near = nearest(text, found)
         raise CheckpointError(
@@ -103,6 +103,6 @@ def _checkpoint(services: Services, kept: Checkpoints, text: str, *, problem: st
             remedy=f"Did you mean {near}?" if near else remedy,
         )  # fmt: skip
     fingerprint = services.supervisor.model.get("fingerprint")
-    if fingerprint is not None:  # else the worker looks, when it has a model
-        kept.weights(found[text], fingerprint=fingerprint)
+    if fingerprint is not None:  # else the worker checks, once it has a model
+        checkpoints.weights(found[text], fingerprint=fingerprint)
     return found[text]

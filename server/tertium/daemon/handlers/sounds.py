@@ -1,4 +1,4 @@
-"""The library, for clients: sounds in, out, and looked up."""
+"""The commands for sounds: add them to the library, look them up, list and download them."""
 
 import asyncio
 
@@ -15,17 +15,17 @@ from tertium_protocol.codecs.audio_buffer import AudioBuffer
 async def add_sound(services: Services, request: m.AddSound, context: Context) -> m.SoundInfo:
     markers = request.pairs
     excerpt = Excerpt.warped(markers) if markers else Excerpt(files.Span(request.start, request.end), request.seconds)
-    taken = {"name": request.name, "excerpt": excerpt}
+    options = {"name": request.name, "excerpt": excerpt}
 
     if request.path is not None:
         roots = services.allowed_folders.roots
-        found = await services.adding.join(request, lambda: services.library.add_path(request.path, roots, **taken))
+        found = await services.adding.join(request, lambda: services.library.add_path(request.path, roots, **options))
         return sound_info(found)
 
     def add() -> Sound:
         buffer = context.buffers[0]
         return services.library.add_samples(
-            buffer.to_array(), buffer.sample_rate, origin={"buffer": context.session.name}, **taken
+            buffer.to_array(), buffer.sample_rate, origin={"buffer": context.session.name}, **options
         )
 
     return sound_info(await asyncio.to_thread(add))
@@ -62,7 +62,7 @@ async def sound_audio(services: Services, request: m.SoundAudio, context: Contex
 
 
 def sound_info(sound: Sound) -> m.SoundInfo:
-    """A sound as the protocol tells it."""
+    """Return the protocol's description of a sound."""
     return m.SoundInfo(
         sound=sound.id,
         name=sound.name,

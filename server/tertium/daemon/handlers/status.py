@@ -1,4 +1,4 @@
-"""Who is there, what is going on, and the jobs."""
+"""The commands about the daemon itself, its models and its jobs."""
 
 import os
 import time
@@ -105,7 +105,7 @@ async def shutdown(services: Services, request: m.Shutdown, context: Context) ->
 
 
 def job_info(job: Job) -> m.JobInfo:
-    """A job as the protocol tells it."""
+    """Return the protocol's description of a job."""
     return m.JobInfo(
         job=job.id,
         command=job.command,

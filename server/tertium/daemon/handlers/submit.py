@@ -1,4 +1,4 @@
-"""Turns a request into a job: idempotent by request id, journalled before it is accepted, refused if its deadline cannot be met."""
+"""Job submission: idempotent by request id, journalled before it is accepted, refused if the deadline cannot be met."""
 
 import asyncio
 import hashlib
@@ -21,31 +21,31 @@ Specify = Callable[[Services, Any], JobSpec]
 async def submit(
     services: Services, request: m.Making | m.Learn | m.Preview, context: Context, specify: Specify
 ) -> None:
-    """Accept a request as a job, or answer a repeated one with how its job stands.
+    """Accept a request as a job, or answer a repeated request with the state of its job.
 
     Args:
-        specify: makes the job's specification of the request; it may read the disk, in a thread.
+        specify: turns the request into the job's specification; runs in a thread, since it may read the disk.
 
     Raises:
         TertiumError: the request is refused.
     """
     command = type(request).__name__.lower()
-    key, print_ = json.dumps(context.id), fingerprint(command, request)
+    key, digest = json.dumps(context.id), fingerprint(command, request)
     async with services.jobs.claim(key):
-        known = services.jobs.known(key, print_)
+        known = services.jobs.known(key, digest)
         if known is not None:
-            _answer_again(services, known, context)
+            _answer_repeated(services, known, context)
             return
-        _must_be_open(services)
+        _check_accepting(services)
         spec = await asyncio.to_thread(specify, services, request)
-        notes = _unused(spec, request)
+        notes = _unused_notes(spec, request)
         spent, deadline = time.monotonic() - context.arrived, getattr(request, "deadline", None)
         if deadline is not None:
-            spec, fewer = _outlook(services).in_time(spec, deadline, spent=spent)
-            notes += fewer
+            spec, deadline_notes = _outlook(services).in_time(spec, deadline, spent=spent)
+            notes += deadline_notes
         job = Job(
             request=key,
-            fingerprint=print_,
+            fingerprint=digest,
             spec=spec,
             slot=getattr(request, "slot", None),
             priority=PRIORITIES[command],
@@ -61,24 +61,26 @@ async def submit(
 
 
 def fingerprint(command: str, request: m.Request) -> str:
-    """Digest of what is asked: equal for equal requests."""
-    asked = json.dumps([command, request.model_dump(mode="json")], sort_keys=True)
-    return hashlib.sha256(asked.encode()).hexdigest()
+    """Return a digest of the request's content: equal for equal requests."""
+    content = json.dumps([command, request.model_dump(mode="json")], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _answer_again(services: Services, job: Job, context: Context) -> None:
+def _answer_repeated(services: Services, job: Job, context: Context) -> None:
     if job.state not in TERMINAL:
         services.sessions.follow(job.id, context.session)
-    for payload in services.notifier.so_far(job):
+    for payload in services.notifier.events_so_far(job):
         context.session.send(Answer.of(payload, id=context.id, command=job.command))
 
 
-def _must_be_open(services: Services) -> None:
+def _check_accepting(services: Services) -> None:
     if services.supervisor.state == "stopping":
-        raise TertiumError("busy", "The daemon is stopping.", remedy="Send it again when it has been started anew.")
+        raise TertiumError(
+            "busy", "The daemon is stopping.", remedy="Send the request again after the daemon has restarted."
+        )
     problem = services.supervisor.problem
     if problem is not None:
-        services.supervisor.ask_again()
+        services.supervisor.retry_loading()
         raise TertiumError(
             "model_unavailable", problem.message, field="model", value=services.settings.model, remedy=problem.remedy
         )
@@ -88,7 +90,7 @@ def _outlook(services: Services) -> Outlook:
     return Outlook(services.supervisor.costs, services.supervisor.model, services.jobs.waiting, services.jobs.running)
 
 
-def _unused(spec: JobSpec, request: m.Making | m.Learn | m.Preview) -> list[str]:
+def _unused_notes(spec: JobSpec, request: m.Making | m.Learn | m.Preview) -> list[str]:
     if isinstance(spec, Pair) and request.prompt is not None and spec.prompt is None:
-        return ["prompt not used: a reference that is a sound leads without one"]
+        return ["prompt not used: a reference that is a sound needs no prompt"]
     return []

@@ -1,4 +1,4 @@
-"""A job: one accepted request that takes time."""
+"""The job: an accepted request that the worker carries out."""
 
 import secrets
 import time
@@ -15,16 +15,20 @@ TERMINAL = frozenset({"done", "failed", "cancelled"})
 
 @dataclass(eq=False)
 class Job:
-    """One accepted request that takes time.
+    """An accepted request that the worker carries out.
 
     Args:
         request: the client's request id, as JSON text, so that 7 and "7" differ.
-        fingerprint: digest of what was asked; the same request id with another fingerprint is another request.
-        spec: everything that was chosen.
-        slot: latest wins among queued jobs of one slot.
-        priority: lower goes first.
-        ready_by: when the client needs it, seconds since the epoch.
-        notes: what acceptance has to say, told with the result.
+        fingerprint: digest of the request's content; the same request id with another fingerprint is another request.
+        spec: all parameters, with defaults and random choices resolved.
+        slot: among queued jobs of one slot only the newest stays.
+        priority: lower runs first.
+        ready_by: when the client needs the result, in seconds since the epoch.
+        notes: notes from acceptance, returned with the result.
+        attempts: how often the job was started, resumptions after a pause not counted.
+        lost_at: the fraction that it had reached when its worker last died.
+        cancelling: the reason, once a running job has been asked to stop.
+        progress_sent: when its last progress event was sent, on the monotonic clock.
     """
 
     request: str
@@ -50,24 +54,24 @@ class Job:
     cancelling: str | None = None
     takes: list[dict[str, Any]] = field(default_factory=list)
     loss: float | None = None
-    told: float = field(default=0.0, repr=False)
+    progress_sent: float = field(default=0.0, repr=False)
 
     @property
     def command(self) -> str:
-        """The command that asked for it."""
+        """The command of its request."""
         return self.spec.command
 
     def row(self) -> dict[str, Any]:
-        """The job as a row of the journal."""
+        """Return the job as a row of the journal."""
         own = {name: getattr(self, name) for name in COLUMNS if name != "fields"}
         return own | {"fields": self.spec.model_dump(exclude={"command"})}
 
     @classmethod
     def restored(cls, row: Mapping[str, Any]) -> "Job":
-        """The job in a row of the journal.
+        """Create the job in a row of the journal.
 
         Raises:
             ValueError: its fields are not those of its command.
         """
-        kept = {name: value for name, value in row.items() if name not in ("command", "fields")}
-        return cls(spec=job_spec.parse(row["command"], row["fields"]), **kept)
+        attributes = {name: value for name, value in row.items() if name not in ("command", "fields")}
+        return cls(spec=job_spec.parse(row["command"], row["fields"]), **attributes)

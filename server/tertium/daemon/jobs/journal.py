@@ -1,6 +1,6 @@
-"""What survives a crash: one SQLite table of jobs, on the disk before anybody is told that a job was accepted.
+"""The journal: an SQLite table of jobs that survives a crash. A job is on the disk before its acceptance is sent.
 
-All access goes through one thread of its own, in order, so that a slow disk never holds up the front.
+All access runs in order on one thread, so that a slow disk never blocks the event loop.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ COLUMNS = (
     "reason", "notes", "ready_by", "created", "started", "finished",
 )  # fmt: skip
 JSON_COLUMNS = {"fields", "result", "error", "notes"}
-KEPT = 2000
-"""Finished jobs that are kept, the newest; their results stay in the library all the same."""
+MOST_FINISHED = 2000
+"""How many finished jobs are retained, the newest; results stay in the library regardless."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -54,7 +54,7 @@ class Journal:
     """The jobs on disk.
 
     Args:
-        path: of the database, created if absent.
+        path: the database file, created if absent.
     """
 
     def __init__(self, path: Path):
@@ -63,9 +63,9 @@ class Journal:
         self._database: sqlite3.Connection | None = None
 
     def open(self) -> list[dict[str, Any]]:
-        """Open the journal and return its rows, the oldest first, as dictionaries of :data:`COLUMNS`.
+        """Open the journal and return its rows, oldest first, as dictionaries of :data:`COLUMNS`.
 
-        A damaged journal is put aside under another name and a new one is begun, so that the daemon can start.
+        A damaged journal is put aside under another name and replaced by an empty one, so that the daemon can start.
 
         Raises:
             TertiumError: disk_full or path_refused.
@@ -73,34 +73,34 @@ class Journal:
         return self._thread.submit(self._open).result()
 
     def close(self) -> None:
-        """Finish what is under way and close."""
+        """Finish pending writes and close."""
         self._thread.submit(self._close).result()
         self._thread.shutdown()
 
     async def insert(self, row: dict[str, Any]) -> None:
-        """Add a job. It is on the disk when this returns.
+        """Add a job; it is on the disk when this returns.
 
         Args:
             row: a value for each of :data:`COLUMNS`.
 
         Raises:
-            TertiumError: disk_full or internal; then nothing was added.
+            TertiumError: disk_full or internal; nothing was added.
         """
         marks = ", ".join("?" for _ in COLUMNS)
         values = [_encode(name, row[name]) for name in COLUMNS]
-        await self._do(lambda: self._write(f"INSERT INTO jobs ({', '.join(COLUMNS)}) VALUES ({marks})", values))
+        await self._run(lambda: self._write(f"INSERT INTO jobs ({', '.join(COLUMNS)}) VALUES ({marks})", values))
 
     async def update(self, job: str, **columns: Any) -> None:
-        """Change columns of a job, on the disk when this returns.
+        """Change columns of a job; the change is on the disk when this returns.
 
         Raises:
-            TertiumError: disk_full or internal; then nothing was changed.
+            TertiumError: disk_full or internal; nothing was changed.
         """
         names = ", ".join(f"{name} = ?" for name in columns)
         values = [_encode(name, value) for name, value in columns.items()]
-        await self._do(lambda: self._write(f"UPDATE jobs SET {names} WHERE id = ?", [*values, job]))
+        await self._run(lambda: self._write(f"UPDATE jobs SET {names} WHERE id = ?", [*values, job]))
 
-    async def _do(self, action: Callable[[], T]) -> T:
+    async def _run(self, action: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, action)
 
     def _write(self, statement: str, values: list[Any]) -> None:
@@ -132,7 +132,7 @@ class Journal:
                 database.execute(
                     "DELETE FROM jobs WHERE finished IS NOT NULL AND sequence NOT IN"
                     " (SELECT sequence FROM jobs WHERE finished IS NOT NULL ORDER BY sequence DESC LIMIT ?)",
-                    [KEPT],
+                    [MOST_FINISHED],
                 )
             rows = database.execute(f"SELECT {', '.join(COLUMNS)} FROM jobs ORDER BY sequence").fetchall()
             decoded = [{name: _decode(name, value) for name, value in zip(COLUMNS, row, strict=True)} for row in rows]
@@ -151,7 +151,7 @@ class Journal:
             part = self._path.with_name(self._path.name + suffix)
             if part.exists():
                 part.replace(aside.with_name(aside.name + suffix))
-        log.event("journal damaged, begun anew", level=logging.WARNING, reason=str(error), kept_as=str(aside))
+        log.event("journal damaged, new one created", level=logging.WARNING, reason=str(error), kept_as=str(aside))
 
     def _close(self) -> None:
         if self._database is not None:

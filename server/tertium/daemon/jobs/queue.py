@@ -1,6 +1,7 @@
-"""JobQueue: their states, their order, their ends. A job is accepted once, and ends exactly once.
+"""The job queue: the states of jobs and their order. A job is accepted once and ends exactly once.
 
-queued → running → done, failed or cancelled; a queued one may be cancelled too, and a running one goes back to queued when the worker or the daemon ends under it.
+queued → running → done, failed or cancelled. A queued job may be cancelled too, and a running job is queued again if the worker or the
+daemon ends before the job does.
 """
 
 import asyncio
@@ -13,21 +14,20 @@ from typing import Any
 from tertium.daemon import log
 from tertium.daemon.jobs import scheduling
 from tertium.daemon.jobs.job import TERMINAL, Job
-from tertium.daemon.jobs.journal import KEPT, Journal
+from tertium.daemon.jobs.journal import MOST_FINISHED, Journal
 from tertium.errors import TertiumError
 
 PROGRESS_INTERVAL = 0.05
-"""Seconds between two progress events of a job, at least: twenty a second."""
-
+"""Least number of seconds between two progress events of a job: at most twenty per second."""
 
 Listener = Callable[[Job, str], None]
 
 
 class JobQueue:
-    """All jobs that are remembered, and the queue of those that wait.
+    """All known jobs, and the queue of those that wait.
 
     Args:
-        journal: where they survive.
+        journal: stores the jobs; already open.
         limit: how many may wait.
     """
 
@@ -45,20 +45,20 @@ class JobQueue:
         self.counts = {"done": 0, "failed": 0, "cancelled": 0}
 
     def on_event(self, listener: Listener) -> None:
-        """Call ``listener(job, event)`` at accepted, progress, take, done, failed and cancelled."""
+        """Call ``listener(job, event)`` on accepted, progress, take, done, failed and cancelled."""
         self._listeners.append(listener)
 
     def on_cancel(self, stop: Callable[[Job], None]) -> None:
-        """Call ``stop(job)`` when a running job is to be stopped."""
+        """Call ``stop(job)`` when a running job is to stop."""
         self._stop_running = stop
 
     def restore(self, rows: list[dict[str, Any]]) -> int:
-        """Take up what the journal remembers. JobQueue that were queued or running are queued again; returns how many."""
+        """Restore the jobs in the journal. Those that were queued or running are queued again; return how many."""
         for row in rows:
             try:
                 job = Job.restored(row)
-            except ValueError as error:  # of a version to come, or damaged: it stays in the journal
-                log.event("job not understood", level=logging.ERROR, job=row["id"], reason=str(error))
+            except ValueError as error:  # from a newer version, or damaged: the row stays in the journal
+                log.event("job not readable", level=logging.ERROR, job=row["id"], reason=str(error))
                 continue
             if job.state not in TERMINAL:
                 job.state, job.stage, job.started = "queued", "queued", None
@@ -70,7 +70,7 @@ class JobQueue:
 
     @contextlib.asynccontextmanager
     async def claim(self, request: str) -> AsyncIterator[None]:
-        """Hold a request id, so that a repeated request waits until the first is accepted or refused."""
+        """Claim a request id, so that a repeated request waits until the first is accepted or refused."""
         lock, users = self._claims.get(request, (asyncio.Lock(), 0))
         self._claims[request] = (lock, users + 1)
         try:
@@ -82,12 +82,12 @@ class JobQueue:
                 self._claims[request] = (lock, users - 1)
 
     def known(self, request: str, fingerprint: str) -> Job | None:
-        """The job of a request id, if there is one.
+        """Return the job of a request id, if there is one.
 
-        An id that asked for something else is free again once that has ended: what repeats a request repeats all of it.
+        The id of a job that has ended may be used for another request: only an identical request counts as a repetition.
 
         Raises:
-            TertiumError: conflict when that id asked for something else, which has not ended.
+            TertiumError: conflict if the id belongs to another request whose job has not ended.
         """
         job = self._by_request.get(request)
         if job is None or job.fingerprint == fingerprint:
@@ -96,18 +96,18 @@ class JobQueue:
             return None
         raise TertiumError(
             "conflict", "This request id belongs to another request, which has not ended.", field="id", value=request,
-            remedy="Give every new request an id of its own.",
+            remedy="Give each new request an id of its own.",
         )  # fmt: skip
 
     async def accept(self, job: Job) -> None:
-        """Journal a new job, then queue it. Queued jobs of its slot give way.
+        """Journal a new job, then queue it. Queued jobs of its slot are cancelled.
 
         Raises:
-            TertiumError: busy when the queue is full; disk_full or internal when it cannot be journalled. Then it was not accepted.
+            TertiumError: the job was not accepted: busy if the queue is full, disk_full or internal if the job cannot be journalled.
         """
         if len(self._queue) >= self._limit and not self._in_slot(job.slot):
             raise TertiumError(
-                "busy", f"{len(self._queue)} jobs are waiting already.", remedy="Wait for some, or cancel them.",
+                "busy", f"{len(self._queue)} jobs are waiting already.", remedy="Wait for some to finish, or cancel them.",
             )  # fmt: skip
         await self._journal.insert(job.row())
         self._remember(job)
@@ -115,7 +115,7 @@ class JobQueue:
         self._queue = [one for one in self._queue if one not in older]
         self._enqueue(job)
         log.event("job accepted", job=job.id, command=job.command, request=job.request, slot=job.slot)
-        self._tell(job, "accepted")
+        self._emit(job, "accepted")
         for one in older:
             await self._end(one, "cancelled", reason=f"Superseded by job {job.id} in slot {job.slot}.")
 
@@ -126,7 +126,7 @@ class JobQueue:
             await self._arrived.wait()
 
     async def start(self) -> Job:
-        """The next job, now running. There must be one: see :meth:`arrival`."""
+        """Mark the next job as running and return it. There must be one: see :meth:`arrival`."""
         job = self._queue.pop(0)
         job.state, job.stage, job.started = "running", "starting", time.time()
         job.attempts += 1
@@ -135,7 +135,7 @@ class JobQueue:
         return job
 
     async def give_back(self, job: Job) -> None:
-        """Queue a running job again, before all others: the daemon stops, or the worker was lost."""
+        """Put a running job back at the head of the queue, because the daemon stops or the worker died."""
         if job.state != "running":
             return
         job.state, job.stage, job.seconds_left = "queued", "queued", None
@@ -145,12 +145,12 @@ class JobQueue:
         await self._write(job, state="queued")
 
     async def pause(self, job: Job) -> None:
-        """Queue a running job again that has made room: behind those that go before it, ahead of its equals. Clients hear of it."""
+        """Put a preempted job back into the queue, ahead of jobs of its own priority, and send its progress (stage ``paused``)."""
         if job.cancelling:
             await self._end(job, "cancelled", reason=job.cancelling)
             return
         job.stage, job.seconds_left = "paused", None
-        self._tell(job, "progress")
+        self._emit(job, "progress")
         job.state, job.attempts = "queued", job.attempts - 1
         self.running = None
         self._queue.insert(scheduling.place(self._queue, job, before_equals=True), job)
@@ -160,22 +160,22 @@ class JobQueue:
     def progress(
         self, job: Job, stage: str, fraction: float, seconds_left: float | None, *, loss: float | None = None
     ) -> None:
-        """Note how far a running job is. The fraction never falls, and clients hear of it at most twenty times a second."""
+        """Record the progress of a running job. The fraction never decreases; clients are sent at most twenty events per second."""
         if job.state != "running":
             return
         job.stage, job.seconds_left, job.loss = stage, seconds_left, loss
         job.fraction = max(job.fraction, min(fraction, 1.0))
         now = time.monotonic()
-        if now - job.told >= PROGRESS_INTERVAL:
-            job.told = now
-            self._tell(job, "progress")
+        if now - job.progress_sent >= PROGRESS_INTERVAL:
+            job.progress_sent = now
+            self._emit(job, "progress")
 
     def take(self, job: Job, take: dict[str, Any]) -> None:
-        """Note a take of a running morph, and tell of it. One that comes again after a restart of the worker is told again."""
+        """Record a take of a running morph and send it to clients. A take that a restarted worker repeats is sent again."""
         if job.state != "running":
             return
         job.takes = [*(one for one in job.takes if one["index"] != take["index"]), take]
-        self._tell(job, "take")
+        self._emit(job, "take")
 
     async def done(self, job: Job, result: dict[str, Any]) -> None:
         """End a job with its result."""
@@ -186,11 +186,11 @@ class JobQueue:
         await self._end(job, "failed", error=error)
 
     async def cancelled(self, job: Job, reason: str) -> None:
-        """End a job without either."""
+        """End a job as cancelled."""
         await self._end(job, "cancelled", reason=reason)
 
     async def cancel(self, job: Job, reason: str) -> None:
-        """Cancel a job: a queued one at once, a running one within a step. One that has ended stays as it is."""
+        """Cancel a job: at once if queued, within one step if running. A job that has ended is left unchanged."""
         if job.state == "queued":
             await self._end(job, "cancelled", reason=reason)
         elif job.state == "running" and job.cancelling is None:
@@ -198,7 +198,7 @@ class JobQueue:
             self._stop_running(job)
 
     def get(self, job: str) -> Job:
-        """A job by its id.
+        """Return a job by its id.
 
         Raises:
             TertiumError: unknown_job.
@@ -207,12 +207,12 @@ class JobQueue:
         if found is None:
             raise TertiumError(
                 "unknown_job", f"There is no job '{job}'.", field="job", value=job,
-                remedy="Give the id that accepted gave; jobs lists those that are remembered.",
+                remedy="Give the id from the accepted event; jobs lists all known jobs.",
             )  # fmt: skip
         return found
 
     def all(self, state: str | None = None) -> list[Job]:
-        """JobQueue in a state, or all, the newest first."""
+        """Return the jobs in a state, or all jobs, newest first."""
         return [job for job in reversed(self._jobs.values()) if state in (None, job.state)]
 
     @property
@@ -229,7 +229,7 @@ class JobQueue:
 
     def _remember(self, job: Job) -> None:
         self._jobs[job.id] = self._by_request[job.request] = job
-        while len(self._jobs) > 2 * KEPT:
+        while len(self._jobs) > 2 * MOST_FINISHED:
             oldest = next((one for one in self._jobs.values() if one.state in TERMINAL), None)
             if oldest is None:
                 return
@@ -252,12 +252,12 @@ class JobQueue:
         self.counts[state] += 1
         await self._write(job, state=state, stage=state, finished=job.finished, **outcome)
         self._log_end(job)
-        self._tell(job, state)
+        self._emit(job, state)
 
     async def _write(self, job: Job, **columns: Any) -> None:
         try:
             await self._journal.update(job.id, **columns)
-        except TertiumError as error:  # the job goes on: at worst it is done again after a restart
+        except TertiumError as error:  # the job continues; at worst it runs again after a restart
             log.event("journal not written", level=logging.ERROR, job=job.id, reason=str(error))
 
     def _log_end(self, job: Job) -> None:
@@ -267,6 +267,6 @@ class JobQueue:
         path = (job.result or {}).get("path")
         log.event(f"job {job.state}", level=level, job=job.id, seconds=seconds, path=path, reason=why)
 
-    def _tell(self, job: Job, event: str) -> None:
+    def _emit(self, job: Job, event: str) -> None:
         for listener in self._listeners:
             listener(job, event)

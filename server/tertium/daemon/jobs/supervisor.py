@@ -1,7 +1,7 @@
-"""The supervisor of the one process that touches the device. It may die; the front does not.
+"""The supervisor of the worker, the only process that uses the compute device. The worker may die; the daemon continues.
 
-The child (:mod:`tertium.worker.main`) hears JSON lines on its standard input and says JSON lines on its standard output. When
-the daemon dies, that input ends, and so does the child.
+The worker (:mod:`tertium.worker.main`) reads JSON lines from its standard input and writes JSON lines to its standard output. When
+the daemon dies, that input ends, and the worker exits.
 """
 
 import asyncio
@@ -21,26 +21,26 @@ from tertium.daemon.jobs.worker_process import WorkerProcess
 from tertium.errors import TertiumError
 
 DEATHS_WHILE_LOADING = 3
-RESPITE = 5.0  # seconds before another process is started where starting them goes wrong
+LONGEST_RESTART_DELAY = 5.0  # seconds between two attempts to start a worker
 
 
 class Supervisor:
-    """Keeps a child alive, gives it one job at a time, and tells :class:`~tertium.daemon.jobs.queue.JobQueue` how they go.
+    """The supervisor of a worker: restarts it, gives it one job at a time, and reports the outcome to the job queue.
 
     Args:
-        load: the first command of each child; the training jobs are filled in.
-        jobs: where jobs come from.
-        grace: seconds that a cancelled job may take to stop before its process is killed.
-        retry_after: seconds after which a model that could not be had may be tried again.
+        load: the first command to each worker; its training jobs are filled in.
+        jobs: the queue that provides the jobs.
+        grace: seconds that a cancelled job may take to stop before its worker is killed.
+        retry_after: least number of seconds between two attempts to load an unavailable model.
     """
 
     def __init__(self, load: m.Load, jobs: JobQueue, *, grace: float = 30.0, retry_after: float = 5.0):
         self._load = load
         self._jobs = jobs
         self._grace, self._retry_after = grace, retry_after
-        self._asked = asyncio.Event()
+        self._retry_requested = asyncio.Event()
         self._process: WorkerProcess | None = None
-        self._sayings: set[asyncio.Task] = set()
+        self._sends: set[asyncio.Task] = set()
         self.state = "loading"
         self.model: dict[str, Any] = {}
         self.models: list[dict[str, Any]] = []
@@ -49,7 +49,7 @@ class Supervisor:
         self._waits_for: str | None = None
         self._device_lost: m.DeviceLost | None = None
         jobs.on_cancel(self._interrupt)
-        jobs.on_event(self._make_room)
+        jobs.on_event(self._handle_event)
 
     async def run(self) -> None:
         """Supervise, until cancelled."""
@@ -58,27 +58,27 @@ class Supervisor:
             self.state = "loading"
             try:
                 self._process = process = await WorkerProcess.start()
-            except OSError as error:  # no memory or no room for another process just now
+            except OSError as error:  # out of memory or processes
                 log.event("worker not started", level=logging.ERROR, reason=str(error))
-                await asyncio.sleep(RESPITE)
+                await asyncio.sleep(LONGEST_RESTART_DELAY)
                 continue
             try:
-                await process.say(self._load.model_copy(update={"training_jobs": self._training_jobs()}))
-                if await self._loaded(process):
+                await process.send(self._load.model_copy(update={"training_jobs": self._training_jobs()}))
+                if await self._wait_until_loaded(process):
                     deaths = 0
                     await self._serve(process)
             finally:
                 await process.end()
             if self.problem is None and self.state == "loading":
                 deaths += 1
-                self._judge_deaths(deaths, process)
+                self._check_deaths(deaths, process)
             if self.problem is not None:
-                await self._refuse_all(self.problem)
+                await self._fail_jobs(self.problem)
                 deaths, self.problem = 0, None
-            await asyncio.sleep(min(0.1 * 2**deaths, RESPITE))
+            await asyncio.sleep(min(0.1 * 2**deaths, LONGEST_RESTART_DELAY))
 
-    async def put_down(self) -> None:
-        """After ``run`` was cancelled: what was running is queued again, for the next start of the daemon."""
+    async def close(self) -> None:
+        """Queue the running job again, for the next start of the daemon. To be called after ``run`` was cancelled."""
         self.state = "stopping"
         job = self._jobs.running
         if job is not None and job.cancelling:
@@ -88,18 +88,19 @@ class Supervisor:
 
     @property
     def message(self) -> str | None:
-        """A word on the model: why it is not to be had and what to do, what loading waits for, or what was assumed in loading it."""
+        """A message about the model: why it is unavailable and what to do, what loading waits for, or a note on how it was loaded."""
         if self.problem is not None:
             return " ".join(filter(None, (self.problem.message, self.problem.remedy)))
         return self._waits_for if self.state == "loading" else self.model.get("note")
 
     def _training_jobs(self) -> tuple[str, ...]:
-        """The training jobs that have not ended: their saved states are to be resumed."""
+        """Return the ids of the training jobs that have not ended, whose saved training states must be retained."""
         return tuple(job.id for job in self._jobs.all() if job.command in PAUSABLE and job.state not in TERMINAL)
 
-    async def _loaded(self, process: WorkerProcess) -> bool:
+    async def _wait_until_loaded(self, process: WorkerProcess) -> bool:
+        """Handle reports until the model is loaded. Return False if it is unavailable or the worker died."""
         self._waits_for = None
-        while (message := await process.hear()) is not None:
+        while (message := await process.receive()) is not None:
             match message:
                 case m.Waits():
                     self._waits_for = message.what
@@ -107,81 +108,82 @@ class Supervisor:
                 case m.Models():
                     self.models = list(message.models)
                 case m.Ready():
-                    self._ready(message)
+                    self._set_ready(message)
                     return True
                 case m.Unavailable():
                     self.problem = message.error
                     return False
         return False
 
-    def _ready(self, message: m.Ready) -> None:
+    def _set_ready(self, message: m.Ready) -> None:
         self.model, self.state = message.model, "ready"
         self.costs = message.costs or self.costs
         log.event("model ready", **{key: self.model.get(key) for key in ("name", "device", "precision")})
         if note := self.model.get("note"):
-            log.event("model in another precision", level=logging.WARNING, note=note)
+            log.event("precision fallback", level=logging.WARNING, note=note)
 
-    def ask_again(self) -> None:
-        """Somebody wanted the model that could not be had: try to load it again, unless that was tried a moment ago."""
-        self._asked.set()
+    def retry_loading(self) -> None:
+        """Request another attempt to load an unavailable model; ignored within ``retry_after`` of the last one."""
+        self._retry_requested.set()
 
-    def _judge_deaths(self, deaths: int, process: WorkerProcess) -> None:
+    def _check_deaths(self, deaths: int, process: WorkerProcess) -> None:
+        """Log a death while loading; after :data:`DEATHS_WHILE_LOADING` of them the model counts as unavailable."""
         reason = process.reason()
         log.event("worker died while loading", level=logging.ERROR, reason=reason, times=deaths)
         if deaths >= DEATHS_WHILE_LOADING:
             self.problem = m.Problem(
                 code="model_unavailable",
                 message=f"The model could not be loaded: its process {reason}, {deaths} times.",
-                remedy="See the daemon's log, and tertium doctor; it is tried again when the next request comes.",
+                remedy="See the daemon's log, and run tertium doctor; the next request retries loading.",
             )
 
-    async def _refuse_all(self, problem: m.Problem) -> None:
-        """Fail what waits for a model that cannot be had, until somebody asks again, who may have followed the remedy."""
+    async def _fail_jobs(self, problem: m.Problem) -> None:
+        """Fail waiting jobs while the model is unavailable, until a later request suggests that the user has followed the remedy."""
         self.state = "failed"
         log.event("model unavailable", level=logging.ERROR, message=problem.message, remedy=problem.remedy)
-        rested = time.monotonic() + self._retry_after
-        while not self._asked.is_set() or time.monotonic() < rested:
-            self._asked.clear()
-            await _first(self._jobs.arrival(), self._asked.wait())
+        earliest_retry = time.monotonic() + self._retry_after
+        while not self._retry_requested.is_set() or time.monotonic() < earliest_retry:
+            self._retry_requested.clear()
+            await _wait_for_first(self._jobs.arrival(), self._retry_requested.wait())
             while self._jobs.waiting:
                 await self._jobs.failed(await self._jobs.start(), problem.told())
-        self._asked.clear()
-        log.event("model tried again")
+        self._retry_requested.clear()
+        log.event("loading the model again")
 
     async def _serve(self, process: WorkerProcess) -> None:
-        """Do jobs until the process ends."""
+        """Run jobs until the process ends."""
         while await self._next_job(process):
             job = await self._jobs.start()
             self.state = "busy"
             if not await self._perform(process, job):
-                await self._lost(process, job)
+                await self._handle_death(process, job)
                 return
             self.state = "ready"
         log.event("worker died", level=logging.ERROR, reason=process.reason())
 
     async def _next_job(self, process: WorkerProcess) -> bool:
         """Wait for a job (True) or for the end of the idle process (False)."""
-        await _first(self._jobs.arrival(), process.ended())
-        return process.lives
+        await _wait_for_first(self._jobs.arrival(), process.wait())
+        return process.is_alive
 
     async def _perform(self, process: WorkerProcess, job: Job) -> bool:
-        """Have one job done. False when the process ended under it."""
+        """Have the worker run one job. Return False if the process ended first."""
         if job.cancelling:
             await self._jobs.cancelled(job, job.cancelling)
             return True
         if (late := scheduling.missed(job)) is not None:
             await self._jobs.failed(job, _problem(late).told())
             return True
-        await process.say(m.Run(job=job.id, spec=job.spec, notes=tuple(job.notes)))
+        await process.send(m.Run(job=job.id, spec=job.spec, notes=tuple(job.notes)))
         if job.cancelling:
             self._interrupt(job)
-        while (message := await process.hear()) is not None:
-            if getattr(message, "job", None) == job.id and await self._heard(job, message):
+        while (message := await process.receive()) is not None:
+            if getattr(message, "job", None) == job.id and await self._handle_report(job, message):
                 return True
         return False
 
-    async def _heard(self, job: Job, message: m.Report) -> bool:
-        """Do what a report on the running job asks for; whether the worker is done with it."""
+    async def _handle_report(self, job: Job, message: m.Report) -> bool:
+        """Act on a report about the running job. Return whether the worker has finished with the job."""
         match message:
             case m.Progress():
                 self._jobs.progress(job, message.stage, message.fraction, message.seconds_left, loss=message.loss)
@@ -191,7 +193,7 @@ class Supervisor:
                 return False
             case m.DeviceLost():
                 self._device_lost = message
-                return False  # the process ends itself
+                return False  # the worker exits by itself
             case m.Paused():
                 await self._jobs.pause(job)
             case m.Done():
@@ -204,10 +206,11 @@ class Supervisor:
                 await self._jobs.failed(job, message.error.told())
         return True
 
-    async def _lost(self, process: WorkerProcess, job: Job) -> None:
+    async def _handle_death(self, process: WorkerProcess, job: Job) -> None:
+        """Queue the job of a dead worker again, or fail it after too many attempts."""
         lost, self._device_lost = self._device_lost, None
         reason = process.reason() if lost is None else f"lost its device ({lost.reason})"
-        log.event("worker died under a job", level=logging.ERROR, job=job.id, reason=reason, attempt=job.attempts)
+        log.event("worker died during a job", level=logging.ERROR, job=job.id, reason=reason, attempt=job.attempts)
         if job.cancelling:
             await self._jobs.cancelled(job, job.cancelling)
         elif scheduling.may_try_again(job):
@@ -218,37 +221,37 @@ class Supervisor:
         else:
             await self._jobs.failed(job, _died(job, reason, device=lost is not None).told())
 
-    def _make_room(self, job: Job, event: str) -> None:
-        """Pause a running training job for a new job that goes first; discard the state of one that ended elsewhere than in the child."""
+    def _handle_event(self, job: Job, event: str) -> None:
+        """Pause a running training job that a new job preempts; discard the training state of a job that ended outside the worker."""
         running = self._jobs.running
-        if event == "accepted" and scheduling.makes_room(running, job.priority):
-            self._say(m.Pause(job=running.id))
+        if event == "accepted" and scheduling.is_preempted(running, job.priority):
+            self._send(m.Pause(job=running.id))
         elif event in ("cancelled", "failed") and job.command in PAUSABLE:
-            self._say(m.Forget(job=job.id))
+            self._send(m.Forget(job=job.id))
 
-    def _say(self, message: m.Command) -> None:
-        """Tell the child something, soon."""
+    def _send(self, message: m.Command) -> None:
+        """Send a message to the worker without waiting."""
         if self._process is not None:
-            saying = asyncio.ensure_future(self._process.say(message))
-            self._sayings.add(saying)
-            saying.add_done_callback(self._sayings.discard)
+            send = asyncio.ensure_future(self._process.send(message))
+            self._sends.add(send)
+            send.add_done_callback(self._sends.discard)
 
     def _interrupt(self, job: Job) -> None:
-        """Tell the child to stop a job; kill it when it does not within the grace."""
+        """Ask the worker to stop a job; kill it if the job has not stopped after the grace period."""
         process = self._process
         if process is None:
             return
-        self._say(m.Cancel(job=job.id))
+        self._send(m.Cancel(job=job.id))
 
-        def insist() -> None:
+        def kill_if_running() -> None:
             if job.state == "running" and self._jobs.running is job:
                 process.kill()
 
-        asyncio.get_running_loop().call_later(self._grace, insist)
+        asyncio.get_running_loop().call_later(self._grace, kill_if_running)
 
 
-async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Return when the first of several waits is over; the others are given up."""
+async def _wait_for_first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Wait until the first of several coroutines has finished, and cancel the others."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -258,13 +261,15 @@ async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
 
 
 def _died(job: Job, reason: str, *, device: bool) -> m.Problem:
-    """The error of a job whose worker died under it too often."""
-    remedy = "Try fewer steps or a shorter sound; the daemon's log may tell more."
+    """Return the error of a job whose worker died too often."""
+    remedy = "Try fewer steps or a shorter sound; the daemon's log may have details."
     if device:
-        remedy = "Close what else uses the device, restart the computer, or start the daemon with --device cpu."
+        remedy = (
+            "Close other programs that use the device, restart the computer, or start the daemon with --device cpu."
+        )
     if job.command in PAUSABLE:
-        remedy = "What was written down of it becomes a checkpoint. Try a shorter sound, or fewer rows a step."
-    message = f"The process that computes {reason}, {job.attempts} times in this job."
+        remedy = "The saved training state becomes a checkpoint. Try a shorter sound or a smaller batch."
+    message = f"The worker process {reason}, {job.attempts} times in this job."
     return m.Problem(code="worker_died", message=message, remedy=remedy)
 
 

@@ -1,4 +1,4 @@
-"""One run of the child process: starting it, hearing it, saying things to it, ending it."""
+"""One worker process: start it, exchange messages with it, end it."""
 
 import asyncio
 import contextlib
@@ -16,19 +16,19 @@ _START = "from tertium.worker.main import main; main()"
 
 
 class WorkerProcess:
-    """A child that says and hears JSON lines. Make it with :meth:`start`."""
+    """A worker process and its JSON lines. Create it with :meth:`start`."""
 
     def __init__(self, process: asyncio.subprocess.Process):
         self._process = process
-        self._heard: asyncio.Queue[Report | None] = asyncio.Queue()
-        self._last_words: deque[str] = deque(maxlen=5)
-        self._tasks = [asyncio.ensure_future(self._listen()), asyncio.ensure_future(self._log())]
+        self._reports: asyncio.Queue[Report | None] = asyncio.Queue()
+        self._stderr_tail: deque[str] = deque(maxlen=5)
+        self._tasks = [asyncio.ensure_future(self._read_reports()), asyncio.ensure_future(self._read_stderr())]
 
     @classmethod
     async def start(cls) -> "WorkerProcess":
-        """Start a child with this interpreter and its search path. Signals of the terminal do not reach it."""
-        # Threads of the model that wait for each other must not spin meanwhile: where the host's audio (or anything else) wants the
-        # same cores, spinning makes a fusion of two seconds take a minute.
+        """Start a worker with this interpreter and its search path. It does not receive the terminal's signals."""
+        # The model's threads must not spin while they wait for each other: if the host's audio (or anything else) needs the same
+        # cores, spinning turns a fusion of two seconds into one of a minute.
         environment = (
             {"OMP_WAIT_POLICY": "PASSIVE"}
             | os.environ
@@ -51,34 +51,34 @@ class WorkerProcess:
         return self._process.pid
 
     @property
-    def lives(self) -> bool:
-        """Whether the process is not known to have ended."""
+    def is_alive(self) -> bool:
+        """True until the end of the process has been noticed."""
         return self._process.returncode is None
 
-    async def say(self, message: Command) -> None:
-        """Send a message; to a process that has ended, nothing."""
+    async def send(self, message: Command) -> None:
+        """Send a message; do nothing if the process has ended."""
         with contextlib.suppress(ConnectionError, OSError):
             self._process.stdin.write(message.line())
             await self._process.stdin.drain()
 
-    async def hear(self) -> Report | None:
-        """The next message; None when the process has ended."""
-        message = await self._heard.get()
+    async def receive(self) -> Report | None:
+        """Return the next message; None once the process has ended."""
+        message = await self._reports.get()
         if message is None:
-            self._heard.put_nowait(None)
+            self._reports.put_nowait(None)
         return message
 
-    async def ended(self) -> None:
-        """Wait for the process's end."""
+    async def wait(self) -> None:
+        """Wait until the process has ended."""
         await self._process.wait()
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Kill the process."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
     async def end(self) -> None:
-        """End the process if it lives, and forget it."""
+        """Kill the process if it is alive, and release its pipes."""
         self.kill()
         await self._process.wait()
         for task in self._tasks:
@@ -87,35 +87,35 @@ class WorkerProcess:
         self._process.stdin.close()
 
     def reason(self) -> str:
-        """How the process ended, as the end of a sentence that begins with it."""
+        """Describe how the process ended, as the predicate of a sentence about it."""
         code = self._process.returncode
         if code is not None and code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-            memory = ", perhaps for want of memory" if name == "SIGKILL" else ""
-            return f"was ended by signal {name}{memory}"
-        words = f" ({self._last_words[-1]})" if self._last_words else ""
-        return f"ended with status {code}{words}"
+            memory = ", possibly for lack of memory" if name == "SIGKILL" else ""
+            return f"was killed by signal {name}{memory}"
+        detail = f" ({self._stderr_tail[-1]})" if self._stderr_tail else ""
+        return f"ended with status {code}{detail}"
 
-    async def _listen(self) -> None:
+    async def _read_reports(self) -> None:
         try:
             while line := await self._process.stdout.readline():
                 message = parse_report(line)
                 if isinstance(message, Trouble):
-                    log.event("worker in trouble", level=logging.ERROR, traceback=message.text)
+                    log.event("worker error", level=logging.ERROR, traceback=message.text)
                 else:
-                    self._heard.put_nowait(message)
-        except ValueError as error:  # too long, no JSON, or of another shape: nothing that follows can be trusted
-            log.event("worker not understood", level=logging.ERROR, reason=str(error))
+                    self._reports.put_nowait(message)
+        except ValueError as error:  # too long, not JSON, or not a report: no later line can be trusted
+            log.event("invalid worker message", level=logging.ERROR, reason=str(error))
             self.kill()
         await self._process.wait()
-        self._heard.put_nowait(None)
+        self._reports.put_nowait(None)
 
-    async def _log(self) -> None:
+    async def _read_stderr(self) -> None:
         with contextlib.suppress(ValueError):
             while line := await self._process.stderr.readline():
                 text = line.decode("utf-8", "replace").rstrip()
                 if text:
-                    self._last_words.append(text)
-                    log.event("worker says", level=logging.DEBUG, text=text)
-        while await self._process.stderr.read(LONGEST_LINE):  # never let the child block on a full pipe
+                    self._stderr_tail.append(text)
+                    log.event("worker output", level=logging.DEBUG, text=text)
+        while await self._process.stderr.read(LONGEST_LINE):  # a full pipe would block the worker
             pass

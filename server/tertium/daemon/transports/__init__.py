@@ -1,1 +1,1 @@
-"""Bytes and peers, and nothing else: what the bytes mean is decided by others."""
+"""The transports: they move bytes to and from peers and do not interpret them."""

@@ -1,18 +1,18 @@
-"""Datagrams that came and wait for their turn. Peers take turns, so that a flood from one keeps no other waiting."""
+"""The queue of received datagrams. Peers are served in turn, so that a flood from one does not delay the others."""
 
 from collections import OrderedDict, deque
 
 Address = tuple[str, int]
 MOST_BYTES = 16 * 1024 * 1024
 OVERHEAD = 256
-"""Bytes that a datagram counts for beside its own, so that empty ones are not free."""
+"""Bytes added to the size of each datagram, so that empty ones are not free."""
 
 
 class FairQueue:
-    """A bounded queue for each peer, emptied in turns.
+    """A queue for each peer, served in turn, with a common bound.
 
     Args:
-        most_bytes: of all datagrams that wait, each counted with its overhead.
+        most_bytes: limit on the size of all waiting datagrams, each counted with its overhead.
     """
 
     def __init__(self, *, most_bytes: int = MOST_BYTES):
@@ -24,7 +24,7 @@ class FairQueue:
         return bool(self._waiting)
 
     def put(self, datagram: bytes, address: Address) -> bool:
-        """Let a datagram wait. When there is no room, the peer with the most datagrams loses its newest; returns whether none was lost."""
+        """Add a datagram. If the queue is full, the newest datagram of the peer with the most is dropped. Return whether none was dropped."""
         self._waiting.setdefault(address, deque()).append(datagram)
         self._bytes += len(datagram) + OVERHEAD
         if self._bytes <= self._most:
@@ -36,10 +36,10 @@ class FairQueue:
         return False
 
     def take(self) -> tuple[bytes, Address]:
-        """The oldest datagram of the peer whose turn it is.
+        """Remove and return the oldest datagram of the peer whose turn it is.
 
         Raises:
-            KeyError: nothing waits.
+            KeyError: the queue is empty.
         """
         address, datagrams = self._waiting.popitem(last=False)
         datagram = datagrams.popleft()

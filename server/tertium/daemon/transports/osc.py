@@ -1,4 +1,4 @@
-"""UDP: datagrams in, datagrams out, all through one socket, since many clients drop answers that come from another."""
+"""The OSC transport: UDP datagrams through a single socket, since many clients drop answers from any other port."""
 
 import asyncio
 import contextlib
@@ -16,18 +16,18 @@ RECEIVE_BUFFER = 1 << 20
 LARGEST = 65536
 MOST_AT_A_TIME = 2000
 TURN_SECONDS = 0.001
-"""How long datagrams are handled before the socket is emptied again: a system's usual buffer overflows after about two of these."""
+"""How long datagrams are handled before the socket is emptied again: under a flood, a typical system buffer overflows after about twice this."""
 
 
 class OscTransport(asyncio.DatagramProtocol):
-    """A bound UDP socket. Make it with :meth:`open`.
+    """A bound UDP socket. Create it with :meth:`open`.
 
-    Whatever has come is taken from the system at once, and handled afterwards: where the system's buffer overflows, it drops the newest,
-    and what came last is most often what somebody waits for.
+    All received datagrams are read from the system at once and handled afterwards: when the system's buffer overflows, it drops the
+    newest, which are most often the ones that a client is waiting for.
 
     Args:
-        receive: called with each datagram and the address that it came from. What it raises is logged, and the socket goes on.
-        bound: the socket, which does not block.
+        receive: called with each datagram and its source address. Exceptions are logged and do not affect the socket.
+        bound: the socket, non-blocking.
     """
 
     def __init__(self, receive: Receive, bound: socket.socket):
@@ -40,7 +40,7 @@ class OscTransport(asyncio.DatagramProtocol):
 
     @classmethod
     async def open(cls, host: str, port: int, receive: Receive) -> "OscTransport":
-        """Bind.
+        """Bind a socket.
 
         Args:
             host: a loopback address.
@@ -58,7 +58,7 @@ class OscTransport(asyncio.DatagramProtocol):
             bound.close()
             raise TertiumError(
                 "busy" if error.errno != 13 else "not_allowed", f"UDP port {port} on {host} cannot be used: {error.strerror}.",
-                field="osc", value=f"{host}:{port}", remedy="Choose another with --osc HOST:PORT; port 0 takes any that is free.",
+                field="osc", value=f"{host}:{port}", remedy="Choose another with --osc HOST:PORT; port 0 takes any free port.",
             ) from error  # fmt: skip
         bound.setblocking(False)
         loop = asyncio.get_running_loop()
@@ -76,11 +76,11 @@ class OscTransport(asyncio.DatagramProtocol):
             self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
     def error_received(self, exc: OSError) -> None:
-        """A client's port was closed: it will ask again, or not."""
+        """Log that a datagram could not be delivered, usually because a client has closed its port."""
         log.event("datagram not delivered", level=logging.DEBUG, reason=str(exc))
 
     def send(self, datagram: bytes, address: Address) -> None:
-        """Send one datagram; whether it arrives nobody knows."""
+        """Send one datagram, without any confirmation of its arrival."""
         if self._transport is not None and not self._transport.is_closing() and address != self.address:
             with contextlib.suppress(OSError, ValueError):
                 self._transport.sendto(datagram, address)
@@ -94,14 +94,16 @@ class OscTransport(asyncio.DatagramProtocol):
             await asyncio.sleep(0)
 
     def _put(self, data: bytes, addr: tuple) -> None:
-        if addr[:2] == self.address:  # our own answer, sent to ourselves by a client that named our port
+        if (
+            addr[:2] == self.address
+        ):  # an answer of the daemon's own, from a client that gave this port as its reply port
             return
         if not self._inbox.put(data, (addr[0], addr[1])):
-            log.event("datagram dropped", level=logging.WARNING, reason="too many wait already")
+            log.event("datagram dropped", level=logging.WARNING, reason="too many are waiting")
 
     def _empty_socket(self) -> None:
-        """The event loop reads one datagram a round, which is too slow for a flood."""
-        with contextlib.suppress(OSError):  # there is nothing more, or a client's port was closed
+        """Read all waiting datagrams: the event loop alone reads one per iteration, which is too slow for a flood."""
+        with contextlib.suppress(OSError):  # the socket is empty, or a client's port was closed
             for _ in range(MOST_AT_A_TIME):
                 self._put(*self._socket.recvfrom(LARGEST))
 
@@ -118,4 +120,4 @@ class OscTransport(asyncio.DatagramProtocol):
         try:
             self._receive(data, address)
         except Exception as problem:
-            log.trouble("datagram not handled", problem, peer=f"{address[0]}:{address[1]}", bytes=len(data))
+            log.exception("datagram not handled", problem, peer=f"{address[0]}:{address[1]}", bytes=len(data))

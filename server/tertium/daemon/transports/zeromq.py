@@ -1,4 +1,4 @@
-"""ZeroMQ: a ROUTER for requests and answers, a PUB for events. Frames and peers' identities, and nothing else."""
+"""The ZeroMQ transport: a ROUTER socket for requests and answers and a PUB socket for events."""
 
 import asyncio
 import contextlib
@@ -12,19 +12,19 @@ from tertium.daemon import log
 from tertium.errors import TertiumError
 
 Peer = tuple[bytes, ...]
-"""The routing frames that lead to a peer: its identity, and for a REQ socket an empty frame."""
+"""The routing frames of a peer: its identity, and for a REQ socket an empty frame."""
 Receive = Callable[[list[bytes], Peer], None]
 LARGEST_FRAME = 512 * 1024 * 1024 + 65536
-MOST_WAITING = 1000  # messages for one peer that does not take them; further ones are dropped
+MOST_WAITING = 1000  # messages for a peer that does not read them; further ones are dropped
 LINGER_MS = 500
 
 
 class ZeroMqTransport:
-    """Two bound sockets. Make it with :meth:`open`.
+    """The two bound sockets. Create them with :meth:`open`.
 
     Args:
-        receive: called with the frames of each request, without those of its routing, and with its peer. What it raises is logged, and
-            the socket goes on.
+        receive: called with the frames of each request, without the routing frames, and with its peer. Exceptions are logged and do not
+            affect the sockets.
     """
 
     def __init__(self, receive: Receive):
@@ -41,11 +41,11 @@ class ZeroMqTransport:
         """Bind both sockets.
 
         Args:
-            endpoint: for requests.
-            events: for events.
+            endpoint: the endpoint for requests.
+            events: the endpoint for events.
 
         Raises:
-            TertiumError: busy when an endpoint is in use, path_refused when it cannot be made.
+            TertiumError: busy when an endpoint is in use, path_refused when it cannot be created.
         """
         transport = cls(receive)
         try:
@@ -64,23 +64,23 @@ class ZeroMqTransport:
             try:
                 self._receive(frames[routing:], (identity, *frames[:routing]))
             except Exception as problem:
-                log.trouble("message not handled", problem, frames=len(frames))
+                log.exception("message not handled", problem, frames=len(frames))
 
     def send(self, frames: Sequence[bytes], peer: Peer) -> None:
-        """Send to one peer; to one that has gone, nothing."""
+        """Send frames to a peer; they are dropped if it has disconnected."""
         self._put(self._router, [*peer, *frames])
 
     def publish(self, frames: Sequence[bytes]) -> None:
-        """Send to all who subscribed to the topic in the first frame."""
+        """Send frames to all subscribers of the topic in the first frame."""
         self._put(self._publisher, frames)
 
     def _put(self, socket: zmq.asyncio.Socket, frames: Sequence[bytes]) -> None:
         with contextlib.suppress(zmq.ZMQError):  # the socket is closing
-            # Neither kind of socket waits: what a peer does not take is dropped. So the future is done, for better or worse.
+            # Neither socket type blocks: they drop messages that a peer does not read. The future is done at once; its error is discarded.
             socket.send_multipart(frames).add_done_callback(lambda sent: sent.cancelled() or sent.exception())
 
     async def close(self) -> None:
-        """Stop listening, give what is on its way half a second, and close."""
+        """Stop listening, wait up to half a second for messages in transit, and close."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -106,7 +106,7 @@ def _bind(socket: zmq.Socket, endpoint: str) -> str:
         in_use = error.errno == zmq.EADDRINUSE
         raise TertiumError(
             "busy" if in_use else "path_refused", f"The ZeroMQ endpoint '{endpoint}' cannot be used: {error.strerror}.",
-            field="zmq", value=endpoint, remedy="Choose another with --zmq; tcp://127.0.0.1:0 takes any port that is free.",
+            field="zmq", value=endpoint, remedy="Choose another with --zmq; tcp://127.0.0.1:0 takes any free port.",
         ) from error  # fmt: skip
     bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
     if bound.startswith("ipc://"):
