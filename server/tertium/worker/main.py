@@ -182,7 +182,7 @@ class Worker:
             self._engine.free_memory()
         else:
             if self._costs and "forwards" in facts:
-                self._costs = self._costs.corrected(facts["seconds_made"], facts["forwards"], result["elapsed"])
+                self._costs = self._costs.corrected(facts["seconds_computed"], facts["forwards"], result["elapsed"])
             self._say(m.Done(job=job, result=result, costs=self._costs))
         self._reader.cancelled.discard(job)
         self._reader.paused.discard(job)

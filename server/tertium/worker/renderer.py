@@ -105,7 +105,7 @@ class Renderer:
         result = self._stored(task, made, name=spec.name)
         if isinstance(spec, Window):
             result["window"] = self._kept(task, made.facts["window"])
-        return result, {**made.facts, "seconds_made": cost_model.seconds_made(spec)}
+        return result, {**made.facts, "seconds_computed": cost_model.seconds_computed(spec)}
 
     def preview(
         self,

@@ -144,7 +144,7 @@ class Supervisor:
             self._asked.clear()
             await _first(self._jobs.arrival(), self._asked.wait())
             while self._jobs.waiting:
-                await self._jobs.failed(await self._jobs.start(), problem.told())
+                await self._jobs.failed(await self._jobs.start(), problem.fields())
         self._asked.clear()
         log.event("model tried again")
 
@@ -170,7 +170,7 @@ class Supervisor:
             await self._jobs.cancelled(job, job.cancelling)
             return True
         if (late := scheduling.missed(job)) is not None:
-            await self._jobs.failed(job, _problem(late).told())
+            await self._jobs.failed(job, _problem(late).fields())
             return True
         await process.say(m.Run(job=job.id, spec=job.spec, notes=tuple(job.notes)))
         if job.cancelling:
@@ -201,7 +201,7 @@ class Supervisor:
             case m.Cancelled():
                 await self._jobs.cancelled(job, " ".join([job.cancelling or "Cancelled.", *message.notes]))
             case m.Failed():
-                await self._jobs.failed(job, message.error.told())
+                await self._jobs.failed(job, message.error.fields())
         return True
 
     async def _lost(self, process: WorkerProcess, job: Job) -> None:
@@ -214,9 +214,9 @@ class Supervisor:
             job.lost_at = job.fraction
             await self._jobs.give_back(job)
         elif lost is not None and lost.error.code == "out_of_memory":
-            await self._jobs.failed(job, lost.error.told())
+            await self._jobs.failed(job, lost.error.fields())
         else:
-            await self._jobs.failed(job, _died(job, reason, device=lost is not None).told())
+            await self._jobs.failed(job, _died(job, reason, device=lost is not None).fields())
 
     def _make_room(self, job: Job, event: str) -> None:
         """Pause a running training job for a new job that goes first; discard the state of one that ended elsewhere than in the child."""
