@@ -58,7 +58,7 @@ def test_a_file_that_is_no_good_is_refused_with_its_field_and_a_remedy(client, f
     ("name", "code", "words"),
     [
         ("pipe.wav", "path_refused", "is a pipe, not a file."), (".", "path_refused", "is a folder, not a file."),
-        ("missing.safetensors", "unknown_checkpoint", "There is no file"), ("whole.wav", "bad_message", "is no checkpoint"),
+        ("missing.safetensors", "unknown_checkpoint", "There is no file"), ("whole.wav", "bad_message", "is not a checkpoint"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_imported_is_refused_and_holds_nobody_up(client, files, name, code, words):

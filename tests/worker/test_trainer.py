@@ -11,7 +11,7 @@ from tertium.errors import TertiumError
 from tertium.job_spec import Preview
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library
-from tertium.storage.training_states import TrainingState, TrainingStates, Unfit
+from tertium.storage.training_states import TrainingState, TrainingStates, UnusableState
 from tertium.storage.window_cache import WindowCache
 from tertium.worker.renderer import Renderer
 from tertium.worker.trainer import Paused, Trainer
@@ -304,5 +304,5 @@ def test_a_running_average_is_what_becomes_the_checkpoint(tmp_path):
     (tmp_path / "w").write_bytes(weights)
     assert {name: one.tolist() for name, one in load_file(tmp_path / "w").items()} == {"a.lora_A": [1, 1, 1]}
     del facts["chosen"]
-    with pytest.raises(Unfit, match="chosen"):
+    with pytest.raises(UnusableState, match="chosen"):
         TrainingState(facts, tensors).checkpoint()

@@ -181,11 +181,11 @@ class Renderer:
         if task.known.window is not None:
             return dict(window)
         window = {**window, "asked": task.spec.points}
-        return {**window, "path": self._windows.keep(task.spec, self._model(task.checkpoint), window)}
+        return {**window, "path": self._windows.save(task.spec, self._model(task.checkpoint), window)}
 
     def _found(self, task: "_Task") -> dict[str, Any] | None:
         """The result that a job stored before it was ended: it was not told of then, and need not be made again."""
-        sound = None if task.job is None else self._library.made_by(task.job)
+        sound = None if task.job is None else self._library.of_job(task.job)
         if sound is None:
             return None
         result = self._told_again(task, sound)
@@ -196,7 +196,7 @@ class Renderer:
 
     def _stored(self, task: "_Task", made: Rendered, *, name: str, take: int | None = None) -> dict[str, Any]:
         """Put what was made into the library, unless the same job did so before; returns the fields of the protocol's result."""
-        before = None if task.job is None else self._library.made_by(task.job, take)
+        before = None if task.job is None else self._library.of_job(task.job, take)
         if before is not None:
             return self._told_again(task, before)
         rate, frames = self._shape(task.spec, task.given)
@@ -223,7 +223,7 @@ class Renderer:
         """The checkpoint that a job names, and the engine that has learned it; without one, the engine."""
         if not getattr(spec, "checkpoint", None) or self._checkpoints is None:
             return None, self._engine
-        checkpoint = self._checkpoints.same(spec.checkpoint, spec.checkpoint_created)
+        checkpoint = self._checkpoints.resolve(spec.checkpoint, spec.checkpoint_created)
         path = self._checkpoints.weights(checkpoint, fingerprint=self._engine.about["fingerprint"])
         return checkpoint, self._engine.under(checkpoint, str(path))
 

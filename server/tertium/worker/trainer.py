@@ -22,7 +22,7 @@ from tertium.job_spec import Generate, Learn, Preview
 from tertium.storage.checkpoint_format import Checkpoint
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library
-from tertium.storage.training_states import TrainingState, TrainingStates, Unfit
+from tertium.storage.training_states import TrainingState, TrainingStates, UnusableState
 from tertium.worker.device_faults import lost_the_device
 from tertium.worker.engine_api import Engine, OnProgress
 from tertium.worker.renderer import LONGEST_NAME, Renderer
@@ -208,7 +208,7 @@ class Trainer:
     def _saved(self, job: str, *, ending: str = "") -> Checkpoint | None:
         """Make a checkpoint of what is written down of a job, which is then no more, under the learning's name and an ending."""
         kept = None
-        with contextlib.suppress(Unfit):
+        with contextlib.suppress(UnusableState):
             state = self._states.read(job)
             if state is not None and state.facts["step"]:
                 checkpoint, weights = state.checkpoint()
@@ -228,23 +228,23 @@ class Trainer:
         work = TrainingRun(self._engine.learner(reference.samples, spec), spec)
         try:
             self._resume(job, work)
-        except (Unfit, ValueError, KeyError, TypeError) as reason:
+        except (UnusableState, ValueError, KeyError, TypeError) as reason:
             kept = self._saved(job, ending=UNFINISHED)
             also = "" if kept is None else f"; its {kept.steps} steps are kept as '{kept.name}'"
             work.notes.append(f"learned anew: what was written down of it cannot be used ({reason}){also}")
         return work
 
     def _resume(self, job: str, work: TrainingRun) -> None:
-        """Go on from what is written down, if anything is. Raises Unfit, ValueError, KeyError or TypeError if that does not fit."""
+        """Go on from what is written down, if anything is. Raises UnusableState, ValueError, KeyError or TypeError if that does not fit."""
         state = self._states.read(job)
         if state is None:
             return
         facts = state.facts
         if facts["tertium"] != __version__:  # another version may compute otherwise in the last bit
-            raise Unfit(f"version {facts['tertium']} wrote it, and this is {__version__}")
+            raise UnusableState(f"version {facts['tertium']} wrote it, and this is {__version__}")
         for name, now in self._about(work).items():
             if facts[name] != now:
-                raise Unfit(f"it is of another {'model' if name == 'fingerprint' else name}")
+                raise UnusableState(f"it is of another {'model' if name == 'fingerprint' else name}")
         spent, notes = float(facts["spent"]), list(facts["notes"])
         work.learner.resume(state)
         work.spent = spent
