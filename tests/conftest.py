@@ -1,4 +1,6 @@
-"""Exact denoisers: models whose data prediction is known in closed form, so that the engine is tested in double precision without a network."""
+"""Exact denoisers: models whose data prediction is known in closed form, so that the engine is tested in double
+precision without a network.
+"""
 
 import os
 
@@ -31,7 +33,9 @@ def pytest_collection_modifyitems(items):
 
 @dataclass(frozen=True)
 class GaussianDenoiser:
-    """The denoiser of Gaussian latents with variance ``power`` P at each frequency of their frames: x_0 = alpha P / (alpha^2 P + sigma^2) x."""
+    """The denoiser of Gaussian latents with variance ``power`` P at each frequency of their frames: x_0 = alpha P /
+    (alpha^2 P + sigma^2) x.
+    """
 
     power: torch.Tensor
     schedule: Schedule
@@ -44,7 +48,9 @@ class GaussianDenoiser:
 
 @dataclass(frozen=True)
 class MemorisedDenoiser:
-    """The denoiser of latents distributed around one sound z_r with ``variance`` v: z_r + alpha v / (alpha^2 v + sigma^2) (x - alpha z_r)."""
+    """The denoiser of latents distributed around one sound z_r with ``variance`` v: z_r + alpha v / (alpha^2 v +
+    sigma^2) (x - alpha z_r).
+    """
 
     z_r: torch.Tensor
     variance: float

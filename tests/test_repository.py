@@ -76,7 +76,9 @@ def test_the_lock_pins_everything_with_hashes_and_names_no_server():
 
 
 def test_threads_wait_without_spinning_in_the_tests_too():
-    """Check PyTorch's wait policy as reported by its OpenMP runtime at load time, which would not see a variable set later."""
+    """Check PyTorch's wait policy as reported by its OpenMP runtime at load time, which would not see a variable set
+    later.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-s", "-q", "-p", "no:cacheprovider", "--collect-only", "tests/engine/test_schedule.py"],

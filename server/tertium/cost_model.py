@@ -94,13 +94,18 @@ def sounds_computed(spec: JobSpec) -> int:
 
 
 def seconds_computed(spec: JobSpec) -> float:
-    """Return the length in seconds of each sound that a job computes, at most: a loop is computed with context on either side."""
+    """Return the length in seconds of each sound that a job computes, at most: a loop is computed with context on
+    either side.
+    """
     may_loop = isinstance(spec, Vary | Fuse | Morph) and spec.loop != "off"
     return spec.seconds + (2 * LOOP_CONTEXT if may_loop else 0.0)
 
 
 def steps_within(costs: CostModel, spec: JobSpec, about: Mapping[str, Any], seconds: float) -> int:
-    """Return how many of the requested steps can be promised within ``seconds``; 0 if that is fewer than ``FEWEST_STEPS``."""
+    """Return how many of the requested steps can be promised within ``seconds``.
+
+    Returns 0 if that is fewer than ``FEWEST_STEPS``.
+    """
     per_second = seconds / sounds_computed(spec) / MARGIN / max(seconds_computed(spec), SHORTEST)
     calls = (per_second - costs.fixed) / costs.forward
     steps = min(math.floor(max(calls, 0.0) / forwards_per_step(spec, about)), spec.steps)

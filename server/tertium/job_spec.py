@@ -1,4 +1,5 @@
-"""Job specifications: one frozen model for each queued command, with every value that was chosen when the job was accepted.
+"""Job specifications: one frozen model for each queued command, with every value that was chosen when the job was
+accepted.
 
 The daemon creates a specification once, from a request; the journal stores it as JSON; the worker parses it. Rows written
 by older versions lack fields that were added since. Those take the defaults below, which reproduce the older behaviour.

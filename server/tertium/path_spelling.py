@@ -13,7 +13,8 @@ _DISK = re.compile(r"(?P<disk>[^/\\:]{2,}):(?P<rest>/.*)\Z", re.DOTALL)
 
 
 def spelled(text: str | os.PathLike, *, volumes: Path = VOLUMES) -> str:
-    """Return the path that ``text`` means: ``file://`` URLs, ``~`` and Max's ``Disk:/folder`` resolved, names composed or decomposed as on the disk.
+    """Return the path that ``text`` means: ``file://`` URLs, ``~`` and Max's ``Disk:/folder`` resolved, names
+    composed or decomposed as on the disk.
 
     Ambiguous spellings are returned unchanged: a URL of another machine, an unknown user's ``~``, a relative path.
 
@@ -50,7 +51,8 @@ def from_home(text: str) -> str:
 
 
 def from_disk(text: str, *, volumes: Path = VOLUMES) -> str:
-    """Return ``Disk:/folder/file``, as Max writes it, as an absolute path: ``volumes/Disk/folder/file`` if that disk is mounted, else ``/folder/file``.
+    """Return ``Disk:/folder/file``, as Max writes it, as an absolute path: ``volumes/Disk/folder/file`` if that disk
+    is mounted, else ``/folder/file``.
 
     On some systems the start disk does not appear among the mounted ones, so a disk that is not mounted is assumed to be
     the start disk. Drive letters (``C:/``) and URLs are returned unchanged.
@@ -65,7 +67,8 @@ def from_disk(text: str, *, volumes: Path = VOLUMES) -> str:
 
 
 def as_on_disk(text: str) -> str:
-    """Return an absolute path with each name composed (NFC) or decomposed (NFD) as it is on the disk; names not found there stay unchanged.
+    """Return an absolute path with each name composed (NFC) or decomposed (NFD) as it is on the disk; names not found
+    there stay unchanged.
 
     A name that exists exactly as given always wins, so of two names that look alike the requested one is found.
     """
@@ -81,7 +84,9 @@ def as_on_disk(text: str) -> str:
 
 
 def _alike(folder: str, name: str) -> str:
-    """Return the name in ``folder`` that equals ``name`` once both are composed (it may be a mix of the two forms); else ``name``."""
+    """Return the name in ``folder`` that equals ``name`` once both are composed (it may be a mix of the two forms);
+    else ``name``.
+    """
     if name.isascii():
         return name
     wanted = unicodedata.normalize("NFC", name)

@@ -1,4 +1,6 @@
-"""Safe file access: clients' files are opened without following links out of the allowed folders, our own are written atomically."""
+"""Safe file access: clients' files are opened without following links out of the allowed folders, our own are written
+atomically.
+"""
 
 import contextlib
 import errno
@@ -34,7 +36,8 @@ class OpenFile:
 def open_allowed(
     path: str | os.PathLike, roots: Iterable[str | os.PathLike] | None, *, field: str = "path"
 ) -> OpenFile:
-    """Open a client's ``path``, in any spelling of :mod:`tertium.path_spelling`, within ``roots``; None allows every folder.
+    """Open a client's ``path``, in any spelling of :mod:`tertium.path_spelling`, within ``roots``; None allows every
+    folder.
 
     The opened file is the one that was checked: a link that is put in a name's place in between is not followed.
 
@@ -237,7 +240,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_part(path: Path, data: bytes, *, mode: int = 0o666) -> Path:
-    """Write ``data`` to a temporary file beside ``path``, sync it to the disk and return its path; ``publish`` gives it its name.
+    """Write ``data`` to a temporary file beside ``path``, sync it to the disk and return its path; ``publish`` gives
+    it its name.
 
     On any error the temporary file is removed.
 
@@ -287,7 +291,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a new file atomically. Raises as :func:`write_part` and :func:`publish`; on any error no file is left behind."""
+    """Write a new file atomically.
+
+    Raises as :func:`write_part` and :func:`publish`; on any error no file is left behind.
+    """
     part = write_part(path, data)
     try:
         publish(part, path)
@@ -296,7 +303,10 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def write_over(path: Path, data: bytes, *, mode: int = 0o666) -> None:
-    """Write a file atomically, replacing one that may exist. On any error the old file stays, and no temporary file is left behind."""
+    """Write a file atomically, replacing one that may exist.
+
+    On any error the old file stays, and no temporary file is left behind.
+    """
     part = write_part(path, data, mode=mode)
     try:
         with disk_errors(path):

@@ -30,7 +30,9 @@ def environment() -> dict[str, str]:
 
 
 def die_with_the_daemon() -> None:
-    """Have Linux kill this process when the daemon dies, even while a long call keeps every thread from noticing the end of the input."""
+    """Have Linux kill this process when the daemon dies, even while a long call keeps every thread from noticing the
+    end of the input.
+    """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

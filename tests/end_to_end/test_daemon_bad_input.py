@@ -115,7 +115,7 @@ def test_a_job_that_goes_wrong_fails_with_a_remedy_and_the_worker_lives_on(daemo
 def test_what_no_message_can_carry_keeps_nobody_waiting(daemon, client, clips):
     with Client(daemon.home) as other:
         with pytest.raises(
-            RemoteError, match="The result holds what no message can carry: .* The daemon's log has"
+            RemoteError, match="The result cannot be encoded as a message: .* The daemon's log has"
         ) as caught:
             other.submit("generate", prompt="unsaid", steps=2, seconds=0.5).wait(PATIENCE)
         assert caught.value.code == "internal"

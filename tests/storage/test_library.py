@@ -1,4 +1,6 @@
-"""The library: sounds by the hash of their samples, results that are never overwritten, and sidecars with their origin."""
+"""The library: sounds by the hash of their samples, results that are never overwritten, and sidecars with their
+origin.
+"""
 
 import errno
 import json

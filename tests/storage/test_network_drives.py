@@ -1,4 +1,7 @@
-"""A home on a network drive is refused with a clear message. No such drive is mounted here; the system's responses are simulated."""
+"""A home on a network drive is refused with a clear message.
+
+No such drive is mounted here; the system's responses are simulated.
+"""
 
 import errno
 import os

@@ -19,7 +19,8 @@ SHARES = {
     "W": (1.0, 1.0), "Y": (0.5, -0.5), **dict.fromkeys("XZRSTUVKLMNOPQ", (0.0, 0.0)),
     "AMBI0": (1.0, 1.0), "AMBI1": (0.5, -0.5), **{f"AMBI{number}": (0.0, 0.0) for number in range(2, 64)},
 }  # fmt: skip
-"""Gains of a channel to the left and the right, by FFmpeg's channel names and those of ambisonic B-format, in which left is positive Y."""
+"""Gains of a channel to the left and the right, by FFmpeg's channel names and those of ambisonic B-format, in which
+left is positive Y."""
 SPEAKERS = ("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR")
 """Channel names in the order of the bits of a WAV's channel mask."""
 B_FORMATS = {
@@ -41,7 +42,8 @@ def of_mask(mask: int, channels: int) -> str | None:
 
 
 def converted(samples: np.ndarray, channels: int, layout: str | None) -> tuple[np.ndarray, str]:
-    """Return samples (channels, frames) converted to another number of channels, and a note that describes the conversion.
+    """Return samples (channels, frames) converted to another number of channels, and a note that describes the
+    conversion.
 
     Missing channels repeat the present ones (mono goes to both sides). A conversion to stereo, or to mono by way of stereo,
     uses ``layout`` (names joined by ``+``), else the usual layout for that number. Otherwise every ``channels``-th of the

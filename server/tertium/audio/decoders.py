@@ -33,7 +33,9 @@ class Unreadable(Exception):
     """A reader does not support the file, or the file's content is damaged."""
 
     def explains(self) -> bool:
-        """Return whether the message explains the failure to the user, rather than only leaving the file to the next reader."""
+        """Return whether the message explains the failure to the user, rather than only leaving the file to the next
+        reader.
+        """
         return str(self) != LEFT
 
 
@@ -63,7 +65,10 @@ class Sndfile:
             raise Unreadable(LEFT)
 
     def read(self, first: int, count: int) -> np.ndarray:
-        """Read ``count`` frames from ``first`` on, fewer at the end of the file: float32, (channels, frames). Raises Unreadable."""
+        """Read ``count`` frames from ``first`` on, fewer at the end of the file: float32, (channels, frames).
+
+        Raises Unreadable.
+        """
         try:
             if self._sound.seekable():
                 self._sound.seek(first)
@@ -76,7 +81,10 @@ class Sndfile:
 
 
 class Ffmpeg:
-    """A file that is read with FFmpeg. Attributes as of :class:`Sndfile`, but ``frames`` is None until the end has been decoded."""
+    """A file that is read with FFmpeg.
+
+    Attributes as of :class:`Sndfile`, but ``frames`` is None until the end has been decoded.
+    """
 
     frames: int | None = None
 
@@ -132,7 +140,10 @@ class Ffmpeg:
         return [] if right else [MISCOUNTED.format(count=count.packets, there=there)]
 
     def _promised(self) -> int | None:
-        """Return the number of frames that the header promises; None for containers whose length FFmpeg only guesses from the bit rate."""
+        """Return the number of frames that the header promises.
+
+        Returns None for containers whose length FFmpeg only guesses from the bit rate.
+        """
         if self.format not in ("FLAC", "MOV") or not self._stream.duration:
             return None
         return round(self._stream.duration * self._stream.time_base * self.sample_rate)
@@ -164,7 +175,10 @@ class Ffmpeg:
         return [note for note in notes if note not in self.notes]
 
     def _blocks(self) -> Iterator[np.ndarray]:
-        """Yield the decoded packets, float32 of shape (channels, frames); damaged packets are skipped and counted in a note."""
+        """Yield the decoded packets, float32 of shape (channels, frames).
+
+        Damaged packets are skipped and counted in a note.
+        """
         resampler = self._av.AudioResampler(format="fltp")
         broken = 0
         packets = self._container.demux(self._stream)

@@ -57,7 +57,8 @@ WHOLE = Span()
 
 
 def read(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "path", span: Span = WHOLE) -> Audio:
-    """Read a sound file, or a part of one, of ``MIN_SECONDS`` … ``max_seconds``. The length in the header is checked before reading.
+    """Read a sound file, or a part of one, of ``MIN_SECONDS`` … ``max_seconds``. The length in the header is checked
+    before reading.
 
     Raises:
         SoundError: ``unknown_sound`` (no such file); ``path_refused`` (not a regular file); ``bad_sound``: empty, truncated,
@@ -135,7 +136,10 @@ def check(audio: Audio, *, max_seconds: float = MAX_SECONDS, field: str = "sampl
 
 
 def _missing(missing: int, promised: int, what: str, value: str, field: str) -> list[str]:
-    """Return a note if ``missing`` of the ``promised`` bytes or frames are absent. Raises SoundError if it is more than a tenth."""
+    """Return a note if ``missing`` of the ``promised`` bytes or frames are absent.
+
+    Raises SoundError if it is more than a tenth.
+    """
     if missing > promised * MOST_MISSING:
         raise _bad(
             f"The file '{value}' is truncated: its header promises {missing} {what} more than it holds.",
@@ -145,7 +149,9 @@ def _missing(missing: int, promised: int, what: str, value: str, field: str) -> 
 
 
 def _judge_header(sound: decoders.Sound, value: str, max_seconds: float, field: str, span: Span) -> tuple[int, int]:
-    """Return the first frame of the part and the number of frames to read: its length or, if that is unknown yet, the most allowed."""
+    """Return the first frame of the part and the number of frames to read: its length or, if that is unknown yet, the
+    most allowed.
+    """
     location = sound.samples
     if location is not None:
         sound.notes += _missing(location.missing, location.length + location.missing, "bytes", value, field)
@@ -226,7 +232,9 @@ def _bad(message: str, value: object, field: str, remedy: str) -> SoundError:
 
 
 def stored(samples: np.ndarray, *, format: str) -> np.ndarray:
-    """Return the samples (channels, frames) that a written file will hold: unchanged for wav, rounded to 24 bits for flac."""
+    """Return the samples (channels, frames) that a written file will hold: unchanged for wav, rounded to 24 bits for
+    flac.
+    """
     samples = np.ascontiguousarray(samples, dtype=np.float32)
     if format == "wav":
         return samples

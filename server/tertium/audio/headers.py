@@ -15,7 +15,8 @@ from typing import BinaryIO
 from tertium.audio import channels
 
 STREAMED = 0x7FFFF000
-"""The smallest of the lengths that writers leave in a header if they cannot seek back to it: 0x7FFFF000, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFF."""
+"""The smallest of the lengths that writers leave in a header if they cannot seek back to it: 0x7FFFF000, 0x80000000,
+0xFFFFFFDB, 0xFFFFFFFF."""
 UNFINISHED = (0, 0xFFFFFFFF)
 """RIFF lengths left by writers that did not complete the header. The length of the header alone is another sign of it."""
 MOST_CHUNKS = 10_000
@@ -44,7 +45,10 @@ class Samples:
 
 
 def samples_of(file: BinaryIO) -> Samples | None:
-    """Return the location of the samples of an AIFF or CAF file; None for other files, or if it has none. Rewinds ``file``."""
+    """Return the location of the samples of an AIFF or CAF file; None for other files, or if it has none.
+
+    Rewinds ``file``.
+    """
     head, size = _head(file), os.fstat(file.fileno()).st_size
     if head[:4] == b"caff":
         return _samples_of_caf(file, size)
@@ -83,7 +87,9 @@ def _samples_of_caf(file: BinaryIO, size: int) -> Samples | None:
 
 
 def wav(file: BinaryIO) -> "tuple[Wav, Samples] | None":
-    """Return a WAV with a new header and the location of its samples; None if ``file`` is not a WAV, or has no format or samples. Rewinds ``file``."""
+    """Return a WAV with a new header and the location of its samples; None if ``file`` is not a WAV, or has no format
+    or samples. Rewinds ``file``.
+    """
     head = _head(file)
     if head[:4] not in RIFF or head[8:] != b"WAVE":
         return None
@@ -135,7 +141,10 @@ def _head(file: BinaryIO) -> bytes:
 
 
 def _chunks(file: BinaryIO, size: int, order: str):
-    """Yield name, offset of the content and length of each chunk. Chunks of odd length are padded to an even one, except by some writers."""
+    """Yield name, offset of the content and length of each chunk.
+
+    Chunks of odd length are padded to an even one, except by some writers.
+    """
     at = 12
     for _ in range(MOST_CHUNKS):
         file.seek(at)
@@ -167,7 +176,8 @@ def _layout(form: bytes, order: str) -> str | None:
 
 
 class Wav(io.RawIOBase):
-    """A readable file object that presents a WAV with only its format and samples: a new header, then the samples in ``file``.
+    """A readable file object that presents a WAV with only its format and samples: a new header, then the samples in
+    ``file``.
 
     Args:
         chunks: contents of the chunks ``fmt `` and, if there is one, ``fact``, by name.
@@ -197,14 +207,14 @@ class Wav(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer) -> int:
-        room = memoryview(buffer).cast("B")
-        header = self._header[self._at : self._at + len(room)]
-        room[: len(header)] = header
-        wanted = min(len(room), self._size - self._at) - len(header)
+        target = memoryview(buffer).cast("B")
+        header = self._header[self._at : self._at + len(target)]
+        target[: len(header)] = header
+        wanted = min(len(target), self._size - self._at) - len(header)
         count = len(header)
         if wanted > 0:
             self._file.seek(self._begin + self._at + len(header))
-            count += self._file.readinto(room[len(header) : len(header) + wanted])
+            count += self._file.readinto(target[len(header) : len(header) + wanted])
         self._at += count
         return count
 

@@ -46,7 +46,8 @@ class Seam:
 
     @property
     def meets(self) -> bool:
-        """Whether the ends meet: the step at the seam is no larger than usual, and the level changes there by at most 6 dB more than within.
+        """True if the ends meet: the step at the seam is no larger than usual, and the level changes there by at most
+        6 dB more than within.
 
         The ends of a sound that begins with its only attack and dies away do not meet, nor do those of a tone cut at an
         arbitrary place. Silence at both ends meets.
@@ -79,7 +80,9 @@ def seam_of(sound: Audio) -> Seam:
 
 
 def _changes(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Return the changes of level in dB from 20 ms before a place to 20 ms after it: first at the seam, then at places within."""
+    """Return the changes of level in dB from 20 ms before a place to 20 ms after it: first at the seam, then at
+    places within.
+    """
     frames = samples.shape[1]
     window = max(1, min(round(WINDOW * rate), frames // 2))
     powers = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64).mean(0))])
@@ -115,7 +118,8 @@ class Loop:
         return round(self.before * sample_rate / self.sample_rate), round(self.frames * sample_rate / self.sample_rate)
 
     def closed(self, samples: np.ndarray, sample_rate: int, frames: int) -> np.ndarray:
-        """Cut the loop out of the output computed for :meth:`around`, and crossfade its end: (channels, any) → (channels, frames).
+        """Cut the loop out of the output computed for :meth:`around`, and crossfade its end: (channels, any) →
+        (channels, frames).
 
         The crossfade has equal power for uncorrelated signals; the gain accounts for their correlation, so identical
         signals stay unchanged.

@@ -1,4 +1,5 @@
-"""The child process that reads clients' files, so that a hang, a memory leak or a crash in a decoder does not affect the daemon.
+"""The child process that reads clients' files, so that a hang, a memory leak or a crash in a decoder does not affect
+the daemon.
 
 Started by :mod:`tertium.daemon.reader_pool`. For each file it receives a JSON object and an open descriptor over a socket,
 and answers with a JSON object and, on success, the samples. It ends when the daemon closes the other end of the socket.

@@ -70,7 +70,10 @@ def within_full_scale(sound: Audio) -> Audio:
 
 
 def true_peak_dbtp(samples: np.ndarray) -> float:
-    """Return the true peak of samples (channels, frames) in dBTP, with four-fold oversampling (ITU-R BS.1770-5, annex 2); -inf for silence."""
+    """Return the true peak of samples (channels, frames) in dBTP; -inf for silence.
+
+    It is measured with four-fold oversampling (ITU-R BS.1770-5, annex 2).
+    """
     if samples.size == 0:
         return -np.inf
     between = soxr.resample(np.asarray(samples, dtype=np.float64).T, 1, OVERSAMPLING, quality="VHQ")
@@ -81,7 +84,8 @@ def true_peak_dbtp(samples: np.ndarray) -> float:
 def make_safe(
     samples: np.ndarray, sample_rate: int, *, ceiling_dbtp: float = -1.0
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Attenuate samples (channels, frames) to a true peak of at most ``ceiling_dbtp``, all by the same gain; quieter ones stay unchanged.
+    """Attenuate samples (channels, frames) to a true peak of at most ``ceiling_dbtp``, all by the same gain; quieter
+    ones stay unchanged.
 
     Returns:
         The samples as float32, and a note with the attenuation if there was any.

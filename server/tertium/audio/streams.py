@@ -78,11 +78,11 @@ class Patched(io.RawIOBase):
         return self._file.seek(offset, whence)
 
     def readinto(self, buffer) -> int:
-        begin, room = self._file.tell(), memoryview(buffer).cast("B")
-        count = self._file.readinto(room)
+        begin, target = self._file.tell(), memoryview(buffer).cast("B")
+        count = self._file.readinto(target)
         first, last = max(begin, self._patch_at), min(begin + count, self._patch_at + len(self._patch))
         if first < last:
-            room[first - begin : last - begin] = self._patch[first - self._patch_at : last - self._patch_at]
+            target[first - begin : last - begin] = self._patch[first - self._patch_at : last - self._patch_at]
         return count
 
 

@@ -13,7 +13,8 @@ from tertium.audio.signal import MAX_SECONDS, MIN_SECONDS, Audio
 from tertium.errors import SoundError
 
 MOST = 8.0
-"""Largest factor by which a sound is stretched or compressed; beyond it the result has little in common with the sound."""
+"""Largest factor by which a sound is stretched or compressed; beyond it the result has little in common with the
+sound."""
 CLEAN = 1.9
 """Largest factor by which a sound is stretched in one pass."""
 SAME = 1e-3
@@ -91,7 +92,8 @@ def to_length(sound: Audio, seconds: float) -> Audio:
 
 
 def warp(sound: Audio, markers: Markers) -> Audio:
-    """Warp a sound so that each marker sounds at its time: the pieces between markers are stretched one by one and crossfaded.
+    """Warp a sound so that each marker sounds at its time: the pieces between markers are stretched one by one and
+    crossfaded.
 
     Args:
         markers: pairs of a time in the sound and a time in the result, in seconds; both increase from 0 to the end. The last
@@ -161,7 +163,9 @@ class _Piece:
         return cls(_stretched(wider, before + length + after), begin[1], before, after)
 
     def add_to(self, joined: np.ndarray, *, rise: int, fall: int) -> None:
-        """Add the piece to ``joined``, with linear fades from ``rise`` frames before to after its beginning, and likewise ``fall`` at its end."""
+        """Add the piece to ``joined``, with linear fades from ``rise`` frames before to after its beginning, and
+        likewise ``fall`` at its end.
+        """
         places = np.arange(-rise, self.length + fall)
         gain = np.ones(places.size)
         if rise:
@@ -184,7 +188,9 @@ def _unfit(problem: str, markers: Markers) -> SoundError:
 
 
 def _stretched(sound: Audio, frames: int) -> np.ndarray:
-    """Stretch a sound in passes of equal ratios below :data:`CLEAN`: beyond it the library uses random phases, and results would not be reproducible."""
+    """Stretch a sound in passes of equal ratios below :data:`CLEAN`: beyond it the library uses random phases, and
+    results would not be reproducible.
+    """
     ratio = frames / sound.frames
     passes = max(1, math.ceil(math.log(ratio) / math.log(CLEAN))) if ratio > 1 else 1
     samples = sound.samples

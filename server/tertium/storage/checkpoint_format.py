@@ -1,4 +1,6 @@
-"""A checkpoint and its JSON format, used beside the weights and, in exported checkpoints, in the metadata of the safetensors file."""
+"""A checkpoint and its JSON format, used beside the weights and, in exported checkpoints, in the metadata of the
+safetensors file.
+"""
 
 import contextlib
 import json

@@ -81,7 +81,10 @@ class Checkpoints:
         return found
 
     def learned_by(self, job: str, steps: int) -> Checkpoint | None:
-        """Return the checkpoint that a training job saved after ``steps`` steps, under any name; None if there is none."""
+        """Return the checkpoint that a training job saved after ``steps`` steps, under any name.
+
+        Returns None if there is none.
+        """
         return next((one for one in self.list() if (one.job, one.steps) == (job, steps)), None)
 
     def is_free(self, name: str) -> bool:
@@ -206,7 +209,10 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def _part(self, name: str) -> Iterator[Path]:
-        """Yield a temporary folder beside the checkpoints, to be filled and published; if it is not published, it is removed."""
+        """Yield a temporary folder beside the checkpoints, to be filled and published.
+
+        If it is not published, it is removed.
+        """
         part = self._hidden(name)
         with safe_files.disk_errors(part):
             part.mkdir(parents=True)

@@ -78,7 +78,8 @@ class Home:
         self._lock = None
 
     def announce(self, facts: dict[str, Any]) -> None:
-        """Write ``daemon.json``, by which clients find the daemon: atomically, and readable by this user only (it holds the token).
+        """Write ``daemon.json``, by which clients find the daemon: atomically, and readable by this user only (it
+        holds the token).
 
         Raises:
             TertiumError: disk_full or path_refused.
@@ -86,7 +87,9 @@ class Home:
         safe_files.write_over(self.folder / "daemon.json", json.dumps(facts, indent=2).encode(), mode=0o600)
 
     def socket(self, name: str) -> str:
-        """Return the ``ipc://`` endpoint of a socket in the home or, if the home's path is too long, in a private temporary folder."""
+        """Return the ``ipc://`` endpoint of a socket in the home or, if the home's path is too long, in a private
+        temporary folder.
+        """
         path = self.folder / f"{name}.ipc"
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
             digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
@@ -101,7 +104,10 @@ class Home:
 
 
 def find(folder: Path) -> dict[str, Any] | None:
-    """Return the announcement of the daemon that serves ``folder``; None if no daemon does, even if a dead one left its announcement."""
+    """Return the announcement of the daemon that serves ``folder``.
+
+    Returns None if no daemon does, even if a dead one left its announcement.
+    """
     facts = _read(folder)
     return facts if facts and is_served(folder) else None
 
@@ -138,7 +144,10 @@ def _read(folder: Path) -> dict[str, Any] | None:
 
 
 def _private(folder: Path) -> None:
-    """Create a folder that only this user can access. Raises TertiumError: path_refused if another user created it first."""
+    """Create a folder that only this user can access.
+
+    Raises TertiumError: path_refused if another user created it first.
+    """
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     state = folder.lstat()

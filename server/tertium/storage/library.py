@@ -67,7 +67,10 @@ class Sound:
 
 
 def sound_id(samples: np.ndarray, sample_rate: int) -> str:
-    """Return the SHA-256 (64 hex digits) of the shape (channels, frames), the rate and the little-endian float32 samples; -0 counts as 0."""
+    """Return the id of samples: the SHA-256, 64 hex digits, of their shape, their rate and their values.
+
+    The values are hashed as little-endian float32, shape (channels, frames), with -0 as 0.
+    """
     digest = hashlib.sha256(f"{samples.shape[0]} {samples.shape[1]} {sample_rate}\n".encode())
     digest.update((np.ascontiguousarray(samples, dtype="<f4") + np.float32(0)).tobytes())
     return digest.hexdigest()
@@ -139,7 +142,8 @@ class Library:
         origin: dict | None = None,
         excerpt: Excerpt = ALL,
     ) -> Sound:
-        """Add samples, float32 of shape (channels, frames), as :meth:`add_path` adds a file; ``origin`` is recorded in the sidecar.
+        """Add samples, float32 of shape (channels, frames), as :meth:`add_path` adds a file; ``origin`` is recorded
+        in the sidecar.
 
         Raises:
             SoundError: see :func:`files.check`, :meth:`Excerpt.fit` and :func:`files.write`.

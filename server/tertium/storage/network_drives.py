@@ -41,7 +41,10 @@ MOUNTS = Path("/proc/mounts")
 
 
 def kind_of(folder: Path) -> str | None:
-    """Return the kind of network drive that contains a folder; None on a local disk, or if the system does not list its drives."""
+    """Return the kind of network drive that contains a folder.
+
+    Returns None for a local disk, or if the system does not list its drives.
+    """
     real = os.path.realpath(folder)
     if os.name == "nt":
         return "smb" if real.startswith(r"\\") else None  # realpath resolves the letter of a mapped drive to its share
@@ -51,7 +54,9 @@ def kind_of(folder: Path) -> str | None:
 
 
 def explains(error: Exception, folder: Path) -> bool:
-    """Return whether an SQLite error is explained by the file system of ``folder``: locks fail, or it is a network drive that may have caused it."""
+    """Return whether an SQLite error is explained by the file system of ``folder``: locks fail, or it is a network
+    drive that may have caused it.
+    """
     if getattr(error, "sqlite_errorname", "") in SQLITE_LOCKS or "locking protocol" in str(error):
         return True
     return any(words in str(error) for words in SQLITE_PERHAPS) and kind_of(folder) is not None

@@ -37,7 +37,10 @@ def is_used(folder: Path, stem: str) -> bool:
 
 
 def reclaim(folder: Path, stem: str, *, job: str | None, take: int | None) -> bool:
-    """Remove the files of an incomplete result of the same job, left by a process that was killed. Returns whether the name is free now."""
+    """Remove the files of an incomplete result of the same job, left by a process that was killed.
+
+    Returns whether the name is free now.
+    """
     sidecar = folder / f"{stem}.json"
     try:
         content = json.loads(sidecar.read_text(encoding="utf-8"))

@@ -14,7 +14,8 @@ EXPONENTS = {
     "F16": (np.uint16, 0x7C00),
     "BF16": (np.uint16, 0x7F80),
 }
-"""Unsigned type and mask of the exponent bits, by safetensors' name of a type. All of these bits are set in infinities and NaN only (IEEE 754)."""
+"""Unsigned type and mask of the exponent bits, by safetensors' name of a type. All of these bits are set in
+infinities and NaN only (IEEE 754)."""
 BLOCK = 1 << 22  # values that are checked at once
 
 
@@ -29,7 +30,10 @@ def metadata(path: Path) -> dict[str, str]:
 
 
 def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
-    """Return the content of a safetensors file with other metadata. The format: 8 bytes of length (little-endian), that much JSON, the tensors."""
+    """Return the content of a safetensors file with other metadata.
+
+    The file format is 8 bytes with the length of the header (little-endian), the header as JSON, and the tensors.
+    """
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length]) | {"__metadata__": dict(metadata)}
     text = json.dumps(header).encode()
@@ -48,7 +52,10 @@ def shapes(path: Path) -> dict[str, list[int]]:
 
 
 def not_finite(path: Path) -> str | None:
-    """Return the name of the first tensor in a valid safetensors file that holds an infinity or NaN; None if all are finite."""
+    """Return the name of the first tensor in a valid safetensors file that holds an infinity or NaN.
+
+    Returns None if all are finite.
+    """
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
@@ -71,7 +78,10 @@ def _any_not_finite(path: Path, exponent: int, kind: np.dtype, offset: int, size
 
 
 def checksum(arrays: Mapping[str, np.ndarray]) -> int:
-    """Return the CRC-32 of the arrays' bytes in the order of their names. Safetensors files do not protect their tensors themselves."""
+    """Return the CRC-32 of the arrays' bytes in the order of their names.
+
+    Safetensors files do not protect their tensors themselves.
+    """
     total = 0
     for name in sorted(arrays):
         total = zlib.crc32(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data, total)

@@ -1,4 +1,5 @@
-"""Training states on disk, so that training jobs survive their process: one safetensors file for each job, written atomically.
+"""Training states on disk, so that training jobs survive their process: one safetensors file for each job, written
+atomically.
 
 A file holds everything that a learner needs to continue bit-exactly, and the fields of a checkpoint. Reading it executes no
 code from the file.
