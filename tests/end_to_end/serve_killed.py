@@ -6,7 +6,7 @@ import signal
 import sys
 
 from tertium.daemon import app, config
-from tertium.daemon.jobs.queue import Jobs
+from tertium.daemon.jobs.queue import JobQueue
 
 
 async def killed(self, job, result):
@@ -14,5 +14,5 @@ async def killed(self, job, result):
 
 
 if __name__ == "__main__":
-    Jobs.done = killed
+    JobQueue.done = killed
     sys.exit(app.run(config.settings(**json.loads(sys.argv[1]))))

@@ -121,7 +121,9 @@ def test_what_no_message_can_carry_keeps_nobody_waiting(daemon, client, clips):
         assert caught.value.code == "internal"
         heard = []
         learning = other.submit("learn", on_progress=heard.append, reference=clips[1], prompt="unsaid", steps=3)
-        with pytest.raises(RemoteError, match="no message can carry"):  # the sound at its end has the same fault
+        with pytest.raises(
+            RemoteError, match="cannot be encoded as a message"
+        ):  # the sound at its end has the same fault
             learning.wait(PATIENCE)
         assert not [event for event in heard if event.stage == "learn"], "progress may be lost; the end may not"
         states = {job.state for job in other.ask("jobs").jobs if job.job == learning.id}
