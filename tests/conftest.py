@@ -1,10 +1,11 @@
-"""Exact denoisers: models whose data prediction is known, so that the engine is testable to double precision without a network."""
+"""Exact denoisers: models whose data prediction is known in closed form, so that the engine is tested in double
+precision without a network.
+"""
 
 import os
 
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # read when PyTorch is loaded: spinning threads take the cores from each other
+# Read when PyTorch is loaded: spinning threads would take the cores from each other.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,11 @@ SLOW = (
     "end_to_end", "supercollider", "max_for_live", "evaluation", "pocket/test_pipeline.py", "engine/test_fine_tune.py", "engine/test_adapters.py",
     "engine/test_precision.py", "engine/test_devices.py", "engine/test_repeatable.py", "daemon/test_supervisor.py", "daemon/test_reader_pool.py", "worker/test_trainer.py", "protocol/test_client.py",
 )  # fmt: skip
-"""What ``make test-fast`` leaves out: daemons and other processes, training, other languages, large models."""
+"""Tests left out by ``make test-fast``: daemons and other processes, training, other languages, large models."""
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what is slow by where it lies."""
+    """Mark the tests in the files and folders of ``SLOW`` as slow."""
     for item in items:
         place = item.path.relative_to(HERE)
         if any(place.is_relative_to(slow) for slow in SLOW):
@@ -32,7 +33,9 @@ def pytest_collection_modifyitems(items):
 
 @dataclass(frozen=True)
 class GaussianDenoiser:
-    """Latents that are Gaussian with variance ``power`` at each frequency of their frames: x_0 = alpha P / (alpha^2 P + sigma^2) x, per frequency."""
+    """The denoiser of Gaussian latents with variance ``power`` P at each frequency of their frames: x_0 = alpha P /
+    (alpha^2 P + sigma^2) x.
+    """
 
     power: torch.Tensor
     schedule: Schedule
@@ -45,7 +48,9 @@ class GaussianDenoiser:
 
 @dataclass(frozen=True)
 class MemorisedDenoiser:
-    """A model that knows one sound, with ``variance`` v around it: z_r + alpha v / (alpha^2 v + sigma^2) (x - alpha z_r)."""
+    """The denoiser of latents distributed around one sound z_r with ``variance`` v: z_r + alpha v / (alpha^2 v +
+    sigma^2) (x - alpha z_r).
+    """
 
     z_r: torch.Tensor
     variance: float
@@ -58,7 +63,7 @@ class MemorisedDenoiser:
 
 @pytest.fixture
 def latents():
-    """Seeded double-precision latents: latents(seed) -> (1, 4, 64), with a falling spectrum."""
+    """A function that returns seeded double-precision latents with a falling spectrum: latents(seed) -> (1, 4, 64)."""
 
     def make(seed: int, frames: int = 64) -> torch.Tensor:
         generator = torch.Generator().manual_seed(seed)
@@ -69,11 +74,11 @@ def latents():
 
 
 def falling_power(frames: int) -> torch.Tensor:
-    """Power at each frequency of ``frames`` frames: falling, 1 in the mean, as latents are."""
+    """Return a falling power spectrum for ``frames`` frames with a mean of 1, like that of real latents."""
     power = 1.0 / (1.0 + torch.arange(frames // 2 + 1, dtype=torch.float64) * 8 / frames)
     return power / power.mean()
 
 
 def similarity(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Pearson correlation of two tensors."""
+    """Return the Pearson correlation of two tensors."""
     return float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1])

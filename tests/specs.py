@@ -1,4 +1,4 @@
-"""Specifications of jobs, with what a test does not care about filled in."""
+"""Job specifications with default values for the fields that a test does not set."""
 
 from tertium import job_spec
 
@@ -18,7 +18,7 @@ _FIELDS = {
 
 
 def spec(command, **fields):
-    """The specification of a job of a command."""
+    """Return a specification for a command; ``fields`` override the defaults."""
     if fields.get("intervention") is not None:
         fields = {"blend": None} | fields
     return job_spec.parse(command, _FIELDS[command] | fields)

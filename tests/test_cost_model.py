@@ -1,4 +1,4 @@
-"""What is promised of time."""
+"""The cost model: estimates, corrections and promised steps."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_a_wrong_measurement_never_makes_work_free():
     ("changes", "calls"),
     [
         ({}, 0.2),
-        ({"blend": 0.49}, 0.4),  # never less than it will be
+        ({"blend": 0.49}, 0.4),  # an estimate is never too low
         ({"blend": None, "intervention": 40}, 0.2),
         ({"reference": None, "prompt": "p"}, 1),
         ({"reference": None, "prompt": "p", "guidance": 6.0}, 2),
@@ -57,8 +57,8 @@ def test_the_steps_that_are_promised_fit_and_one_more_would_not():
     assert cost_model.MARGIN * cost_model.estimate(speed, fusion.with_steps(steps), {}) <= 2.0
     assert cost_model.MARGIN * cost_model.estimate(speed, fusion.with_steps(steps + 1), {}) > 2.0
     assert cost_model.steps_within(speed, fusion.with_steps(5), {}, 100.0) == 5
-    assert cost_model.steps_within(speed, fusion, {}, 0.3) == 0  # fewer than make music
-    assert cost_model.steps_within(speed, fusion.with_steps(2), {}, 0.35) == 2  # unless no more were asked for
+    assert cost_model.steps_within(speed, fusion, {}, 0.3) == 0  # fewer than FEWEST_STEPS
+    assert cost_model.steps_within(speed, fusion.with_steps(2), {}, 0.35) == 2  # unless that few were requested
 
 
 def test_a_morph_and_a_window_take_as_long_as_their_sounds():
@@ -74,7 +74,7 @@ def test_a_morph_and_a_window_take_as_long_as_their_sounds():
 
 @pytest.mark.parametrize("command", ["vary", "fuse", "morph"])
 def test_a_sound_that_may_be_a_loop_is_longer_while_it_is_computed(command):
-    off, auto = (cost_model.seconds_made(spec(command, loop=loop)) for loop in ("off", "auto"))
+    off, auto = (cost_model.seconds_computed(spec(command, loop=loop)) for loop in ("off", "auto"))
     assert (off, auto) == (0.5, pytest.approx(0.5 + 2 * cost_model.LOOP_CONTEXT))
 
 

@@ -1,4 +1,4 @@
-"""Spellings of paths, and files opened within walls while somebody moves them."""
+"""Spellings of paths, and files opened within allowed folders while another process moves them."""
 
 import itertools
 import os
@@ -80,7 +80,7 @@ def test_ids_and_names_are_no_files():
 
 
 def _swap(name: Path, inside: Path, outside: Path, ended: threading.Event) -> None:
-    """Put a link that leads out and a file from within in a name's place, in turn, for as long as is wanted."""
+    """Replace a name by a link that leads outside and one that leads inside, in turn, until ``ended`` is set."""
     spare = name.with_name("spare")
     while not ended.is_set():
         for target in (outside, inside):
@@ -103,19 +103,18 @@ def test_no_swap_leads_out_of_the_roots(tmp_path, what, real):
     ended = threading.Event()
 
     def exchange() -> None:
-        """A real file or folder, then a link in its place."""
+        """Exchange a real file or folder for a link that leads outside, and back."""
         aside, link = root / "aside", root / "link"
         for turn in itertools.count():
             if ended.is_set():
                 break
+            pause = 0.002 if turn % 8 == 0 else 0  # sometimes long enough for each to be seen on a busy machine
             os.rename(inner, name)
-            time.sleep(
-                0.002 if turn % 8 == 0 else 0
-            )  # now and then each is there for long enough to be seen, however busy the machine
+            time.sleep(pause)
             os.rename(name, aside)
             link.symlink_to(outer)
             os.rename(link, name)
-            time.sleep(0.002 if turn % 8 == 0 else 0)
+            time.sleep(pause)
             name.unlink()
             os.rename(aside, inner)
 
@@ -138,7 +137,7 @@ def test_no_swap_leads_out_of_the_roots(tmp_path, what, real):
     assert read[b"allowed"] > 0 and read[None] > 0
 
 
-def test_walls_name_the_remedy_and_no_walls_read_anything(tmp_path):
+def test_a_refusal_names_the_remedy_and_without_roots_every_file_is_read(tmp_path):
     root, other = tmp_path / "root", tmp_path / "a.wav"
     root.mkdir()
     other.write_bytes(b"x")

@@ -1,3 +1,3 @@
-"""Tertium: two sounds in, a third out. The daemon and its engine."""
+"""Tertium: a daemon and its engine, which fuse two sounds into a third."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The cost model: how long jobs take on this machine, as measured, from which seconds left and deadlines are computed."""
+"""The cost model: how long jobs take on this machine, as measured. Remaining times and deadlines are computed from it."""
 
 import math
 from collections.abc import Mapping
@@ -8,35 +8,36 @@ from typing import Any
 from tertium.job_spec import Fuse, Invert, JobSpec, Learn, Morph, Pair, Vary, Window
 
 SHORTEST = 1.0  # seconds of sound: shorter ones cost about as much
-FEWEST_STEPS = 4  # below this a result is no music, whatever the deadline
+FEWEST_STEPS = 4  # fewer give an unusable result, whatever the deadline
 CORRECTION, CERTAINTY = 0.5, 0.01
-TRAINING = 3.0  # a step of learning costs about three forwards a row: there, and twice the way back
+TRAINING = 3.0  # a training step costs about three forwards a row: one forward, and a backward that costs two
 LOOP_CONTEXT = 0.3
-"""Seconds of itself that a loop has around it, on either side, while it is computed."""
-LEAST = 1e-5  # seconds; nothing is free
-MARGIN = 1.15  # a promise is reckoned so much slower than what was measured
+"""Seconds of its own audio added to a loop on either side while it is computed."""
+LEAST = 1e-5  # seconds: keeps every cost above 0
+MARGIN = 1.15  # factor by which promised times exceed measured ones
 
 
 @dataclass(frozen=True)
 class CostModel:
-    """Costs, in seconds of time for each second of sound.
+    """Costs in seconds of computing time per second of sound.
 
     Args:
         fixed: everything but the steps: reading, encoding, decoding, writing.
-        forward: one call of the model for one row.
+        forward: one call of the model on one row of a batch.
     """
 
     fixed: float
     forward: float
 
     def estimate(self, seconds: float, forwards: float) -> float:
-        """Time for a sound of ``seconds`` with so many calls of the model, in seconds."""
+        """Return the time in seconds for a sound of ``seconds`` that takes ``forwards`` calls of the model."""
         return (self.fixed + self.forward * forwards) * max(seconds, SHORTEST)
 
     def corrected(self, seconds: float, forwards: float, took: float) -> "CostModel":
-        """The pace after a job that took so long: half way from what was expected, the surprise shared out between the two costs.
+        """Return the costs updated by a job that took ``took`` seconds.
 
-        A normalised step of least mean squares, in which the fixed cost is ten times as uncertain as that of a forward.
+        Half of the prediction error is corrected, distributed over the two costs by a normalised least-mean-squares step
+        in which the fixed cost is ten times as uncertain as that of a forward.
         """
         surprise = took / max(seconds, SHORTEST) - (self.fixed + self.forward * forwards)
         share = CORRECTION * surprise / (1 + CERTAINTY * forwards**2)
@@ -44,7 +45,11 @@ class CostModel:
 
 
 def measured(seconds: float, few: tuple[int, float], many: tuple[int, float]) -> CostModel:
-    """The pace from two runs on a sound of ``seconds``: (calls of the model, time in seconds) of a short and of a longer one."""
+    """Return the costs found from two runs on a sound of ``seconds``.
+
+    Args:
+        few, many: calls of the model and time in seconds, of the shorter and of the longer run.
+    """
     per_second = max(seconds, SHORTEST)
     forward = max((many[1] - few[1]) / (many[0] - few[0]), LEAST)
     fixed = max(few[1] - few[0] * forward, LEAST)
@@ -52,10 +57,10 @@ def measured(seconds: float, few: tuple[int, float], many: tuple[int, float]) ->
 
 
 def forwards_per_step(spec: JobSpec, about: Mapping[str, Any]) -> float:
-    """Calls of the model that a step of a job takes on average, at most.
+    """Return an upper bound of the calls of the model per step, averaged over a job.
 
     Args:
-        about: facts about the model. ``completion_shares`` are the shares of the steps that are left after the intervention
+        about: facts about the model. ``completion_shares`` are the shares of the steps that remain after the intervention
             at evenly spaced blends from 0 to 1.
     """
     if isinstance(spec, Learn):
@@ -76,25 +81,32 @@ def forwards_per_step(spec: JobSpec, about: Mapping[str, Any]) -> float:
 
 
 def estimate(costs: CostModel, spec: JobSpec, about: Mapping[str, Any]) -> float:
-    """Time for a job in seconds, at most."""
-    return sounds_made(spec) * costs.estimate(seconds_made(spec), spec.steps * forwards_per_step(spec, about))
+    """Return an upper bound of a job's time in seconds."""
+    forwards = spec.steps * forwards_per_step(spec, about)
+    return sounds_computed(spec) * costs.estimate(seconds_computed(spec), forwards)
 
 
-def sounds_made(spec: JobSpec) -> int:
-    """How many sounds a job computes: the takes of a morph, the points of a window and its ends."""
+def sounds_computed(spec: JobSpec) -> int:
+    """Return the number of sounds that a job computes: the takes of a morph, the points of a window and its two ends."""
     if isinstance(spec, Morph):
         return spec.count
     return spec.points + 2 if isinstance(spec, Window) else 1
 
 
-def seconds_made(spec: JobSpec) -> float:
-    """How long each of the sounds is that a job computes, in seconds, at most: a loop has some of itself around it."""
+def seconds_computed(spec: JobSpec) -> float:
+    """Return the length in seconds of each sound that a job computes, at most: a loop is computed with context on
+    either side.
+    """
     may_loop = isinstance(spec, Vary | Fuse | Morph) and spec.loop != "off"
     return spec.seconds + (2 * LOOP_CONTEXT if may_loop else 0.0)
 
 
 def steps_within(costs: CostModel, spec: JobSpec, about: Mapping[str, Any], seconds: float) -> int:
-    """How many steps can be promised in so many seconds of time, at most those asked for; 0 if not even the fewest fit."""
-    calls = (seconds / sounds_made(spec) / MARGIN / max(seconds_made(spec), SHORTEST) - costs.fixed) / costs.forward
+    """Return how many of the requested steps can be promised within ``seconds``.
+
+    Returns 0 if that is fewer than ``FEWEST_STEPS``.
+    """
+    per_second = seconds / sounds_computed(spec) / MARGIN / max(seconds_computed(spec), SHORTEST)
+    calls = (per_second - costs.fixed) / costs.forward
     steps = min(math.floor(max(calls, 0.0) / forwards_per_step(spec, about)), spec.steps)
     return steps if steps >= min(FEWEST_STEPS, spec.steps) else 0

@@ -1,14 +1,14 @@
-"""Errors that reach a musician: a code from one closed list, one sentence, and what to do next."""
+"""Errors that are shown to the user: a code from a closed list, a sentence, and a remedy."""
 
 
 class TertiumError(Exception):
-    """Something was refused or failed, for a reason that can be told.
+    """A request was refused or a job failed, for a reason that the user can understand.
 
     Attributes:
         code: from the protocol's closed list, such as ``"bad_sound"``.
         message: one sentence that says what is wrong.
         field: name of the field at fault, or None.
-        value: what was given there, as it was given, or None.
+        value: the value given in that field, unchanged, or None.
         remedy: one sentence that says what to do next, or None.
     """
 
@@ -33,4 +33,4 @@ class TertiumError(Exception):
 
 
 class SoundError(TertiumError):
-    """A sound cannot be read, found, kept or written."""
+    """A sound cannot be read, found or written."""

@@ -1,7 +1,8 @@
-"""Job specifications: one frozen model for each command that takes time, holding everything that was chosen when the job was accepted.
+"""Job specifications: one frozen model for each queued command, with every value that was chosen when the job was
+accepted.
 
-The daemon makes a specification once, from a request; the journal keeps it as JSON; the worker reads it back. Rows of older journals lack the fields
-that were added since: these take the defaults given here, which do what those versions did.
+The daemon creates a specification once, from a request; the journal stores it as JSON; the worker parses it. Rows written
+by older versions lack fields that were added since. Those take the defaults below, which reproduce the older behaviour.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ class Spec(BaseModel):
     """The fields of every job.
 
     Attributes:
-        name: of the sound that comes out, without extension.
+        name: of the resulting sound, without extension.
         seed: 0 … 2^31 - 1.
         steps: of the sampling, or of the optimiser.
         format: wav or flac.
@@ -30,7 +31,7 @@ class Spec(BaseModel):
     format: str = "wav"
 
     def with_steps(self, steps: int) -> Self:
-        """The same job in another number of steps."""
+        """Return the same job with another number of steps."""
         return self.model_copy(update={"steps": steps})
 
 
@@ -38,9 +39,9 @@ class Sampled(Spec):
     """The fields of every job that samples.
 
     Attributes:
-        seconds: of sound, as long as the original where there is one.
+        seconds: length of the sound; that of the original if there is one.
         order, eta, null: see :class:`tertium.engine.settings.Sampling`.
-        sample_rate: of the result in Hz; None for the original's, else the model's.
+        sample_rate: of the result in Hz. None: that of the original or, without one, the model's.
     """
 
     seconds: float
@@ -51,12 +52,12 @@ class Sampled(Spec):
 
 
 class Generate(Sampled):
-    """A sound from noise.
+    """A sound sampled from noise.
 
     Attributes:
-        guidance: None for the model's own.
-        checkpoint: the name of the checkpoint under which the sound is made, if there is one.
-        checkpoint_created: when that was made, which identifies it under any later name.
+        guidance: None for the model's default.
+        checkpoint: name of the checkpoint to sample with, if any.
+        checkpoint_created: its creation time, which identifies it even after it is renamed.
     """
 
     command: Literal["generate"] = "generate"
@@ -70,14 +71,14 @@ class FromOriginal(Sampled):
     """The fields of every job that starts from a sound.
 
     Attributes:
-        original: id of the sound.
+        original: id of that sound.
     """
 
     original: str
 
 
 class Vary(FromOriginal):
-    """Audio-to-audio.
+    """An audio-to-audio variation.
 
     Attributes:
         loop: auto, on or off.
@@ -98,7 +99,7 @@ class Invert(FromOriginal):
     reconstruct_from: int
 
     def with_steps(self, steps: int) -> Self:
-        """The same job in another number of steps, reconstructed from as far along."""
+        """Return the same job with another number of steps; the reconstruction starts at the same fraction of them."""
         along = round(self.reconstruct_from * steps / self.steps)
         return self.model_copy(update={"steps": steps, "reconstruct_from": along})
 
@@ -107,9 +108,9 @@ class Pair(FromOriginal):
     """The fields of every job on a pair of sounds.
 
     Attributes:
-        reference: id of the sound that leads; None where a checkpoint or a prompt does.
+        reference: id of the reference sound; None if a checkpoint or a prompt leads.
         checkpoint, checkpoint_created: as in :class:`Generate`.
-        prompt: None where a sound leads.
+        prompt: None if a reference sound leads.
     """
 
     reference: str | None = None
@@ -131,7 +132,7 @@ class Fuse(Pair):
 
 
 class Morph(Pair):
-    """Several fusions along the window."""
+    """Several fusions, spread over the window."""
 
     command: Literal["morph"] = "morph"
     count: int
@@ -149,9 +150,9 @@ class Learn(Spec):
     """A training job. Fields that are None take the engine's defaults.
 
     Attributes:
-        reference: id of the sound.
-        checkpoint: the name that the result is to have.
-        seconds: of sound, at a time.
+        reference: id of the sound to learn.
+        checkpoint: name for the resulting checkpoint.
+        seconds: length of the excerpts that are trained on.
     """
 
     command: Literal["learn"] = "learn"
@@ -168,11 +169,11 @@ class Learn(Spec):
 
 
 class Preview(Sampled):
-    """The sound that the prompt of a training job gives so far.
+    """The sound that a training job's prompt gives with the weights learned so far.
 
     Attributes:
         job: the training job's id.
-        learning: its specification.
+        learning: the training job's specification.
     """
 
     command: Literal["preview"] = "preview"
@@ -183,7 +184,7 @@ class Preview(Sampled):
 
     @property
     def generation(self) -> Generate:
-        """The generation that the preview is."""
+        """The equivalent generate job."""
         return Generate(**self.model_dump(exclude={"command", "job", "learning"}))
 
 
@@ -192,9 +193,9 @@ _ADAPTER: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 
 
 def parse(command: str, fields: Mapping[str, Any]) -> JobSpec:
-    """The specification in a row of the journal, of this version or an older one.
+    """Parse the specification in a row of the journal, written by this version or an older one.
 
     Raises:
-        ValueError: the fields are not those of the command.
+        ValueError: the fields do not match the command.
     """
     return _ADAPTER.validate_python({**fields, "command": command})

@@ -1,4 +1,4 @@
-"""Spellings of a path as clients write them, brought to the one that this machine's files go by."""
+"""Paths as clients spell them, converted to the spelling that this machine's file system uses."""
 
 import os
 import re
@@ -13,23 +13,24 @@ _DISK = re.compile(r"(?P<disk>[^/\\:]{2,}):(?P<rest>/.*)\Z", re.DOTALL)
 
 
 def spelled(text: str | os.PathLike, *, volumes: Path = VOLUMES) -> str:
-    """The path that ``text`` plainly means: ``file://`` URLs, ``~`` and Max's ``Disk:/folder`` resolved, composed or decomposed as the disk has it.
+    """Return the path that ``text`` means: ``file://`` URLs, ``~`` and Max's ``Disk:/folder`` resolved, names
+    composed or decomposed as on the disk.
 
-    What is not plain stays as it is: a URL of another machine, an unknown user's ``~``, a relative path.
+    Ambiguous spellings are returned unchanged: a URL of another machine, an unknown user's ``~``, a relative path.
 
     Args:
-        volumes: the folder that disks with a name are mounted in.
+        volumes: the folder in which named disks are mounted.
     """
     return as_on_disk(from_disk(from_home(from_url(os.fspath(text))), volumes=volumes))
 
 
 def names_file(text: str) -> bool:
-    """Whether ``text`` is a path, in any of the spellings, and no id of a sound or name of a checkpoint."""
+    """Return whether ``text`` is a path in any spelling, and not a sound's id or a checkpoint's name."""
     return "/" in text or "\\" in text or text == "~" or os.path.isabs(text)
 
 
 def from_url(text: str) -> str:
-    """The path of a ``file:`` URL of this machine, percent-decoded as UTF-8; other texts as they are."""
+    """Return the path of a ``file:`` URL of this machine, percent-decoded as UTF-8; other texts unchanged."""
     if not _SCHEME.match(text):
         return text
     try:
@@ -38,22 +39,23 @@ def from_url(text: str) -> str:
         return text
     if parts.netloc.lower() not in LOCAL:
         return text
-    # A '#' or '?' that nobody encoded belongs to the name: a file has neither fragment nor query.
+    # An unencoded '#' or '?' belongs to the name: file URLs have neither fragment nor query.
     path = unquote(text[text.index(":") + 1 :])
     path = path[2 + len(parts.netloc) :] if path.startswith("//") else path
     return path[1:] if re.match(r"/[A-Za-z]:[/\\]", path) else path
 
 
 def from_home(text: str) -> str:
-    """A path that begins with ``~`` or ``~user``, from the root of the disk."""
+    """Return a path that begins with ``~`` or ``~user`` as an absolute path; other texts unchanged."""
     return os.path.expanduser(text) if text.startswith("~") else text
 
 
 def from_disk(text: str, *, volumes: Path = VOLUMES) -> str:
-    """``Disk:/folder/file``, as Max writes it, from the root: ``volumes/Disk/folder/file`` where that disk is mounted, else ``/folder/file``.
+    """Return ``Disk:/folder/file``, as Max writes it, as an absolute path: ``volumes/Disk/folder/file`` if that disk
+    is mounted, else ``/folder/file``.
 
-    The start disk is mounted nowhere on some systems, and is what a disk that is not mounted is taken for. Letters of drives (``C:/``) and
-    URLs are no such disks.
+    On some systems the start disk does not appear among the mounted ones, so a disk that is not mounted is assumed to be
+    the start disk. Drive letters (``C:/``) and URLs are returned unchanged.
     """
     found = _DISK.match(text)
     if found is None or found["rest"].startswith("//"):
@@ -65,9 +67,10 @@ def from_disk(text: str, *, volumes: Path = VOLUMES) -> str:
 
 
 def as_on_disk(text: str) -> str:
-    """An absolute path whose names are composed (NFC) or decomposed (NFD) as the disk has them, folder by folder; as it is where there is none.
+    """Return an absolute path with each name composed (NFC) or decomposed (NFD) as it is on the disk; names not found
+    there stay unchanged.
 
-    A name that is there as it was given is always preferred, so of two names that look alike the one that was asked for is found.
+    A name that exists exactly as given always wins, so of two names that look alike the requested one is found.
     """
     if text.isascii() or "\0" in text or not os.path.isabs(text) or os.path.lexists(text):
         return text
@@ -81,7 +84,9 @@ def as_on_disk(text: str) -> str:
 
 
 def _alike(folder: str, name: str) -> str:
-    """A name in ``folder`` that is neither wholly composed nor decomposed, but the same to a reader; else ``name``."""
+    """Return the name in ``folder`` that equals ``name`` once both are composed (it may be a mix of the two forms);
+    else ``name``.
+    """
     if name.isascii():
         return name
     wanted = unicodedata.normalize("NFC", name)

@@ -1,4 +1,6 @@
-"""Files of others opened with care, files of ours written whole or not at all."""
+"""Safe file access: clients' files are opened without following links out of the allowed folders, our own are written
+atomically.
+"""
 
 import contextlib
 import errno
@@ -13,13 +15,13 @@ from tertium import path_spelling
 from tertium.errors import SoundError
 
 PART = ".part"
-RACES = 20  # times that a path may change under our hands
+RACES = 20  # attempts to open a path that changes meanwhile
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
 class OpenFile:
-    """A regular file opened for reading, and its real path. Closes with its ``with`` block."""
+    """A regular file opened for reading, and its real path. A context manager that closes the file."""
 
     file: BinaryIO
     path: Path
@@ -34,19 +36,20 @@ class OpenFile:
 def open_allowed(
     path: str | os.PathLike, roots: Iterable[str | os.PathLike] | None, *, field: str = "path"
 ) -> OpenFile:
-    """Open a client's ``path``, in any of the spellings of :mod:`tertium.path_spelling`, within ``roots``; None stands for no walls.
+    """Open a client's ``path``, in any spelling of :mod:`tertium.path_spelling`, within ``roots``; None allows every
+    folder.
 
-    What is opened is what was judged: no link that takes a name's place meanwhile leads out of the roots.
+    The opened file is the one that was checked: a link that is put in a name's place in between is not followed.
 
     Raises:
-        SoundError: of :func:`resolve` and :func:`open_regular`; ``path_refused`` too if the path keeps changing.
+        SoundError: see :func:`resolve` and :func:`open_regular`; also ``path_refused`` if the path keeps changing.
     """
-    walls = None if roots is None else tuple(roots)
+    allowed = None if roots is None else tuple(roots)
     for _ in range(RACES):
-        real = resolve(path, walls, field=field)
-        if walls is None:
+        real = resolve(path, allowed, field=field)
+        if allowed is None:
             return OpenFile(open_regular(real, field=field), real)
-        with contextlib.suppress(_Moved):
+        with contextlib.suppress(_PathChanged):
             return OpenFile(_opened(str(real), field, _open_without_links), real)
     text = os.fspath(path)
     raise SoundError(
@@ -56,11 +59,11 @@ def open_allowed(
 
 
 def resolve(path: str | os.PathLike, roots: Iterable[str | os.PathLike] | None, *, field: str = "path") -> Path:
-    """The real place of a client's ``path``, symlinks resolved, if it lies in one of the allowed ``roots``; None stands for no walls.
+    """Return a client's ``path`` with symlinks resolved, if it lies in one of ``roots``; None allows every folder.
 
     Raises:
-        SoundError: ``path_refused`` if the path is relative, malformed, or leads out of the roots; whether there is anything
-            at a refused path is not told.
+        SoundError: ``path_refused`` if the path is relative, malformed, or outside the roots. The error does not reveal
+            whether a refused path exists.
     """
     text = os.fspath(path)
     plain = path_spelling.spelled(text)
@@ -83,15 +86,15 @@ def resolve(path: str | os.PathLike, roots: Iterable[str | os.PathLike] | None, 
     return real
 
 
-class _Moved(Exception):
-    """A link or another file took the place of a name on the way."""
+class _PathChanged(Exception):
+    """A name in the path became a link or another file after the check."""
 
 
 def _open_without_links(real: str, field: str) -> int:
-    """A descriptor of the file at ``real``, none of whose names may be a link.
+    """Return a descriptor of the file at ``real``, following no link.
 
     Raises:
-        _Moved: one is, by now.
+        _PathChanged: a name in the path is a link by now.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -102,18 +105,18 @@ def _open_without_links(real: str, field: str) -> int:
             return _walk(real, flags | os.O_NOFOLLOW, field)
     except OSError as error:
         if error.errno == errno.ELOOP or os.path.realpath(real) != real:
-            raise _Moved from error
+            raise _PathChanged from error
         raise
     _must_be_regular(os.lstat(real).st_mode, real, field)
     descriptor = os.open(real, flags)
     if os.path.realpath(real) != real or not os.path.samestat(os.fstat(descriptor), os.lstat(real)):
         os.close(descriptor)
-        raise _Moved
+        raise _PathChanged
     return descriptor
 
 
 def _walk(real: str, flags: int, field: str) -> int:
-    """Open ``real`` name by name, each within the folder that was opened before it."""
+    """Open ``real`` name by name, each relative to the folder opened before it."""
     step = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
     root, *folders, name = Path(real).parts
     folder = os.open(root, step)
@@ -124,7 +127,7 @@ def _walk(real: str, flags: int, field: str) -> int:
             folder = inner
         mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
         if stat.S_ISLNK(mode):
-            raise _Moved
+            raise _PathChanged
         _must_be_regular(mode, real, field)
         return os.open(name, flags, dir_fd=folder)
     finally:
@@ -132,17 +135,17 @@ def _walk(real: str, flags: int, field: str) -> int:
 
 
 def open_regular(path: str | os.PathLike, *, field: str = "path") -> BinaryIO:
-    """Open a regular file for reading. Devices, pipes and folders are never opened, and nothing here waits.
+    """Open a regular file for reading. Devices, pipes and folders are never opened, and the call never blocks.
 
     Raises:
-        SoundError: ``unknown_sound`` if there is no file, ``path_refused`` if it is no regular file or may not be read.
+        SoundError: ``unknown_sound`` if the file does not exist, ``path_refused`` if it is not regular or not readable.
     """
-    return _opened(os.fspath(path), field, _open_looked_at)
+    return _opened(os.fspath(path), field, _open_after_check)
 
 
-def _open_looked_at(text: str, field: str) -> int:
+def _open_after_check(text: str, field: str) -> int:
     _must_be_regular(os.stat(text).st_mode, text, field)
-    # Between the two looks a pipe could have taken the file's place: then O_NONBLOCK keeps us from waiting at it.
+    # A pipe may have replaced the file since the check: with O_NONBLOCK, opening it does not wait for a writer.
     return os.open(text, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
 
 
@@ -190,7 +193,10 @@ def _malformed(text: str, field: str, error: Exception) -> SoundError:
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk, a missing folder or a write-protected one into a typed error about ``path``."""
+    """Convert an OSError (a full disk, a missing or write-protected folder) into a SoundError about ``path``.
+
+    FileExistsError passes through.
+    """
     try:
         yield
     except FileExistsError:
@@ -206,16 +212,21 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def part_of(path: Path) -> Path:
-    """The name of an unfinished file or folder beside ``path``. It holds this process's id, so that what a crash leaves can be told from what is being written."""
+    """Return a name beside ``path`` for its unfinished file or folder.
+
+    The name holds this process's id, so that :func:`clean` can tell the remains of a crash from files still being written.
+    """
     return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}{PART}")
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new file to be written by others, which takes the place of ``path`` at the end of the block, once it is on the disk; on any error nothing is left.
+    """Yield a temporary path to write to; at the end of the block the file is synced to the disk and replaces ``path``.
+
+    On any error the temporary file is removed.
 
     Raises:
-        OSError: it could not be written.
+        OSError: the file could not be written.
     """
     part = part_of(path)
     try:
@@ -229,12 +240,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_part(path: Path, data: bytes, *, mode: int = 0o666) -> Path:
-    """Write ``data`` to a new file beside ``path``, down to the disk, and return it; ``publish`` gives it its name.
+    """Write ``data`` to a temporary file beside ``path``, sync it to the disk and return its path; ``publish`` gives
+    it its name.
 
-    Nothing is left on an error.
+    On any error the temporary file is removed.
 
     Args:
-        mode: permissions, before the process's mask.
+        mode: permissions, before the process's umask.
     """
     part = part_of(path)
     with disk_errors(path):
@@ -250,10 +262,10 @@ def write_part(path: Path, data: bytes, *, mode: int = 0o666) -> Path:
 
 
 def publish(part: Path, path: Path) -> None:
-    """Give the finished ``part`` its name, at once and never over another file.
+    """Give the finished ``part`` its name, atomically and never over another file.
 
     Raises:
-        FileExistsError: ``path`` is taken; the part is left as it is.
+        FileExistsError: ``path`` exists; the part is left as it is.
         SoundError: ``disk_full`` or ``path_refused``.
     """
     with disk_errors(path):
@@ -261,7 +273,7 @@ def publish(part: Path, path: Path) -> None:
             os.link(part, path)
         except FileExistsError:
             raise
-        except OSError:  # a disk without hard links: claim the name, then move over our own claim
+        except OSError:  # a disk without hard links: create an empty file under the name, then replace that
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
             os.replace(part, path)
         else:
@@ -270,7 +282,7 @@ def publish(part: Path, path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # some systems know no such thing
+    with contextlib.suppress(OSError):  # some systems cannot sync a folder
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -279,7 +291,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """A new file, whole or not at all: ``write_part`` and ``publish``, with nothing left behind on any error."""
+    """Write a new file atomically.
+
+    Raises as :func:`write_part` and :func:`publish`; on any error no file is left behind.
+    """
     part = write_part(path, data)
     try:
         publish(part, path)
@@ -288,7 +303,10 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def write_over(path: Path, data: bytes, *, mode: int = 0o666) -> None:
-    """A file in place of one that may be there: at every moment the old one or the new one, whole. Nothing else is left behind on any error."""
+    """Write a file atomically, replacing one that may exist.
+
+    On any error the old file stays, and no temporary file is left behind.
+    """
     part = write_part(path, data, mode=mode)
     try:
         with disk_errors(path):
@@ -300,18 +318,18 @@ def write_over(path: Path, data: bytes, *, mode: int = 0o666) -> None:
 
 
 def clean(folder: Path) -> list[str]:
-    """Remove what crashed writers left in ``folder``; parts of processes that live are let be. Returns the names removed."""
+    """Remove unfinished files in ``folder`` whose writing process no longer runs. Returns the names removed."""
     removed = []
     for part in folder.glob(f".*{PART}"):
         writer = part.name.split(".")[-3]
-        if writer.isdecimal() and not _lives(int(writer)):
+        if writer.isdecimal() and not _is_running(int(writer)):
             part.unlink(missing_ok=True)
             removed.append(part.name)
     return removed
 
 
-def _lives(process: int) -> bool:
-    if os.name == "nt":  # there, signal 0 would end the process
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # on Windows, signal 0 would end the process
         return False
     try:
         os.kill(process, 0)

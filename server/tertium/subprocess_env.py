@@ -1,4 +1,4 @@
-"""Processes of our own that run this same code."""
+"""Child processes that run this same code."""
 
 import contextlib
 import ctypes
@@ -14,10 +14,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def environment() -> dict[str, str]:
-    """Our environment, in which Python finds the packages that we run from.
+    """Return this process's environment, with PYTHONPATH extended so that a child imports the same packages.
 
-    Where they are installed it finds them by itself. A folder of installed packages must not be named again: it would come before
-    the standard library, and some packages bring old copies of modules of it.
+    A folder that Python searches anyway (site-packages) is not added: it would come before the standard library, and some
+    packages bring old copies of modules of the standard library.
     """
     found = [importlib.util.find_spec(name) for name in PACKAGES]
     own = [str(Path(spec.origin).parents[1]) for spec in found if spec and spec.origin]
@@ -30,7 +30,9 @@ def environment() -> dict[str, str]:
 
 
 def die_with_the_daemon() -> None:
-    """Have Linux end this process when the daemon dies, even in the middle of what lets no thread of ours see the end of the input."""
+    """Have Linux kill this process when the daemon dies, even while a long call keeps every thread from noticing the
+    end of the input.
+    """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

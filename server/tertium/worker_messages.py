@@ -1,4 +1,4 @@
-"""The messages between the supervisor in the daemon and its worker process: JSON lines, one model for each kind.
+"""Messages between the daemon's supervisor and its worker process: JSON lines, one model for each kind.
 
 The daemon sends a :data:`Command` (``do``), the worker a :data:`Report` (``say``).
 """
@@ -12,11 +12,11 @@ from tertium.job_spec import JobSpec
 
 
 class _Message(BaseModel):
-    # The protocol's own rule is that no number is NaN; a loss may be one until it is refused there.
+    # A loss may be NaN here; the protocol's messages, which allow no NaN, refuse it later.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     def line(self) -> bytes:
-        """The message as it is sent, with its end of line."""
+        """Return the encoded message with its line feed."""
         return self.model_dump_json().encode() + b"\n"
 
 
@@ -24,7 +24,7 @@ class Problem(_Message):
     """An error as the protocol describes it.
 
     Attributes:
-        value: what was given in ``field``; anything that JSON can hold.
+        value: the value given in ``field``; anything that JSON can hold.
     """
 
     code: str
@@ -33,8 +33,8 @@ class Problem(_Message):
     value: Any = None
     remedy: str | None = None
 
-    def told(self) -> dict[str, Any]:
-        """The fields of the protocol's ``failed``, without those that are absent."""
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the protocol's ``failed``, without those that are None."""
         return self.model_dump(exclude_none=True)
 
 
@@ -42,11 +42,11 @@ class Load(_Message):
     """The first command: load a model.
 
     Attributes:
-        engine: name of the module that computes.
+        engine: name of the engine's module.
         home: the daemon's folder.
-        write_every: seconds of training between two states that are saved.
-        trajectory_disk: MiB of reference phases that may be kept on disk.
-        training_jobs: ids of those that have not ended, whose saved states stay.
+        write_every: seconds of training between two saved training states.
+        trajectory_disk: MiB of reference phases that may be stored on disk.
+        training_jobs: ids of the training jobs that have not ended, whose training states are preserved.
     """
 
     do: Literal["load"] = "load"
@@ -61,10 +61,10 @@ class Load(_Message):
 
 
 class Run(_Message):
-    """Do a job.
+    """Run a job.
 
     Attributes:
-        notes: what was said of it when it was accepted.
+        notes: notes from its acceptance, to be included in the result.
     """
 
     do: Literal["run"] = "run"
@@ -74,31 +74,31 @@ class Run(_Message):
 
 
 class Cancel(_Message):
-    """Stop a running job for good."""
+    """Stop a running job permanently."""
 
     do: Literal["cancel"] = "cancel"
     job: str
 
 
 class Pause(_Message):
-    """Interrupt a running training job so that another job can go first."""
+    """Pause a running training job so that another job can go first."""
 
     do: Literal["pause"] = "pause"
     job: str
 
 
 class Forget(_Message):
-    """Discard the training state of a job that has ended, keeping a checkpoint if it took any step."""
+    """Discard the training state of a job that has ended; save a checkpoint first if it took any step."""
 
     do: Literal["forget"] = "forget"
     job: str
 
 
 class Waits(_Message):
-    """Loading waits for something.
+    """Loading the model waits for something, such as a download.
 
     Attributes:
-        what: a line of text.
+        what: a line of text that describes it.
     """
 
     say: Literal["waits"] = "waits"
@@ -106,17 +106,17 @@ class Waits(_Message):
 
 
 class Models(_Message):
-    """The models known by name."""
+    """The models that can be loaded by name."""
 
     say: Literal["models"] = "models"
     models: tuple[dict[str, Any], ...]
 
 
 class Ready(_Message):
-    """The model is loaded and computes.
+    """The model is loaded and has passed its self-test.
 
     Attributes:
-        model: facts about it.
+        model: facts about the model.
         costs: None if they could not be measured.
     """
 
@@ -126,14 +126,14 @@ class Ready(_Message):
 
 
 class Unavailable(_Message):
-    """The model cannot be had."""
+    """The model cannot be loaded, or does not compute."""
 
     say: Literal["unavailable"] = "unavailable"
     error: Problem
 
 
 class Progress(_Message):
-    """How far a job is."""
+    """The progress of a job."""
 
     say: Literal["progress"] = "progress"
     job: str
@@ -144,7 +144,7 @@ class Progress(_Message):
 
 
 class Take(_Message):
-    """One take of a morph is in the library.
+    """A take of a morph has been stored in the library.
 
     Attributes:
         take: the fields of the protocol's ``take``.
@@ -156,18 +156,18 @@ class Take(_Message):
 
 
 class Paused(_Message):
-    """A training job was interrupted; it goes on when it is run again."""
+    """A training job was paused; it resumes when it is run again."""
 
     say: Literal["paused"] = "paused"
     job: str
 
 
 class Done(_Message):
-    """A job has its result.
+    """A job is done.
 
     Attributes:
         result: the fields of the protocol's ``done``.
-        costs: as corrected by this job.
+        costs: the cost model, corrected by this job's time.
     """
 
     say: Literal["done"] = "done"
@@ -177,10 +177,10 @@ class Done(_Message):
 
 
 class Cancelled(_Message):
-    """A job was stopped.
+    """A job was cancelled.
 
     Attributes:
-        notes: what is left of it.
+        notes: what remains of it, such as a checkpoint.
     """
 
     say: Literal["cancelled"] = "cancelled"
@@ -189,7 +189,7 @@ class Cancelled(_Message):
 
 
 class Failed(_Message):
-    """A job went wrong; the worker lives on."""
+    """A job failed; the worker continues."""
 
     say: Literal["failed"] = "failed"
     job: str
@@ -197,7 +197,7 @@ class Failed(_Message):
 
 
 class DeviceLost(_Message):
-    """The device failed under a job; the process ends after this."""
+    """The device failed during a job; the process ends after this report."""
 
     say: Literal["device_lost"] = "device_lost"
     job: str
@@ -206,7 +206,7 @@ class DeviceLost(_Message):
 
 
 class Trouble(_Message):
-    """Something for the log.
+    """An error for the log.
 
     Attributes:
         text: a traceback.
@@ -226,10 +226,10 @@ _REPORTS: TypeAdapter[Report] = TypeAdapter(Report)
 
 
 def parse_command(line: str | bytes) -> Command:
-    """A line that the daemon sent. Raises ValueError."""
+    """Parse a line sent by the daemon. Raises ValueError."""
     return _COMMANDS.validate_json(line)
 
 
 def parse_report(line: str | bytes) -> Report:
-    """A line that the worker sent. Raises ValueError."""
+    """Parse a line sent by the worker. Raises ValueError."""
     return _REPORTS.validate_json(line)

@@ -1,4 +1,4 @@
-"""Channels by their layout, loudness within full scale."""
+"""Conversion of channels by their layout, and attenuation to full scale."""
 
 import struct
 
@@ -25,7 +25,7 @@ FLOAT = bytes.fromhex("0300000000001000800000aa00389b71")
 
 
 def extensible(samples, *, mask, guid=FLOAT):
-    """A float WAV that says which channel is which."""
+    """Return a float WAV that declares its channel layout."""
     count, block = samples.shape[0], 4 * samples.shape[0]
     form = (
         struct.pack("<HHIIHH", 0xFFFE, count, RATE, RATE * block, block, 32) + struct.pack("<HHI", 22, 32, mask) + guid
@@ -34,7 +34,7 @@ def extensible(samples, *, mask, guid=FLOAT):
 
 
 def downmixed(tmp_path, content, name="a.wav"):
-    """What a model of two channels gets of a file, by way of the library."""
+    """Add a file to a library and convert it to two channels, as for a stereo model."""
     (tmp_path / name).write_bytes(content)
     library = Library(tmp_path / "home")
     return conform(library.read(library.add_path(tmp_path / name, [tmp_path])), sample_rate=RATE, channels=2)
@@ -56,16 +56,16 @@ def levels(sound):
         (3, 0x7, 2, HALF, HALF, "FL FR FC"),
     ],
 )
-def test_by_the_layout_that_a_file_tells(tmp_path, count, mask, which, left, right, names):
+def test_a_declared_layout_is_mixed_down(tmp_path, count, mask, which, left, right, names):
     samples = one_channel(count, which)
-    samples[0, :4] = 1e-3  # none is silent
+    samples[0, :4] = 1e-3  # no file is entirely silent
     sound = downmixed(tmp_path, extensible(samples, mask=mask))
     assert levels(sound) == pytest.approx([left, right], abs=1e-3)
     assert sound.notes == (f"{count} channels ({names}), mixed down to stereo",)
 
 
 @pytest.mark.parametrize("guid", ["010000002107d3118644c8c1ca000000", "030000002107d3118644c8c1ca000000"])
-def test_what_comes_from_everywhere_goes_to_both_sides(tmp_path, guid):
+def test_the_omnidirectional_channel_goes_to_both_sides(tmp_path, guid):
     samples = one_channel(4, 0)
     content = extensible(samples, mask=0, guid=bytes.fromhex(guid))
     if guid.startswith("01"):
@@ -79,7 +79,7 @@ def test_what_comes_from_everywhere_goes_to_both_sides(tmp_path, guid):
 
 
 @pytest.mark.parametrize("count", [3, 4, 9, 16])
-def test_b_format_of_any_order_begins_with_what_comes_from_everywhere(tmp_path, count):
+def test_b_format_of_any_order_begins_with_the_omnidirectional_channel(tmp_path, count):
     guid = bytes.fromhex("030000002107d3118644c8c1ca000000")
     sound = downmixed(tmp_path, extensible(one_channel(count, 0), mask=0, guid=guid))
     assert levels(sound) == pytest.approx([1, 1], abs=1e-3)
@@ -87,12 +87,12 @@ def test_b_format_of_any_order_begins_with_what_comes_from_everywhere(tmp_path, 
     assert levels(side) == pytest.approx([0.5, -0.5], abs=1e-3)
 
 
-def test_ambisonics_in_the_words_of_ffmpeg():
+def test_ambisonics_by_ffmpegs_channel_names():
     first = Audio(one_channel(4, 0), RATE, layout="AMBI0+AMBI1+AMBI2+AMBI3")
     assert levels(conform(first, sample_rate=RATE, channels=2)) == pytest.approx([1, 1], abs=1e-3)
 
 
-def test_what_tells_nothing_is_taken_for_what_is_usual(tmp_path):
+def test_without_a_declared_layout_the_usual_one_is_assumed(tmp_path):
     soundfile.write(tmp_path / "six.flac", one_channel(6, 2).T, RATE, subtype="PCM_24")
     sound = downmixed(tmp_path, (tmp_path / "six.flac").read_bytes(), "a.flac")
     assert levels(sound) == pytest.approx([HALF, HALF], abs=1e-3)
@@ -127,7 +127,7 @@ def test_a_hair_beyond_full_scale_is_lowered_without_a_word():
 
 
 def test_a_downmix_beyond_full_scale_is_not_clipped():
-    """All of 5.1 alike and at full scale: the sum is 2.4 times as much, and keeps its shape."""
+    """The same full-scale wave on all channels of 5.1: the sum is 2.4 times as large and keeps its shape."""
     wave = tone(peak=1.0, channels=1)
     mixed = conform(Audio(np.repeat(wave, 6, axis=0), RATE, layout="FL+FR+FC+LFE+BL+BR"), sample_rate=RATE, channels=2)
     assert mixed.samples[0] == pytest.approx((1 + 2 * HALF) * wave[0], abs=1e-5)

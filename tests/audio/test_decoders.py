@@ -1,4 +1,4 @@
-"""The files that people have: headers that lie, formats that one reader does not know, streams that are joined or cut."""
+"""Files found in practice: wrong headers, formats that only one reader supports, joined and truncated streams."""
 
 import io
 import struct
@@ -50,7 +50,7 @@ def assert_is_the_tone(sound, *, frames=SAMPLES.shape[1], likeness=0.999, slack=
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFF8, 0xFFFFFFFF, 0x7FFFFFFF])
-def test_an_entry_that_leads_round_in_circles_holds_nobody(tmp_path, size):
+def test_an_entry_with_an_impossible_size_does_not_block_the_reader(tmp_path, size):
     info = chunk(b"LIST", b"INFO" + struct.pack("<4sI", b"ISFT", size) + bytes(16))
     refused(read, tmp_path, riff(form(), info, chunk(b"data", bytes(24))), text="lasts 0.000136 s, which is too short")
     assert_is_the_tone(read(tmp_path, riff(form(), info, chunk(b"data", PCM))))
@@ -130,7 +130,7 @@ def test_old_codecs_in_a_wav_are_read(tmp_path, subtype):
 
 
 def encoded(codec, container, samples=SAMPLES, rate=RATE, **options):
-    """The samples in a lossy format, by FFmpeg."""
+    """Encode the samples in a lossy format with FFmpeg."""
     memory = io.BytesIO()
     with av.open(memory, "w", format=container) as output:
         stream = output.add_stream(codec, rate=rate, layout="stereo", **options)
@@ -148,7 +148,7 @@ def mp3(samples=SAMPLES):
 
 
 def without_xing(content):
-    """An MP3 without its first frame, which tells how many there are."""
+    """Return an MP3 without its first frame, which declares the number of frames."""
     at = content.index(b"Xing") if b"Xing" in content else content.index(b"Info")
     following = content.index(b"\xff\xfb", at)
     return content[following:]
@@ -213,7 +213,7 @@ def test_playlists_that_name_other_files_are_not_followed(tmp_path):
 
 
 def test_a_large_wav_gets_a_large_header(tmp_path):
-    """Beyond 4 GiB of samples, which here take no room on the disk."""
+    """More than 4 GiB of samples, in a sparse file that takes no space on the disk."""
     path, length = tmp_path / "large.wav", 5 * 2**30
     head = struct.pack("<4sI4s", b"RF64", 0xFFFFFFFF, b"WAVE")
     head += chunk(b"ds64", struct.pack("<QQQI", length + 100, length, 0, 0)) + form()
@@ -225,8 +225,8 @@ def test_a_large_wav_gets_a_large_header(tmp_path):
     assert_is_the_tone(sound)
 
 
-def test_headers_that_were_spoilt_by_chance_end_in_a_sound_or_in_words(tmp_path):
-    """Of every container: twenty spoilt files each."""
+def test_randomly_damaged_headers_end_in_a_sound_or_an_error_message(tmp_path):
+    """Twenty damaged files of each container."""
     rng = np.random.default_rng(7)
     sources = {"a.mp3": mp3(), "a.m4a": encoded("aac", "mp4")}
     for container in ("WAV", "AIFF", "CAF", "FLAC", "OGG", "AU", "W64", "RF64"):
@@ -235,10 +235,10 @@ def test_headers_that_were_spoilt_by_chance_end_in_a_sound_or_in_words(tmp_path)
         sources[f"a.{container.lower()}"] = memory.getvalue()
     for name, content in sources.items():
         for _ in range(20):
-            spoilt = bytearray(content)
+            damaged = bytearray(content)
             for at in rng.integers(0, 120, 4):
-                spoilt[at] = rng.integers(256)
-            (tmp_path / name).write_bytes(spoilt)
+                damaged[at] = rng.integers(256)
+            (tmp_path / name).write_bytes(damaged)
             try:
                 assert files.read(tmp_path / name).frames > 0
             except SoundError as error:

@@ -1,4 +1,4 @@
-"""Reading with suspicion, conversion by a stated policy, peak safety, and writing whole or not at all."""
+"""Validation of sound files, conversion of rate and channels, limiting of peaks, and atomic writing."""
 
 import errno
 import os
@@ -67,13 +67,13 @@ def test_what_is_no_audio(tmp_path, content):
 
 
 @pytest.mark.parametrize("container", ["WAV", "RF64", "AIFF", "FLAC"])
-@pytest.mark.parametrize("kept", [0.3, 0.85])
-def test_the_truncated(tmp_path, container, kept):
+@pytest.mark.parametrize("share", [0.3, 0.85])
+def test_the_truncated(tmp_path, container, share):
     path = tmp_path / "a.sound"
     soundfile.write(path, tone(seconds=2).T, 44_100, format=container)
     whole = path.read_bytes()
     assert files.read(path).seconds == 2
-    path.write_bytes(whole[: int(len(whole) * kept)])
+    path.write_bytes(whole[: int(len(whole) * share)])
     refused(files.read, path, text="truncated")
 
 
@@ -99,7 +99,7 @@ def test_the_silent_and_what_is_not_a_number(tmp_path):
         samples = tone(seconds=1).T.copy()
         samples[1234, 1] = wrong
         soundfile.write(path, samples, 44_100, subtype="FLOAT")
-        refused(files.read, path, text="not numbers (NaN or infinity), the first at frame 1234")
+        refused(files.read, path, text="not finite (NaN or infinity), the first at frame 1234")
 
 
 def test_the_too_short_and_the_too_long(tmp_path, wav):
@@ -109,7 +109,7 @@ def test_the_too_short_and_the_too_long(tmp_path, wav):
 
 
 def sparse_wav(path, *, seconds: int, sample_rate: int, channels: int):
-    """A file of 16-bit silence that takes no room on the disk."""
+    """Write a WAV of 16-bit silence as a sparse file, which takes no space on the disk."""
     size, block = 2 * channels * seconds * sample_rate, 2 * channels
     form = struct.pack("<IHHIIHH", 16, 1, channels, sample_rate, block * sample_rate, block, 16)
     head = struct.pack("<4sI8s", b"RIFF", 36 + size, b"WAVEfmt ") + form + struct.pack("<4sI", b"data", size)
@@ -119,7 +119,7 @@ def sparse_wav(path, *, seconds: int, sample_rate: int, channels: int):
 
 def test_the_huge_are_refused_by_their_header(tmp_path, monkeypatch):
     """Both would take gigabytes as floats."""
-    monkeypatch.setattr(decoders.Sndfile, "read", None)  # nothing of them is read
+    monkeypatch.setattr(decoders.Sndfile, "read", None)  # no samples are read
     sparse_wav(tmp_path / "long.wav", seconds=3 * 3600, sample_rate=48_000, channels=1)
     refused(files.read, tmp_path / "long.wav", text="lasts 10800.0 s, which is too long")
     sparse_wav(tmp_path / "wide.wav", seconds=100, sample_rate=192_000, channels=32)
@@ -151,7 +151,7 @@ def test_conversion_is_said(tmp_path, sample_rate, channels, notes):
 
 
 def test_true_peak_is_seen_between_the_samples():
-    """A sine at a quarter of the rate, sampled 45° off its peaks: the samples say -3 dB, the wave says 0 dB."""
+    """A sine at a quarter of the rate, sampled 45° off its peaks: the samples peak at -3 dB, the wave at 0 dB."""
     frames = np.arange(48_000)
     wave = np.hanning(48_000) * np.sin(np.pi / 2 * frames + np.pi / 4)
     assert 20 * np.log10(np.abs(wave).max()) == pytest.approx(-3.01, abs=0.01)
@@ -173,11 +173,11 @@ def test_the_loud_is_lowered_and_the_quiet_let_be():
 def test_a_model_that_fails_is_not_passed_off_as_silence():
     samples = tone()
     samples[0, 7] = np.nan
-    refused(make_safe, samples, 44_100, code="internal", text="not numbers", field=None)
+    refused(make_safe, samples, 44_100, code="internal", text="not finite", field=None)
 
 
 def test_only_regular_files_are_opened(tmp_path):
-    """A pipe that nobody writes to would hold us for ever; each of these must be refused at once."""
+    """A pipe without a writer would block forever; each of these must be refused at once."""
     os.mkfifo(tmp_path / "pipe.wav")
     refused(files.read, tmp_path / "pipe.wav", code="path_refused", text="is a pipe")
     refused(files.read, tmp_path, code="path_refused", text="is a folder")
@@ -193,7 +193,7 @@ def test_only_regular_files_are_opened(tmp_path):
     refused(files.read, "/" + "a" * 5000, code="path_refused", text="cannot be followed")
 
 
-def test_a_pipe_that_takes_a_files_place_holds_nobody(tmp_path, monkeypatch):
+def test_a_pipe_that_replaces_a_file_does_not_block_the_reader(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe")
     regular = os.stat(__file__)
     monkeypatch.setattr(safe_files.os, "stat", lambda path: regular)
@@ -253,7 +253,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_a_disk_that_is_really_full(tmp_path):
-    """On a file system of 64 kB, where one may be mounted."""
+    """On a file system of 64 kB, if the test may mount one."""
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], capture_output=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Loops: which sounds are some, what comes around them, and how their ends are joined."""
+"""Loops: which sounds count as loops, the context around them, and the joining of their ends."""
 
 import json
 from pathlib import Path
@@ -39,11 +39,11 @@ def noise(seconds=2.0):
 
 
 def kicks(*begins, seconds=2.0):
-    made, one = np.zeros(round(seconds * RATE)), np.sin(2 * np.pi * 60 * places(0.25)) * np.exp(-25 * places(0.25))
+    samples, one = np.zeros(round(seconds * RATE)), np.sin(2 * np.pi * 60 * places(0.25)) * np.exp(-25 * places(0.25))
     for begin in begins:
         at = round(begin * RATE)
-        made[at : at + len(one)] += one[: len(made) - at]
-    return made
+        samples[at : at + len(one)] += one[: len(samples) - at]
+    return samples
 
 
 def mono(samples, rate=RATE):
@@ -56,7 +56,7 @@ def mono(samples, rate=RATE):
         (sine(220), True),
         (sine(220.13), False),  # cut within a period
         (kicks(0, 0.5, 1, 1.5), True),
-        (kicks(0), False),  # it begins with its only attack, and dies away
+        (kicks(0), False),  # begins with its only attack and dies away
         (kicks(0.5), True),  # silence meets silence
         (noise(), True),
         (noise() * np.exp(-3 * places()), False),
@@ -113,7 +113,7 @@ def test_what_is_around_is_the_loop_itself(frames, rate):
 
 
 @pytest.mark.parametrize("rate", [44_100, 48_000, 22_050])
-def test_what_goes_round_already_comes_back_as_it_is(rate):
+def test_an_output_that_repeats_already_is_not_changed(rate):
     sound = mono(sine(220), 44_100)
     loop = loops.decide("on", sound, ABOUT).loop
     frames = round(sound.frames * rate / 44_100)
@@ -127,14 +127,18 @@ def test_ends_that_differ_are_joined_at_the_level_that_they_have():
     sound = mono(noise())
     loop = loops.decide("on", sound, ABOUT).loop
     rng = np.random.default_rng(2)
-    made = 0.1 * rng.normal(size=(2, loop.before + sound.frames + 13_230)).astype(np.float32)
-    closed = loop.closed(made, RATE, sound.frames)
-    assert (closed[:, :-1014] == made[:, loop.before :][:, : sound.frames - 1014]).all(), "only the last 23 ms differ"
-    assert (closed[:, -1] == made[:, loop.before - 1]).all(), "what came before the beginning comes before it again"
+    computed = 0.1 * rng.normal(size=(2, loop.before + sound.frames + 13_230)).astype(np.float32)
+    closed = loop.closed(computed, RATE, sound.frames)
+    assert (closed[:, :-1014] == computed[:, loop.before :][:, : sound.frames - 1014]).all(), (
+        "only the last 23 ms differ"
+    )
+    assert (closed[:, -1] == computed[:, loop.before - 1]).all(), (
+        "the last frame is the one computed before the beginning"
+    )
     assert np.sqrt((closed[:, -1014:] ** 2).mean()) == pytest.approx(0.1, rel=0.1)
 
 
-def test_what_was_made_too_short_is_filled_up():
+def test_an_output_that_is_too_short_is_padded():
     assert Loop(1000, 100, RATE).closed(np.ones((2, 1050), np.float32), RATE, 1000).shape == (2, 1000)
 
 
@@ -147,44 +151,44 @@ def renderer(tmp_path):
 @pytest.mark.parametrize("command", ["fuse", "vary", "morph"])
 def test_results_are_as_long_as_the_loop_and_say_what_it_was(tmp_path, renderer, rate, command):
     library = Library(tmp_path)
-    frames = round(0.7371 * rate)  # no whole number of latent frames
-    wave = 0.5 * np.sin(2 * np.pi * 8 * np.arange(frames) / frames)  # it closes on itself
+    frames = round(0.7371 * rate)  # not a whole number of latent frames
+    wave = 0.5 * np.sin(2 * np.pi * 8 * np.arange(frames) / frames)  # eight whole periods, so its ends meet
     original = library.add_samples(np.stack([wave, wave]).astype(np.float32), rate)
     for asked, on in (("auto", True), ("on", True), ("off", False)):
         pair = {} if command == "vary" else {"reference": original.id}
-        made_of = spec(command, original=original.id, seconds=original.seconds, steps=3, loop=asked, name=asked, **pair)
-        result, _ = renderer.make(made_of, (), silent)
+        job = spec(command, original=original.id, seconds=original.seconds, steps=3, loop=asked, name=asked, **pair)
+        result, _ = renderer.make(job, (), silent)
         assert result["frames"] == frames
         assert [note for note in result["notes"] if "loop" in note] == {
             "auto": ["original: its ends meet: made to loop"], "on": ["original: made to loop"], "off": [],
         }[asked]  # fmt: skip
-        kept = json.loads(Path(result["recall"]).read_text())["recall"]
-        assert kept["fields"]["loop"] == ("on" if on else "off"), "it is made again as it was decided"
-        assert "around" not in kept["fields"]
-        assert (kept["decided"]["loop"]["asked"], kept["decided"]["loop"]["on"]) == (asked, on)
+        recipe = json.loads(Path(result["recall"]).read_text())["recall"]
+        assert recipe["fields"]["loop"] == ("on" if on else "off"), "the recipe records the decision"
+        assert "around" not in recipe["fields"]
+        assert (recipe["decided"]["loop"]["asked"], recipe["decided"]["loop"]["on"]) == (asked, on)
         assert soundfile.info(result["path"]).frames == frames
 
 
-def test_a_job_of_before_there_were_loops_is_made_as_it_was_promised(tmp_path, renderer):
+def test_a_job_accepted_before_loops_existed_is_computed_without_one(tmp_path, renderer):
     library = Library(tmp_path)
     original = library.add_samples(tone(220), RATE)
     result, _ = renderer.make(spec("vary", original=original.id, seconds=original.seconds, steps=3), (), silent)
-    kept = json.loads(Path(result["recall"]).read_text())["recall"]
-    assert (kept["fields"]["loop"], kept["decided"]["loop"]) == ("off", {"asked": "off", "on": False})
+    recipe = json.loads(Path(result["recall"]).read_text())["recall"]
+    assert (recipe["fields"]["loop"], recipe["decided"]["loop"]) == ("off", {"asked": "off", "on": False})
 
 
 def test_a_loop_shorter_than_models_take_is_repeated_and_not_filled_with_silence(tmp_path, renderer):
     library = Library(tmp_path)
     beat = library.add_samples(np.stack([sine(40, 0.25)] * 2).astype(np.float32), RATE)
-    made_of = spec("vary", original=beat.id, seconds=beat.seconds, steps=3, loop="auto")
-    result, _ = renderer.make(made_of, (), silent)
+    job = spec("vary", original=beat.id, seconds=beat.seconds, steps=3, loop="auto")
+    result, _ = renderer.make(job, (), silent)
     assert result["frames"] == beat.frames
     assert not [note for note in result["notes"] if "silence" in note]
 
 
 def test_what_is_around_is_counted_in_time():
-    speed, made_of = CostModel(0.2, 0.01), {"seconds": 6.0, "steps": 50, "reference": "r"}
-    plain, auto, on = (spec("fuse", **made_of, loop=loop) for loop in ("off", "auto", "on"))
+    speed, fields = CostModel(0.2, 0.01), {"seconds": 6.0, "steps": 50, "reference": "r"}
+    plain, auto, on = (spec("fuse", **fields, loop=loop) for loop in ("off", "auto", "on"))
     for looped in (auto, on):
         whole = cost_model.estimate(speed, plain, {})
         assert cost_model.estimate(speed, looped, {}) == pytest.approx(whole * 6.6 / 6)

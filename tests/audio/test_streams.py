@@ -1,4 +1,4 @@
-"""Streams that are joined, cut or miscounted, and headers that were never finished: what was assumed is said in the notes."""
+"""Joined, truncated and miscounted streams, and unfinished headers: assumptions are stated in the notes."""
 
 import io
 import struct
@@ -27,7 +27,7 @@ def sound(format, samples=SAMPLES, rate=RATE, **options):
 
 
 def counting(content, change):
-    """An MP3 whose first packet counts otherwise."""
+    """Return an MP3 with the packet count in its first packet changed."""
     content = bytearray(content)
     at = (content.index(b"Xing") if b"Xing" in content else content.index(b"Info")) + 8
     content[at : at + 4] = struct.pack(">I", change(struct.unpack(">I", content[at : at + 4])[0]))
@@ -44,24 +44,24 @@ def counting(content, change):
     ids=["halved", "three too many", "cut"],
 )
 def test_an_mp3_that_miscounts_its_packets_is_read_whole_and_says_so(tmp_path, content, counted, there, seconds):
-    heard = read(tmp_path, content, "a.mp3")
-    assert heard.seconds == pytest.approx(seconds, abs=0.1)
+    result = read(tmp_path, content, "a.mp3")
+    assert result.seconds == pytest.approx(seconds, abs=0.1)
     note = f"'a.mp3': its header counts {counted} packets and it holds {there}: read to its end"
-    assert heard.notes == (note,)
-    assert_is_the_tone(heard, frames=heard.frames, likeness=0.99)
-    count = min(heard.frames, SAMPLES.shape[1]) - RATE // 20
-    assert np.corrcoef(heard.samples[0, :count], SAMPLES[0, :count])[0, 1] > 0.999, "nothing was taken out on the way"
+    assert result.notes == (note,)
+    assert_is_the_tone(result, frames=result.frames, likeness=0.99)
+    count = min(result.frames, SAMPLES.shape[1]) - RATE // 20
+    assert np.corrcoef(result.samples[0, :count], SAMPLES[0, :count])[0, 1] > 0.999, "nothing was removed in the middle"
 
 
 def test_mp3s_that_were_joined_say_so(tmp_path):
     other = tone(880, seconds=2)
-    heard = read(tmp_path, mp3() + mp3(other), "a.mp3")
-    assert heard.notes == ("'a.mp3': several recordings follow one another in it: read one after the other",)
-    assert heard.seconds == pytest.approx(4, abs=0.1)
+    result = read(tmp_path, mp3() + mp3(other), "a.mp3")
+    assert result.notes == ("'a.mp3': several recordings follow one another in it: read one after the other",)
+    assert result.seconds == pytest.approx(4, abs=0.1)
     count = SAMPLES.shape[1] - RATE // 20
-    assert np.corrcoef(heard.samples[0, :count], SAMPLES[0, :count])[0, 1] > 0.999
-    assert_is_the_tone(Audio(heard.samples[:, : 2 * RATE], RATE), likeness=0.99)
-    spectra = [np.abs(np.fft.rfft(one[0, -int(1.9 * RATE) :])) for one in (heard.samples, other)]
+    assert np.corrcoef(result.samples[0, :count], SAMPLES[0, :count])[0, 1] > 0.999
+    assert_is_the_tone(Audio(result.samples[:, : 2 * RATE], RATE), likeness=0.99)
+    spectra = [np.abs(np.fft.rfft(one[0, -int(1.9 * RATE) :])) for one in (result.samples, other)]
     assert np.corrcoef(*spectra)[0, 1] > 0.99
 
 
@@ -70,13 +70,13 @@ def test_mp3s_that_were_joined_say_so(tmp_path):
 @pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
 def test_an_mp3_that_counts_rightly_needs_no_note_and_keeps_its_time(tmp_path, rate, channels, mode):
     samples = tone(seconds=2, sample_rate=rate, channels=channels)
-    heard = read(tmp_path, sound("MP3", samples, rate, bitrate_mode=mode), "a.mp3")
-    assert heard.notes == ()
-    assert heard.frames == samples.shape[1]
-    assert np.corrcoef(heard.samples[0], samples[0])[0, 1] > 0.99
+    result = read(tmp_path, sound("MP3", samples, rate, bitrate_mode=mode), "a.mp3")
+    assert result.notes == ()
+    assert result.frames == samples.shape[1]
+    assert np.corrcoef(result.samples[0], samples[0])[0, 1] > 0.99
 
 
-def test_packets_are_counted_behind_tags_and_only_where_they_are_told(tmp_path):
+def test_packet_counts_are_found_after_tags_and_only_if_declared(tmp_path):
     tags = b"ID3\4\0\0" + bytes([0, 0, 2, 0]) + bytes(256)
     count = streams.mp3_count(io.BytesIO(tags + mp3()))
     assert (count.packets, (tags + mp3())[count.at : count.at + 4]) == (78, struct.pack(">I", 78))
@@ -90,7 +90,9 @@ def test_a_late_part_of_a_long_mp3_takes_no_more_memory_than_an_early_one(tmp_pa
     (tmp_path / "a.mp3").write_bytes(sound("MP3", tone(seconds=60)))
     parts = []
     concatenate = np.concatenate
-    monkeypatch.setattr(np, "concatenate", lambda kept, **more: (parts.extend(kept), concatenate(kept, **more))[1])
+    monkeypatch.setattr(
+        np, "concatenate", lambda blocks, **more: (parts.extend(blocks), concatenate(blocks, **more))[1]
+    )
     late = files.read(tmp_path / "a.mp3", span=files.Span(58.0, 59.0))
     assert late.seconds == 1
     assert sum(part.base.nbytes if part.base is not None else part.nbytes for part in parts) < 3 * late.samples.nbytes
@@ -98,13 +100,13 @@ def test_a_late_part_of_a_long_mp3_takes_no_more_memory_than_an_early_one(tmp_pa
 
 def test_an_ogg_of_several_links_says_so(tmp_path):
     one, other = sound("OGG"), sound("OGG", tone(sample_rate=48_000, seconds=2), 48_000)
-    heard = read(tmp_path, one + one, "a.ogg")
-    assert heard.seconds == pytest.approx(4, abs=0.1)
-    assert heard.notes == ("'a.ogg': several recordings follow one another in it: read one after the other",)
-    np.testing.assert_allclose(heard.samples[:, -RATE:], read(tmp_path, one, "b.ogg").samples[:, -RATE:], atol=1e-3)
-    heard = read(tmp_path, one + other, "a.ogg")
-    assert heard.seconds == pytest.approx(2, abs=0.1)
-    assert "'a.ogg': it goes on at another sample rate or with other channels, which is left out" in heard.notes
+    result = read(tmp_path, one + one, "a.ogg")
+    assert result.seconds == pytest.approx(4, abs=0.1)
+    assert result.notes == ("'a.ogg': several recordings follow one another in it: read one after the other",)
+    np.testing.assert_allclose(result.samples[:, -RATE:], read(tmp_path, one, "b.ogg").samples[:, -RATE:], atol=1e-3)
+    result = read(tmp_path, one + other, "a.ogg")
+    assert result.seconds == pytest.approx(2, abs=0.1)
+    assert "'a.ogg': it goes on at another sample rate or with other channels, which is left out" in result.notes
     assert read(tmp_path, one, "a.ogg").notes == ()
 
 
@@ -113,18 +115,18 @@ def test_an_ogg_of_several_links_says_so(tmp_path):
 )
 def test_a_wav_whose_length_is_that_of_its_header_is_read_to_its_end(tmp_path, chunks):
     before = len(riff(*chunks, chunk(b"data", b""))) - 8
-    heard = read(tmp_path, riff(*chunks, chunk(b"data", PCM, length=0), length=before))
-    assert_is_the_tone(heard)
-    assert heard.notes == (f"'a.wav': {STREAMED}",)
-    np.testing.assert_allclose(heard.samples, SAMPLES, atol=1e-4)
+    result = read(tmp_path, riff(*chunks, chunk(b"data", PCM, length=0), length=before))
+    assert_is_the_tone(result)
+    assert result.notes == (f"'a.wav': {STREAMED}",)
+    np.testing.assert_allclose(result.samples, SAMPLES, atol=1e-4)
 
 
-def test_what_follows_samples_that_are_none_is_not_read_as_samples(tmp_path):
+def test_a_chunk_after_an_empty_data_chunk_is_not_read_as_samples(tmp_path):
     refused(read, tmp_path, riff(form(), chunk(b"data", b""), SOFTWARE), text="holds no samples")
 
 
 def without_length(container):
-    """A FLAC or a CAF that was written into a pipe."""
+    """Return a FLAC or CAF file without a length, as if it had been written to a pipe."""
     content = bytearray(sound(container, subtype="PCM_16"))
     if container == "FLAC":
         content[21] &= 0xF0
@@ -137,23 +139,23 @@ def without_length(container):
 
 @pytest.mark.parametrize("container", ["FLAC", "CAF"])
 def test_a_stream_without_a_length_says_so(tmp_path, container):
-    heard = read(tmp_path, without_length(container), "a.sound")
-    np.testing.assert_allclose(heard.samples, SAMPLES, atol=1e-4)
-    assert heard.notes == (f"'a.sound': {STREAMED}",)
+    result = read(tmp_path, without_length(container), "a.sound")
+    np.testing.assert_allclose(result.samples, SAMPLES, atol=1e-4)
+    assert result.notes == (f"'a.sound': {STREAMED}",)
 
 
-def test_a_caf_that_was_cut_is_told_as_truncated(tmp_path):
+def test_a_caf_that_was_cut_is_reported_as_truncated(tmp_path):
     content = sound("CAF", subtype="PCM_16")
     refused(
         read, tmp_path, content[: len(content) // 2], "a.caf", text="is truncated: its header promises 178448 bytes"
     )
-    heard = read(tmp_path, content[: len(content) * 95 // 100], "a.caf")
-    assert heard.seconds == pytest.approx(1.9, abs=0.01)
-    assert heard.notes == ("'a.caf': its header promises 17845 bytes more than it holds",)
+    result = read(tmp_path, content[: len(content) * 95 // 100], "a.caf")
+    assert result.seconds == pytest.approx(1.9, abs=0.01)
+    assert result.notes == ("'a.caf': its header promises 17845 bytes more than it holds",)
 
 
 def aac_in_caf():
-    """AAC as Apple's programs write it, chunk by chunk: FFmpeg reads it and does not write it."""
+    """Return AAC in a CAF as Apple's programs write it, assembled chunk by chunk: FFmpeg cannot write it."""
     codec = av.CodecContext.create("aac", "w")
     codec.sample_rate, codec.layout, codec.format, codec.bit_rate = RATE, "stereo", "fltp", 160_000
     codec.open()
@@ -177,6 +179,6 @@ def aac_in_caf():
 
 
 def test_aac_in_a_caf_is_read(tmp_path):
-    heard = read(tmp_path, aac_in_caf(), "a.caf")
-    assert_is_the_tone(heard, slack=4096, likeness=0.98)
-    assert (heard.layout, heard.notes) == ("FL+FR", ())
+    result = read(tmp_path, aac_in_caf(), "a.caf")
+    assert_is_the_tone(result, slack=4096, likeness=0.98)
+    assert (result.layout, result.notes) == ("FL+FR", ())

@@ -14,7 +14,7 @@ from tertium.daemon.jobs.queue import JobQueue
 from tertium.daemon.jobs.supervisor import Supervisor
 from tertium.daemon.jobs.worker_process import WorkerProcess
 from tertium.errors import TertiumError
-from tertium.worker.device_faults import lost_the_device, ran_out_of_memory, told
+from tertium.worker.device_faults import described, lost_the_device, ran_out_of_memory
 from tertium.worker.recipe import versions
 from tertium.worker_messages import Load
 from tests.specs import spec
@@ -179,7 +179,7 @@ async def test_a_model_that_cannot_compute_is_never_ready(tmp_path, monkeypatch)
     assert (worker.state, worker.problem.code) == ("failed", "model_unavailable")
     assert worker.message == (
         "broken does not compute in fp32 on cpu: ZeroDivisionError: division by zero. "
-        "Start with --device cpu, or give the model's files anew if they may be damaged."
+        "Start with --device cpu, or replace the model's files if they may be damaged."
     )
 
 
@@ -238,7 +238,7 @@ async def test_a_device_that_is_lost_gets_a_fresh_process_which_does_the_job(wor
         ),
         (
             "lost-memory=2", "out_of_memory", "There was not enough memory for this job.",
-            "Use a shorter sound, or close what else uses the device; the daemon goes on.",
+            "Use a shorter sound, or close other programs that use the device. The daemon keeps running.",
         ),
     ],
 )  # fmt: skip
@@ -262,7 +262,7 @@ def test_versions_name_what_the_samples_depend_on():
 def test_the_notes_of_an_error_are_part_of_its_message():
     error = TertiumError("out_of_range", "Learning went astray.", field="rate", remedy="Lower it.")
     error.add_note("It is kept as 'hum'.")
-    assert (told(error)["message"], told(error)["remedy"]) == (
+    assert (described(error)["message"], described(error)["remedy"]) == (
         "Learning went astray. It is kept as 'hum'.",
         "Lower it.",
     )

@@ -58,7 +58,7 @@ def test_an_unusable_file_is_refused_with_its_field_and_a_remedy(client, files, 
     ("name", "code", "words"),
     [
         ("pipe.wav", "path_refused", "is a pipe, not a file."), (".", "path_refused", "is a folder, not a file."),
-        ("missing.safetensors", "unknown_checkpoint", "There is no file"), ("whole.wav", "bad_message", "is no checkpoint"),
+        ("missing.safetensors", "unknown_checkpoint", "There is no file"), ("whole.wav", "bad_message", "is not a checkpoint"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_imported_is_refused_without_delay(client, files, name, code, words):
@@ -115,13 +115,15 @@ def test_a_job_that_goes_wrong_fails_with_a_remedy_and_the_worker_lives_on(daemo
 def test_a_result_that_cannot_be_encoded_fails_its_job(daemon, client, clips):
     with Client(daemon.home) as other:
         with pytest.raises(
-            RemoteError, match="The result holds what no message can carry: .* The daemon's log has"
+            RemoteError, match="The result cannot be encoded as a message: .* The daemon's log has"
         ) as caught:
             other.submit("generate", prompt="unsaid", steps=2, seconds=0.5).wait(PATIENCE)
         assert caught.value.code == "internal"
         events = []
         training = other.submit("learn", on_progress=events.append, reference=clips[1], prompt="unsaid", steps=3)
-        with pytest.raises(RemoteError, match="no message can carry"):  # the sound at its end cannot be encoded either
+        with pytest.raises(
+            RemoteError, match="cannot be encoded as a message"
+        ):  # the sound at its end cannot be encoded either
             training.wait(PATIENCE)
         assert not [event for event in events if event.stage == "learn"], "progress may be omitted, the end may not"
         states = {job.state for job in other.ask("jobs").jobs if job.job == training.id}

@@ -66,7 +66,7 @@ def test_a_result_stored_before_a_kill_is_not_computed_again(tmp_path, clips, co
         assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "results").iterdir()} == stored
         assert Path(result.path).name in stored and json.loads(Path(result.recall).read_text())["job"] == job
         assert (result.seed, result.steps) == (5, 4)
-        assert "made before the daemon or its worker was ended, and kept" in result.notes
+        assert "stored before the daemon or its worker was stopped" in result.notes
         if command == "invert":
             assert Path(result.latents).name in stored
         if command == "window":
@@ -96,7 +96,7 @@ def test_a_checkpoint_saved_before_a_kill_is_saved_once_and_reported_afterwards(
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "results").iterdir()} == stored
     assert (result.checkpoint, result.steps, result.loss, result.seed) == ("tone", 5, before.losses[-1], 1)
     assert Path(result.path).name in stored
-    assert "made before the daemon or its worker was ended, and kept" in result.notes
+    assert "stored before the daemon or its worker was stopped" in result.notes
 
 
 def test_the_python_client_waits_through_a_killed_daemon(tmp_path):

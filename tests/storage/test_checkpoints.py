@@ -1,4 +1,4 @@
-"""Checkpoints on disk: whole or not at all, never in another's place, and of one base model."""
+"""Checkpoints on disk: saved atomically, never overwritten, and tied to one base model."""
 
 import json
 import re
@@ -32,15 +32,15 @@ def tensors():
 
 
 @pytest.fixture
-def kept(tmp_path, tensors):
-    """The folder's checkpoints, with one, ``hum``."""
+def checkpoints(tmp_path, tensors):
+    """A folder of checkpoints with one checkpoint, ``hum``."""
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     checkpoints.save(a_checkpoint(), save(tensors))
     return checkpoints
 
 
-def taken(checkpoints, path, **more):
-    """What an import of the file makes of it."""
+def imported(checkpoints, path, **more):
+    """Import an exported file."""
     with safe_files.open_allowed(path, None) as source:
         return checkpoints.import_file(source, **more)
 
@@ -49,35 +49,35 @@ def names(checkpoints):
     return [checkpoint.name for checkpoint in checkpoints.list()]
 
 
-def test_what_is_saved_is_found_again(kept, tensors):
-    found = kept.get("hum")
-    assert found == kept.list()[0]
+def test_what_is_saved_is_found_again(checkpoints, tensors):
+    found = checkpoints.get("hum")
+    assert found == checkpoints.list()[0]
     assert (found.prompt, found.method, found.rank, found.losses) == ("a haunted hum", "lora", 4, (1.0, 0.5))
     assert found.created.endswith("+00:00") and found.bytes > 48
-    np.testing.assert_equal(load_file(kept.weights(found, fingerprint=FINGERPRINT)), tensors)
+    np.testing.assert_equal(load_file(checkpoints.weights(found, fingerprint=FINGERPRINT)), tensors)
 
 
-def test_a_taken_name_gets_a_number_and_nothing_is_overwritten(kept, tensors):
-    before = kept.get("hum")
-    saved = [kept.save(a_checkpoint(prompt=str(n)), save(tensors)).name for n in range(2)]
-    assert saved == ["hum-2", "hum-3"] and names(kept) == ["hum", "hum-2", "hum-3"]
-    assert kept.get("hum") == before and kept.get("hum-3").prompt == "1"
-    assert len({checkpoint.key for checkpoint in kept.list()}) == 3
+def test_a_taken_name_gets_a_number_and_nothing_is_overwritten(checkpoints, tensors):
+    before = checkpoints.get("hum")
+    saved = [checkpoints.save(a_checkpoint(prompt=str(n)), save(tensors)).name for n in range(2)]
+    assert saved == ["hum-2", "hum-3"] and names(checkpoints) == ["hum", "hum-2", "hum-3"]
+    assert checkpoints.get("hum") == before and checkpoints.get("hum-3").prompt == "1"
+    assert len({checkpoint.key for checkpoint in checkpoints.list()}) == 3
 
 
-def test_an_interrupted_save_leaves_nothing(kept, tensors, monkeypatch):
+def test_an_interrupted_save_leaves_nothing(checkpoints, tensors, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(safe_files.os, "fsync", full)
     with pytest.raises(safe_files.SoundError, match="the disk is full"):
-        kept.save(a_checkpoint("other"), save(tensors))
-    assert names(kept) == ["hum"] and [path.name for path in kept.folder.iterdir()] == ["hum"]
+        checkpoints.save(a_checkpoint("other"), save(tensors))
+    assert names(checkpoints) == ["hum"] and [path.name for path in checkpoints.folder.iterdir()] == ["hum"]
 
 
-def test_another_base_model_is_refused_in_clear_words(kept):
+def test_another_base_model_is_refused_in_clear_words(checkpoints):
     with pytest.raises(CheckpointError) as caught:
-        kept.weights(kept.get("hum"), fingerprint="ef" * 32)
+        checkpoints.weights(checkpoints.get("hum"), fingerprint="ef" * 32)
     error = caught.value
     assert (error.code, error.field) == ("conflict", "reference")
     assert str(error) == (
@@ -86,93 +86,96 @@ def test_another_base_model_is_refused_in_clear_words(kept):
     )
 
 
-def test_renaming_keeps_all_but_the_name(kept, tensors):
-    before = kept.get("hum")
-    renamed = kept.rename("hum", "drone")
-    assert names(kept) == ["drone"] and renamed.key == before.key and renamed.prompt == before.prompt
-    kept.save(a_checkpoint("hum"), save(tensors))
+def test_renaming_keeps_all_but_the_name(checkpoints, tensors):
+    before = checkpoints.get("hum")
+    renamed = checkpoints.rename("hum", "drone")
+    assert names(checkpoints) == ["drone"] and renamed.key == before.key and renamed.prompt == before.prompt
+    checkpoints.save(a_checkpoint("hum"), save(tensors))
     with pytest.raises(CheckpointError, match="There is a checkpoint 'hum' already. Choose another name") as caught:
-        kept.rename("drone", "hum")
+        checkpoints.rename("drone", "hum")
     assert caught.value.code == "conflict"
 
 
-def test_a_request_has_the_checkpoint_that_it_named_whatever_is_called_so_now(kept, tensors):
-    first = kept.get("hum")
-    kept.rename("hum", "drone")
-    kept.save(a_checkpoint(prompt="another"), save(tensors))
-    assert kept.same("hum", first.created).name == "drone"
-    assert kept.same("hum", None).prompt == "another"
-    kept.delete("drone")
+def test_a_request_gets_the_checkpoint_that_it_named_even_if_renamed_since(checkpoints, tensors):
+    first = checkpoints.get("hum")
+    checkpoints.rename("hum", "drone")
+    checkpoints.save(a_checkpoint(prompt="another"), save(tensors))
+    assert checkpoints.resolve("hum", first.created).name == "drone"
+    assert checkpoints.resolve("hum", None).prompt == "another"
+    checkpoints.delete("drone")
     with pytest.raises(CheckpointError, match="'hum' was deleted after the request was accepted") as caught:
-        kept.same("hum", first.created)
+        checkpoints.resolve("hum", first.created)
     assert caught.value.code == "unknown_checkpoint"
 
 
-def test_deleting_removes_it_for_good(kept):
-    assert kept.delete("hum").name == "hum"
-    assert list(kept.folder.iterdir()) == []
+def test_deleting_removes_it_for_good(checkpoints):
+    assert checkpoints.delete("hum").name == "hum"
+    assert list(checkpoints.folder.iterdir()) == []
     with pytest.raises(
         CheckpointError, match="There is no checkpoint 'hum'. List them with checkpoints, or learn one."
     ):
-        kept.delete("hum")
+        checkpoints.delete("hum")
 
 
 @pytest.mark.parametrize("name", ["", ".hidden", "../hum", "a/b", "a\\b", "nul\0", "x" * 101])
-def test_names_that_lead_elsewhere_are_refused(kept, tensors, name):
+def test_names_that_lead_elsewhere_are_refused(checkpoints, tensors, name):
     with pytest.raises(CheckpointError) as caught:
-        kept.get(name)
+        checkpoints.get(name)
     assert caught.value.code == "unknown_checkpoint"
-    for attempt in (lambda: kept.save(a_checkpoint(name), save(tensors)), lambda: kept.rename("hum", name)):
+    for attempt in (
+        lambda: checkpoints.save(a_checkpoint(name), save(tensors)),
+        lambda: checkpoints.rename("hum", name),
+    ):
         with pytest.raises(CheckpointError, match=re.escape(f"{name!r} cannot be the name of a checkpoint.")):
             attempt()
 
 
-def test_an_exported_checkpoint_comes_back_under_any_name(kept, tmp_path, tensors):
-    kept.rename("hum", "drone")
-    path = kept.export("drone", tmp_path / "drone.safetensors")
+def test_an_exported_checkpoint_comes_back_under_any_name(checkpoints, tmp_path, tensors):
+    checkpoints.rename("hum", "drone")
+    path = checkpoints.export("drone", tmp_path / "drone.safetensors")
     assert load_file(path)["layer.lora_A"].tolist() == tensors["layer.lora_A"].tolist()
     other = Checkpoints(tmp_path / "elsewhere")
-    back, again = taken(other, path), taken(other, path, name="mine")
+    back, again = imported(other, path), imported(other, path, name="mine")
     assert (back.name, again.name) == ("drone", "mine")
     assert (back.prompt, back.fingerprint, back.losses) == ("a haunted hum", FINGERPRINT, (1.0, 0.5))
     np.testing.assert_equal(load_file(other.weights(again, fingerprint=FINGERPRINT)), tensors)
-    assert taken(other, path).name == "drone-2"
+    assert imported(other, path).name == "drone-2"
 
 
-def test_exporting_overwrites_nothing_and_names_its_kind(kept, tmp_path):
+def test_exporting_overwrites_nothing_and_names_its_kind(checkpoints, tmp_path):
     (tmp_path / "taken.safetensors").write_text("mine")
     with pytest.raises(CheckpointError, match="exists already. Choose another name."):
-        kept.export("hum", tmp_path / "taken.safetensors")
+        checkpoints.export("hum", tmp_path / "taken.safetensors")
     assert (tmp_path / "taken.safetensors").read_text() == "mine"
     with pytest.raises(CheckpointError, match="'hum.bin' does not end in .safetensors."):
-        kept.export("hum", tmp_path / "hum.bin")
+        checkpoints.export("hum", tmp_path / "hum.bin")
 
 
-def test_what_is_no_exported_checkpoint_is_refused(kept, tmp_path, tensors):
+def test_a_file_that_is_not_an_exported_checkpoint_is_refused(checkpoints, tmp_path, tensors):
     plain, cut = tmp_path / "plain.safetensors", tmp_path / "cut.safetensors"
     plain.write_bytes(save(tensors))
-    whole = kept.export("hum", tmp_path / "whole.safetensors").read_bytes()
+    whole = checkpoints.export("hum", tmp_path / "whole.safetensors").read_bytes()
     cut.write_bytes(whole[:-5])
     for path in (plain, cut):
-        with pytest.raises(CheckpointError, match=f"'{path.name}' is no checkpoint that was exported by Tertium."):
-            taken(kept, path)
-    assert names(kept) == ["hum"]
+        with pytest.raises(CheckpointError, match=f"'{path.name}' is not a checkpoint exported by Tertium."):
+            imported(checkpoints, path)
+    assert names(checkpoints) == ["hum"]
 
 
-def test_what_is_judged_is_what_is_kept_even_if_the_name_leads_elsewhere_by_then(kept, tmp_path, tensors):
-    path = kept.export("hum", tmp_path / "hum.safetensors")
+def test_the_checked_copy_is_imported_even_if_the_file_is_replaced_meanwhile(checkpoints, tmp_path, tensors):
+    path = checkpoints.export("hum", tmp_path / "hum.safetensors")
     with safe_files.open_allowed(path, [tmp_path]) as source:
         path.unlink()
         path.write_bytes(b"something else")
-        back = kept.import_file(source)
-    np.testing.assert_equal(load_file(kept.weights(back, fingerprint=FINGERPRINT)), tensors)
+        back = checkpoints.import_file(source)
+    np.testing.assert_equal(load_file(checkpoints.weights(back, fingerprint=FINGERPRINT)), tensors)
 
 
-def test_metadata_nested_beyond_every_limit_are_refused_like_any_other(kept, tmp_path, tensors):
+def test_metadata_nested_beyond_every_limit_are_refused_like_any_other(checkpoints, tmp_path, tensors):
     path = tmp_path / "deep.safetensors"
     path.write_bytes(save(tensors, {"tertium_checkpoint": "[" * 100_000}))
-    with pytest.raises(CheckpointError, match="is no checkpoint that was exported by Tertium"):
-        taken(kept, path)
+    with pytest.raises(CheckpointError, match="is not a checkpoint exported by Tertium"):
+        imported(checkpoints, path)
 
 
 @pytest.mark.parametrize(
@@ -183,77 +186,80 @@ def test_metadata_nested_beyond_every_limit_are_refused_like_any_other(kept, tmp
     ],
     ids=str,
 )  # fmt: skip
-def test_a_file_that_lies_of_itself_is_refused(kept, tmp_path, lie):
-    path = kept.export("hum", tmp_path / "hum.safetensors")
+def test_a_file_with_wrong_metadata_is_refused(checkpoints, tmp_path, lie):
+    path = checkpoints.export("hum", tmp_path / "hum.safetensors")
     about = json.loads(safe_open(path, framework="numpy").metadata()["tertium_checkpoint"]) | lie
     path.write_bytes(with_metadata(path.read_bytes(), {"tertium_checkpoint": json.dumps(about)}))
-    with pytest.raises(CheckpointError, match="is no checkpoint that was exported by Tertium"):
-        taken(kept, path)
-    assert names(kept) == ["hum"]
+    with pytest.raises(CheckpointError, match="is not a checkpoint exported by Tertium"):
+        imported(checkpoints, path)
+    assert names(checkpoints) == ["hum"]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
-def test_weights_that_are_no_numbers_are_not_imported(kept, tmp_path, kind, value):
-    numbers = np.full((4, 3), 60000, kind)  # nearly the largest of the smallest kind
-    kept.save(a_checkpoint("whole"), save({"a.lora_A": numbers}))
-    assert taken(kept, kept.export("whole", tmp_path / "whole.safetensors")).name == "whole-2"
+def test_weights_that_are_not_finite_are_not_imported(checkpoints, tmp_path, kind, value):
+    numbers = np.full((4, 3), 60000, kind)  # near the largest finite float16
+    checkpoints.save(a_checkpoint("whole"), save({"a.lora_A": numbers}))
+    assert imported(checkpoints, checkpoints.export("whole", tmp_path / "whole.safetensors")).name == "whole-2"
     numbers[2, 1] = value
-    kept.save(a_checkpoint("broken"), save({"a.lora_A": np.ones((4, 3), kind), "b.lora_A": numbers}))
+    checkpoints.save(a_checkpoint("broken"), save({"a.lora_A": np.ones((4, 3), kind), "b.lora_A": numbers}))
     with pytest.raises(
-        CheckpointError, match="in 'broken.safetensors' are not all numbers: b.lora_A is damaged. Export it again"
+        CheckpointError, match="in 'broken.safetensors' are not all finite: b.lora_A is damaged. Export it again"
     ) as caught:
-        taken(kept, kept.export("broken", tmp_path / "broken.safetensors"))
+        imported(checkpoints, checkpoints.export("broken", tmp_path / "broken.safetensors"))
     assert (caught.value.code, caught.value.field) == ("bad_message", "path")
-    assert "broken-2" not in names(kept)
+    assert "broken-2" not in names(checkpoints)
 
 
-def test_numbers_of_the_brain_float_kind_are_looked_at_too(tmp_path):
+def test_bfloat16_weights_are_checked_too(tmp_path):
     path = tmp_path / "weights.safetensors"
     for last, found in ((1.0, None), (float("nan"), "b"), (float("-inf"), "b")):
         safetensors.torch.save_file({"a": torch.tensor([1, 2]), "b": torch.tensor([3e38, last]).bfloat16()}, path)
         assert not_finite(path) == found
 
 
-def test_what_a_job_kept_is_found_under_whatever_name_and_an_import_is_of_no_job(kept, tmp_path, tensors):
-    kept.save(a_checkpoint("taught", job="7", steps=3), save(tensors))
-    kept.rename("taught", "renamed")
-    assert kept.learned_by("7", 3).name == "renamed"
-    assert kept.learned_by("7", 4) is None and kept.learned_by("8", 3) is None
-    path = kept.export("renamed", tmp_path / "it.safetensors")
-    kept.delete("renamed")
-    assert taken(kept, path).job is None and kept.learned_by("7", 3) is None
+def test_a_jobs_checkpoint_is_found_under_any_name_and_an_import_has_no_job(checkpoints, tmp_path, tensors):
+    checkpoints.save(a_checkpoint("trained", job="7", steps=3), save(tensors))
+    checkpoints.rename("trained", "renamed")
+    assert checkpoints.learned_by("7", 3).name == "renamed"
+    assert checkpoints.learned_by("7", 4) is None and checkpoints.learned_by("8", 3) is None
+    path = checkpoints.export("renamed", tmp_path / "it.safetensors")
+    checkpoints.delete("renamed")
+    assert imported(checkpoints, path).job is None and checkpoints.learned_by("7", 3) is None
 
 
-def test_a_folder_that_could_not_be_told_of_does_not_keep_the_others_from_it(kept, tensors):
-    kept.save(a_checkpoint("drum"), save(tensors))
-    about = kept.get("hum").folder / "checkpoint.json"
+def test_an_invalid_checkpoint_does_not_hide_the_others(checkpoints, tensors):
+    checkpoints.save(a_checkpoint("drum"), save(tensors))
+    about = checkpoints.get("hum").folder / "checkpoint.json"
     about.write_text(json.dumps(json.loads(about.read_text()) | {"losses": [float("inf")]}))
-    assert names(kept) == ["drum"]
+    assert names(checkpoints) == ["drum"]
 
 
-def test_a_name_of_more_bytes_than_file_systems_take_is_refused_before_anything_is_done(kept, tensors):
-    for do in (lambda name: kept.rename("hum", name), lambda name: kept.save(a_checkpoint(name), save(tensors))):
+def test_a_name_of_more_bytes_than_file_systems_take_is_refused_before_anything_is_done(checkpoints, tensors):
+    for do in (
+        lambda name: checkpoints.rename("hum", name),
+        lambda name: checkpoints.save(a_checkpoint(name), save(tensors)),
+    ):
         with pytest.raises(CheckpointError, match="Choose a shorter name") as caught:
             do("🥁" * 46)
         assert caught.value.code == "out_of_range"
-    assert kept.rename("hum", "🥁" * 45).name == "🥁" * 45
+    assert checkpoints.rename("hum", "🥁" * 45).name == "🥁" * 45
 
 
-def test_damage_is_told_and_passed_over_in_lists(kept, tensors):
-    found = kept.get("hum")
+def test_damage_is_reported_and_skipped_in_lists(checkpoints, tensors):
+    found = checkpoints.get("hum")
     (found.folder / "weights.safetensors").write_bytes(b"half")
     with pytest.raises(CheckpointError, match="The weights of the checkpoint 'hum' cannot be read"):
-        kept.weights(found, fingerprint=FINGERPRINT)
+        checkpoints.weights(found, fingerprint=FINGERPRINT)
     about = json.loads((found.folder / "checkpoint.json").read_text())
     for damage in ("[]", "{", json.dumps(about | {"rank": "four"}), json.dumps(about | {"method": "dora"})):
         (found.folder / "checkpoint.json").write_text(damage)
-        assert kept.list() == []
+        assert checkpoints.list() == []
 
 
-def test_what_crashes_left_is_cleaned_away(kept):
-    left = kept.folder / ".hum.1.abc.part"
+def test_what_crashes_left_is_cleaned_away(checkpoints):
+    left = checkpoints.folder / ".hum.1.abc.part"
     left.mkdir()
     (left / "weights.safetensors").write_bytes(b"half")
-    kept.clean()
-    assert names(kept) == ["hum"] and not left.exists()
+    checkpoints.clean()
+    assert names(checkpoints) == ["hum"] and not left.exists()

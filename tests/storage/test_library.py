@@ -1,4 +1,6 @@
-"""Sounds by the hash of their samples, results that never overwrite, and sidecars that say where everything came from."""
+"""The library: sounds by the hash of their samples, results that are never overwritten, and sidecars with their
+origin.
+"""
 
 import errno
 import json
@@ -60,7 +62,7 @@ def test_the_same_samples_are_one_sound(library, clip, tmp_path):
     (tmp_path / "copy.wav").write_bytes(clip.read_bytes())
     assert library.add_path(tmp_path / "copy.wav", [tmp_path]) == first
     assert library.add_samples(files.read(clip).samples, 22_050) == first
-    assert library.add_path(first.path, []) == first, "the library's own files may always be named"
+    assert library.add_path(first.path, []) == first, "the library's own files are always allowed"
     assert len(os.listdir(library.sounds_folder)) == 2
 
 
@@ -95,7 +97,7 @@ def test_sounds_are_found_by_id_or_its_beginning(library):
         assert caught.value.remedy
 
 
-def test_a_beginning_that_two_share_is_refused(library, monkeypatch):
+def test_an_ambiguous_id_prefix_is_refused(library, monkeypatch):
     for last in "ab":
         monkeypatch.setattr("tertium.storage.library.sound_id", lambda samples, rate, last=last: "12345678" + last * 56)
         library.add_samples(tone(100 if last == "a" else 200), 44_100)
@@ -107,12 +109,12 @@ def test_a_beginning_that_two_share_is_refused(library, monkeypatch):
 @pytest.mark.parametrize("format", ["wav", "flac"])
 def test_results_never_overwrite_and_can_be_made_again(library, format):
     recall = {"command": "fuse", "fields": {"blend": 0.5}, "seed": 7}
-    kept = [
+    results = [
         library.store_result(tone(frequency), 48_000, name="kick × bell", format=format, recall=recall)
         for frequency in (100, 200, 300)
     ]
-    assert [Path(sound.path).name for sound in kept] == [f"kick × bell{n}.{format}" for n in ("", "-2", "-3")]
-    for sound, frequency in zip(kept, (100, 200, 300), strict=True):
+    assert [Path(sound.path).name for sound in results] == [f"kick × bell{n}.{format}" for n in ("", "-2", "-3")]
+    for sound, frequency in zip(results, (100, 200, 300), strict=True):
         np.testing.assert_array_equal(library.read(sound).samples, files.stored(tone(frequency), format=format))
         assert sound.id == sound_id(library.read(sound).samples, 48_000)
         assert json.loads(Path(sound.sidecar).read_text())["recall"] == recall
@@ -129,12 +131,12 @@ def test_results_are_safe(library):
     assert sound.notes == ("lowered by 7.0 dB to keep its true peak at -1 dBTP",)
     silent = library.store_result(np.zeros((2, 30_000)), 44_100, name="silent")
     assert silent.peak_dbtp is None and library.get(silent.id) == silent
-    assert silent.notes == ("silent: nothing came of it",), "silence is not passed off as success"
+    assert silent.notes == ("the result is silent",), "silence is not passed off as success"
     assert not library.read(silent).samples.any()
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "a\\b", ".hidden", "", "x" * 101, "nul\0", "new\nline"])
-def test_a_name_is_no_path(library, name):
+def test_a_name_that_is_a_path_is_refused(library, name):
     with pytest.raises(SoundError) as caught:
         library.store_result(tone(), 44_100, name=name)
     assert (caught.value.code, caught.value.field) == ("out_of_range", "name")
@@ -153,13 +155,13 @@ def test_a_name_whose_latents_are_still_there_is_taken(library):
 
 def test_the_library_is_read_again_at_the_next_start(library, tmp_path):
     given = library.add_samples(tone(100), 44_100, name="given")
-    made = library.store_result(tone(200, peak=2), 44_100, name="made", recall={"seed": 1})
+    result = library.store_result(tone(200, peak=2), 44_100, name="made", recall={"seed": 1})
     gone = library.store_result(tone(300), 44_100, name="gone")
     os.unlink(gone.path)
     (library.results_folder / "made.json.bak.json").write_text("{")
     (library.results_folder / "list.json").write_text("[]")
     (library.results_folder / "half.json").write_text('{"id": "abc"}')
-    assert Library(tmp_path / "home").list() == [made, given] == library.list()
+    assert Library(tmp_path / "home").list() == [result, given] == library.list()
     with pytest.raises(SoundError, match="No sound has the id"):
         library.get(gone.id)
 
@@ -172,7 +174,7 @@ def test_a_moved_home_keeps_its_sounds(library, tmp_path):
 
 
 def test_another_process_shares_the_library(library, tmp_path):
-    """The worker keeps results; the front finds them."""
+    """The worker stores results; the daemon finds them."""
     script = "import sys; from tests.sounds import tone; from tertium.storage.library import Library\n"
     script += "print(Library(sys.argv[1]).store_result(tone(), 44100, name='fused').id)"
     run = subprocess.run(
@@ -183,10 +185,10 @@ def test_another_process_shares_the_library(library, tmp_path):
 
 
 def test_many_at_once_share_no_name(library):
-    made = []
+    results = []
 
     def make(frequency):
-        made.append(library.store_result(tone(frequency), 44_100, name="same"))
+        results.append(library.store_result(tone(frequency), 44_100, name="same"))
         library.add_samples(tone(50), 44_100)
 
     threads = [threading.Thread(target=make, args=(100 * n,)) for n in range(1, 9)]
@@ -194,12 +196,12 @@ def test_many_at_once_share_no_name(library):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({sound.path for sound in made}) == 8
+    assert len({sound.path for sound in results}) == 8
     assert len(library.list()) == 9
 
 
 def test_a_full_disk_leaves_the_library_as_it_was(library, monkeypatch):
-    kept = library.add_samples(tone(100), 44_100)
+    sound = library.add_samples(tone(100), 44_100)
     before = sorted(os.listdir(library.sounds_folder)), sorted(os.listdir(library.results_folder))
 
     def full(*_):
@@ -215,14 +217,14 @@ def test_a_full_disk_leaves_the_library_as_it_was(library, monkeypatch):
                     action(tone(900), 44_100, **extra)
                 assert caught.value.code == "disk_full"
     assert (sorted(os.listdir(library.sounds_folder)), sorted(os.listdir(library.results_folder))) == before
-    assert library.list() == [kept]
+    assert library.list() == [sound]
     assert library.add_samples(tone(900), 44_100).name == "buffer"
 
 
 def test_a_crash_between_sidecar_and_sound_is_made_good(library, tmp_path):
     sound = library.add_samples(tone(), 44_100)
     os.unlink(sound.path)
-    (library.sounds_folder / f".x.wav.{2**22 + 1}.00.part").touch()  # beyond the greatest process id of Linux
+    (library.sounds_folder / f".x.wav.{2**22 + 1}.00.part").touch()  # beyond the largest process id of Linux
     again = Library(tmp_path / "home")
     assert again.list() == []
     assert again.add_samples(tone(), 44_100).id == sound.id
@@ -241,13 +243,13 @@ def test_a_file_in_another_format_is_kept_without_loss(library, tmp_path):
 def test_the_name_that_was_given_last_is_the_sounds(library, clip, tmp_path):
     first = library.add_path(clip, [tmp_path], name="drum")
     elsewhere = Library(tmp_path / "home")
-    assert library.add_path(clip, [tmp_path]) == first, "a file's own name replaces none that was given"
+    assert library.add_path(clip, [tmp_path]) == first, "a file's own name does not replace a given one"
     again = library.add_path(clip, [tmp_path], name="Trommel ü")
     assert (again.id, again.name, again.path) == (first.id, "Trommel ü", first.path)
-    assert again.notes[-1] == "known already, as 'drum': it is called 'Trommel ü' now"
+    assert again.notes[-1] == "known already as 'drum', now called 'Trommel ü'"
     assert library.add_path(clip, [tmp_path], name="Trommel ü").notes == first.notes
     assert [sound.name for sound in library.list()] == ["Trommel ü"]
-    assert elsewhere.get(first.id).name == "Trommel ü", "another process has it too"
+    assert elsewhere.get(first.id).name == "Trommel ü", "other processes see the new name"
     assert json.loads(Path(first.sidecar).read_text())["origin"] == {"path": str(clip)}
     assert Library(tmp_path / "home").list()[0].notes == first.notes
 

@@ -1,4 +1,7 @@
-"""A home on a network drive is told for what it is. No such drive is mounted here: what the system says on one is put in its place."""
+"""A home on a network drive is refused with a clear message.
+
+No such drive is mounted here; the system's responses are simulated.
+"""
 
 import errno
 import os
@@ -37,46 +40,46 @@ def test_a_place_with_a_space_in_its_name_is_found(tmp_path, monkeypatch):
     assert network_drives.kind_of(Path("/mnt/my music/home")) == "cifs"
 
 
-def test_what_macos_lists(tmp_path, monkeypatch):
+def test_the_list_of_macos_is_parsed(tmp_path, monkeypatch):
     monkeypatch.setattr(network_drives, "MOUNTS", tmp_path / "none")
     listing = (
         "/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)\n"
         "//me@nas/My%20Music on /Volumes/My Music (smbfs, nodev, nosuid, mounted by me)\n"
         "/dev/disk4s1 on /Volumes/Stick on (exfat, local, nodev, nosuid)\n"
     )
-    monkeypatch.setattr(network_drives, "_said_by_mount", lambda: listing)
+    monkeypatch.setattr(network_drives, "_mount_output", lambda: listing)
     assert network_drives.kind_of(Path("/Volumes/My Music/home")) == "smbfs"
     assert network_drives.kind_of(Path("/Volumes/Stick on/home")) is None
     assert network_drives.kind_of(Path("/Users/me")) is None
 
 
-# What SQLite 3.40 said when its calls to lock, to map or to write failed, in a library put before the system's.
+# Errors of SQLite 3.40 when its calls to lock or map files failed, observed with a preloaded library that made them fail.
 LOCKS_FAILED = ["SQLITE_IOERR_LOCK", "SQLITE_IOERR_RDLOCK", "SQLITE_IOERR_SHMLOCK", "SQLITE_IOERR_SHMMAP"]
 
 
 @pytest.mark.parametrize("name", LOCKS_FAILED)
-def test_locks_that_fail_are_told_wherever_the_system_lists_no_drives(name, tmp_path):
+def test_failing_locks_are_reported_even_if_the_system_lists_no_drives(name, tmp_path):
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorname = name
     assert _explained(error, tmp_path / "journal.sqlite").remedy == REMEDY
 
 
-def test_a_disk_that_is_full_is_no_network_drive(tmp_path):
+def test_a_full_disk_is_not_reported_as_a_network_drive(tmp_path):
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
     assert _explained(error, tmp_path / "journal.sqlite").code == "disk_full"
 
 
-@pytest.mark.parametrize("said", ["locking protocol", "disk I/O error", "database is locked"])
-def test_a_journal_on_one_is_refused_in_words(on_nfs, said):
-    error = _explained(sqlite3.OperationalError(said), on_nfs / "journal.sqlite")
+@pytest.mark.parametrize("text", ["locking protocol", "disk I/O error", "database is locked"])
+def test_a_journal_on_one_is_refused_in_words(on_nfs, text):
+    error = _explained(sqlite3.OperationalError(text), on_nfs / "journal.sqlite")
     assert (error.code, error.field, error.value, error.remedy) == ("path_refused", "home", str(on_nfs), REMEDY)
     assert error.message == (
-        f"The folder '{on_nfs}' lies on a network drive (nfs4), on which the daemon's journal does not work: {said}."
+        f"The folder '{on_nfs}' lies on a network drive (nfs4), on which the daemon's journal does not work: {text}."
     )
 
 
-def test_an_error_of_a_disk_of_this_machine_is_none_of_a_network(tmp_path):
+def test_an_error_of_a_local_disk_is_not_reported_as_a_network_drive(tmp_path):
     error = _explained(sqlite3.OperationalError("disk I/O error"), tmp_path / "journal.sqlite")
     assert (error.code, error.remedy) == ("disk_full", "Make room on that disk and send the request again.")
     error = _explained(sqlite3.OperationalError("locking protocol"), tmp_path / "journal.sqlite")
@@ -96,7 +99,7 @@ def test_a_folder_that_cannot_be_locked_is_not_taken_for_another_daemons(on_nfs,
 
 
 def test_a_journal_that_cannot_be_locked_for_real(tmp_path, monkeypatch):
-    """SQLite's own words, from a database whose locks fail."""
+    """SQLite's real error, from a database whose locks fail."""
     path = tmp_path / "journal.sqlite"
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -1,4 +1,4 @@
-"""Measured windows on disk, and their picture."""
+"""Measured windows on disk, and their plot."""
 
 import json
 import struct
@@ -23,7 +23,7 @@ def windows(tmp_path):
 
 
 def test_a_window_is_found_again_whatever_the_steps_and_the_seed(windows):
-    path = windows.keep(MEASURED, "f" * 64, a_window(50))
+    path = windows.save(MEASURED, "f" * 64, a_window(50))
     found = windows.find(spec("fuse", **SHAPE, steps=20, seed=9, blend=0.3), "f" * 64)
     assert found == a_window(50) | {"path": path}
 
@@ -33,28 +33,28 @@ def test_a_window_is_found_again_whatever_the_steps_and_the_seed(windows):
     [{"original": "c" * 64}, {"reference": None}, {"prompt": "hum"}, {"hold": 0.3}, {"anchor": "forward"}, {"order": 2}, {"null": "empty"}, {"eta": 0.0}],
 )  # fmt: skip
 def test_another_pair_or_shape_has_its_own(other, windows):
-    windows.keep(MEASURED, "f" * 64, a_window(50))
+    windows.save(MEASURED, "f" * 64, a_window(50))
     assert windows.find(spec("fuse", **SHAPE | other), "f" * 64) is None
     assert windows.find(MEASURED, "e" * 64) is None
 
 
 def test_a_window_of_before_there_was_a_choice_of_null_prompts_is_found(windows):
-    path = windows.keep(MEASURED, "f" * 64, a_window(50))
+    path = windows.save(MEASURED, "f" * 64, a_window(50))
     assert windows.find(spec("fuse", **SHAPE, null="unconditional"), "f" * 64)["path"] == path
 
 
 def test_a_newer_window_takes_the_place_of_an_older(windows):
-    windows.keep(MEASURED, "f" * 64, a_window(50))
-    windows.keep(MEASURED, "f" * 64, a_window(20))
+    windows.save(MEASURED, "f" * 64, a_window(50))
+    windows.save(MEASURED, "f" * 64, a_window(20))
     assert windows.find(MEASURED, "f" * 64)["steps"] == 20
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 99, "of": {}, "window": {}}'])
 def test_a_damaged_file_counts_as_none(text, windows):
-    path = windows.keep(MEASURED, "f" * 64, a_window(50))
+    path = windows.save(MEASURED, "f" * 64, a_window(50))
     Path(path).write_text(text)
     assert windows.find(MEASURED, "f" * 64) is None
-    windows.keep(MEASURED, "f" * 64, a_window(50))
+    windows.save(MEASURED, "f" * 64, a_window(50))
     assert json.loads(Path(path).read_text())["of"]["hold"] == 0.2
 
 

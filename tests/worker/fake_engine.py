@@ -1,9 +1,10 @@
-"""An engine without a model, for the worker: it takes its time, dies, runs out of things, as the prompt tells it to.
+"""A fake engine for the worker, without a model; its prompt controls how long steps take and which failures occur.
 
-A prompt is words such as ``step=0.05`` (seconds a step), ``die=3`` (killed at step 3), ``die-once=3`` (only the first time in this folder),
-``lost=3`` and ``lost-once=3`` (the device fails at step 3, and ever after in this process), ``lost-memory=3``, ``stuck=3`` (no report any more from step 3 on), ``astray=3`` (a learning that fails at step 3), ``memory``, ``device-memory``, ``disk``, ``nan``, ``mistake``,
-``unsaid`` (a loss and an intervention that no message can carry). Without a prompt a step
-takes what TERTIUM_FAKE_STEP says.
+A prompt consists of words such as ``step=0.05`` (seconds per step), ``die=3`` (the process is killed at step 3),
+``die-once=3`` (only the first time in this folder), ``lost=3`` and ``lost-once=3`` (the device fails at step 3 and stays
+lost in this process), ``lost-memory=3`` (the same, out of memory), ``stuck=3`` (hangs at step 3), ``astray=3`` (a training
+job fails at step 3), ``memory``, ``device-memory``, ``disk``, ``nan``, ``mistake``, ``unsaid`` (a loss and an intervention
+of NaN, which messages cannot carry). Without a prompt, a step takes TERTIUM_FAKE_STEP seconds.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ RATE = 44100
 
 
 class OutOfMemoryError(RuntimeError):
-    """Named as PyTorch names its own."""
+    """Has the name of PyTorch's own exception."""
 
 
 def known_models():
@@ -49,7 +50,7 @@ def load(model, *, device, precision, on_wait=None):
 
 
 def a_window(steps):
-    """A window as the engine gives it: three points."""
+    """Return a window of three points, in the format of the engine's facts."""
     point = {"original": 0.5, "reference": 0.5, "latent_original": 0.4, "latent_reference": 0.6, "unexplained": 0.1}
     points = [
         {"intervention": None, "noise_to_signal": None, **point, "position": 0.0},
@@ -61,7 +62,7 @@ def a_window(steps):
 
 
 class FakeLearner:
-    """Four numbers that move at each step in a way that depends on all that came before."""
+    """A learner of four numbers, which change at each step depending on all previous steps."""
 
     method, rank = "lora", 2
 
@@ -102,7 +103,7 @@ def _orders(spec):
 
 
 class FakeEngine:
-    lost = None  # what the device answers for good, once it is lost
+    lost = None  # the error of the device, once it is lost
 
     def __init__(self, model, precision="fp32"):
         self.about = {
@@ -135,8 +136,8 @@ class FakeEngine:
             facts = {"steps": steps, "intervention": 3, "window": known.window or a_window(steps)}
             return Rendered(samples, facts | {"measured": known.window is None})
         latents = {"latents": np.zeros((steps + 1, 4, 8), np.float32)} if spec.command == "invert" else {}
-        entered = np.nan if "unsaid" in orders else getattr(spec, "intervention", None)
-        facts = {"steps": steps, "intervention": entered, "forwards": steps}
+        intervention = np.nan if "unsaid" in orders else getattr(spec, "intervention", None)
+        facts = {"steps": steps, "intervention": intervention, "forwards": steps}
         return Rendered(samples.astype(np.float32), facts, latents)
 
     def takes(self, spec, *, sounds, on_progress, known=NOTHING_KNOWN):
@@ -154,7 +155,7 @@ class FakeEngine:
     def learner(self, reference, spec):
         return FakeLearner(reference, spec, self)
 
-    def under(self, checkpoint, path):
+    def with_checkpoint(self, checkpoint, path):
         return self
 
     @contextlib.contextmanager
@@ -165,7 +166,7 @@ class FakeEngine:
         pass
 
     def _flaw(self):
-        """What is wrong with some models, by their names."""
+        """Raise or return the fault that a model has by its name."""
         name, half = self.about["name"], self.about["precision"] != "fp32"
         if name == "broken":
             raise ZeroDivisionError("division by zero")

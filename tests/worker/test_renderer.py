@@ -1,4 +1,4 @@
-"""From a job's fields to files in the library: whole, or not at all, and once."""
+"""The renderer: results are stored atomically, and once per job."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def original(library):
 
 @contextmanager
 def largest_file(size):
-    """As on a disk with so many bytes left for each file."""
+    """Limit the size of each file, to simulate a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -51,43 +51,39 @@ def silent(stage, fraction, **facts):
     pass
 
 
-def test_an_inversion_whose_latents_find_no_room_leaves_nothing(renderer, library, original):
-    made_of = dict(
-        original=original.id,
-        seconds=original.seconds,
-        steps=400,
-    )  # latents of 51 kB, a sound of 32 at most
+def test_an_inversion_whose_latents_do_not_fit_on_the_disk_leaves_nothing(renderer, library, original):
+    fields = dict(original=original.id, seconds=original.seconds, steps=400)  # latents of 51 kB, a sound below 32 kB
     with largest_file(40_000), pytest.raises(SoundError) as caught:
-        renderer.make(spec("invert", **made_of), (), silent, job="j")
+        renderer.make(spec("invert", **fields), (), silent, job="j")
     assert caught.value.code == "disk_full"
     assert files_of(library) == []
     assert library.list() == [original]
-    result, _ = renderer.make(spec("invert", **made_of), (), silent, job="j")
+    result, _ = renderer.make(spec("invert", **fields), (), silent, job="j")
     assert files_of(library) == ["made.json", "made.safetensors", "made.wav"]
     assert Path(result["latents"]).stat().st_size > 40_000
 
 
-def test_a_job_has_its_name_back_that_it_took_before_it_was_ended(renderer, library, original, tmp_path):
-    made_of = dict(original=original.id, seconds=original.seconds, steps=3)
-    result, _ = renderer.make(spec("invert", **made_of), (), silent, job="j")
-    os.unlink(result["path"])  # the last of its files: without it, it is as if killed before that was written
+def test_a_job_that_is_repeated_reuses_the_name_of_its_incomplete_result(renderer, library, original, tmp_path):
+    fields = dict(original=original.id, seconds=original.seconds, steps=3)
+    result, _ = renderer.make(spec("invert", **fields), (), silent, job="j")
+    os.unlink(result["path"])  # its last file: as if the process had been killed before writing it
     again = Renderer(FakeEngine("fake"), Library(tmp_path), WindowCache(tmp_path / "cache"))
-    assert Path(again.make(spec("invert", **made_of), (), silent, job="j")[0]["path"]).name == "made.wav"
-    assert Path(again.make(spec("invert", **made_of), (), silent, job="another")[0]["path"]).name == "made-2.wav"
+    assert Path(again.make(spec("invert", **fields), (), silent, job="j")[0]["path"]).name == "made.wav"
+    assert Path(again.make(spec("invert", **fields), (), silent, job="another")[0]["path"]).name == "made-2.wav"
     assert files_of(library) == [f"made{n}.{kind}" for n in ("-2", "") for kind in ("json", "safetensors", "wav")]
 
 
 def test_a_result_without_its_sound_keeps_its_name_from_other_jobs(renderer, library, original):
-    made_of = dict(original=original.id, seconds=original.seconds, steps=3)
-    result, _ = renderer.make(spec("vary", **made_of), (), silent, job="j")
+    fields = dict(original=original.id, seconds=original.seconds, steps=3)
+    result, _ = renderer.make(spec("vary", **fields), (), silent, job="j")
     os.unlink(result["path"])
     for job in ("another", None):
-        assert Path(renderer.make(spec("vary", **made_of), (), silent, job=job)[0]["path"]).stem != "made"
+        assert Path(renderer.make(spec("vary", **fields), (), silent, job=job)[0]["path"]).stem != "made"
     assert json.loads(Path(result["recall"]).read_text())["job"] == "j"
 
 
-def test_takes_that_are_there_are_not_stored_again(renderer, library, original):
-    made_of = dict(
+def test_stored_takes_are_not_stored_again(renderer, library, original):
+    fields = dict(
         original=original.id,
         reference=original.id,
         seconds=original.seconds,
@@ -96,12 +92,12 @@ def test_takes_that_are_there_are_not_stored_again(renderer, library, original):
     )
 
     def end(take):
-        if take["index"] == 3:  # the second that is ready
+        if take["index"] == 3:  # the second take that is ready
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        renderer.make(spec("morph", **made_of), (), silent, end, job="j")
+        renderer.make(spec("morph", **fields), (), silent, end, job="j")
     assert files_of(library) == [f"made {n}.{kind}" for n in (1, 3) for kind in ("json", "wav")]
-    result, _ = renderer.make(spec("morph", **made_of), (), silent, job="j")
+    result, _ = renderer.make(spec("morph", **fields), (), silent, job="j")
     assert [Path(take["path"]).name for take in result["takes"]] == ["made 1.wav", "made 2.wav", "made 3.wav"]
     assert len(files_of(library)) == 6

@@ -1,4 +1,4 @@
-"""Reference phases on disk: the same bits, bounded, and never believed when damaged."""
+"""Reference phases on disk: bit-exact, limited in size, and checked for damage."""
 
 import os
 
@@ -19,18 +19,22 @@ def on_disk(folder):
     return sorted(folder.iterdir())
 
 
-def test_what_was_saved_is_found_by_the_next_process_to_the_last_bit(tmp_path):
+def test_saved_tensors_are_read_bit_exactly_by_the_next_process(tmp_path):
     files(tmp_path).save("key", ONE)
     found = files(tmp_path).load("key")
     assert found.keys() == ONE.keys() and all(torch.equal(found[name], ONE[name]) for name in ONE)
     (path,) = on_disk(tmp_path)
-    assert any(tensor.data_ptr() % 64 for tensor in load_file(path).values()), "mapped, they lie as in the file"
-    assert not any(tensor.data_ptr() % 64 for tensor in found.values()), "kernels split their sums by where they begin"
+    assert any(tensor.data_ptr() % 64 for tensor in load_file(path).values()), (
+        "mapped tensors are aligned as in the file"
+    )
+    assert not any(tensor.data_ptr() % 64 for tensor in found.values()), (
+        "kernels sum in an order that depends on the alignment"
+    )
     assert files(tmp_path).load("another") is None
     assert files(tmp_path, context="another version").load("key") is None
 
 
-def test_a_longer_one_takes_the_place_of_the_one_before(tmp_path):
+def test_a_longer_reference_phase_replaces_the_previous_one(tmp_path):
     store = files(tmp_path)
     store.save("key", ONE)
     store.save("key", ONE | {"predictions": torch.ones(5, 4, 50)})
@@ -50,8 +54,8 @@ def test_a_damaged_file_is_removed_and_counts_as_none(tmp_path, change):
     assert on_disk(tmp_path) == []
 
 
-def test_what_was_used_longest_ago_goes_first(tmp_path):
-    store = files(tmp_path, limit=9000)  # room for two of 3.2 kB and their heads
+def test_the_least_recently_used_file_is_evicted_first(tmp_path):
+    store = files(tmp_path, limit=9000)  # enough for two of 3.2 kB with their headers
     for age, key in enumerate("ab"):
         store.save(key, ONE)
         os.utime(max(on_disk(tmp_path), key=os.path.getmtime), (1000 + age, 1000 + age))
@@ -61,7 +65,7 @@ def test_what_was_used_longest_ago_goes_first(tmp_path):
     assert sum(path.stat().st_size for path in on_disk(tmp_path)) <= 9000
 
 
-def test_the_limit_holds_from_the_start_and_one_too_large_is_not_kept(tmp_path):
+def test_the_limit_applies_from_the_start_and_a_file_beyond_it_is_not_stored(tmp_path):
     files(tmp_path).save("key", ONE)
     store = files(tmp_path, limit=1000)
     assert on_disk(tmp_path) == []
@@ -69,7 +73,7 @@ def test_the_limit_holds_from_the_start_and_one_too_large_is_not_kept(tmp_path):
     assert on_disk(tmp_path) == []
 
 
-def test_what_cannot_be_written_is_not_kept_and_nothing_is_left(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 

@@ -1,8 +1,9 @@
-"""From the channels that a sound has to those that a model takes.
+"""Conversion of a sound's channels to the number that a model takes.
 
-To stereo by the layout, with the coefficients of ITU-R BS.775-4 (annex 4): the centre and the surrounds of a side enter at -3 dB, the low
-frequency channel is left out. Of ambisonics, what comes from everywhere goes to both sides, and half of what comes from the left or the right is
-added to that side and taken from the other. Nothing is turned down to make room: a sum may go beyond full scale here, where samples are floats.
+Stereo is mixed by the channel layout with the coefficients of ITU-R BS.775-4 (annex 4): the centre and the surrounds of a
+side enter at -3 dB, the low-frequency channel is left out. Of ambisonics, the omnidirectional channel goes to both sides,
+and half of the left-right channel is added to the left and subtracted from the right. The mix is not attenuated: samples
+are floats here, so a sum may exceed full scale.
 """
 
 import math
@@ -18,32 +19,35 @@ SHARES = {
     "W": (1.0, 1.0), "Y": (0.5, -0.5), **dict.fromkeys("XZRSTUVKLMNOPQ", (0.0, 0.0)),
     "AMBI0": (1.0, 1.0), "AMBI1": (0.5, -0.5), **{f"AMBI{number}": (0.0, 0.0) for number in range(2, 64)},
 }  # fmt: skip
-"""What the left and the right get of a channel, by FFmpeg's names, and by those of ambisonic B-format, in which left is positive Y."""
+"""Gains of a channel to the left and the right, by FFmpeg's channel names and those of ambisonic B-format, in which
+left is positive Y."""
 SPEAKERS = ("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR")
-"""In the order of the bits of a WAV's channel mask."""
+"""Channel names in the order of the bits of a WAV's channel mask."""
 B_FORMATS = {
     len(names): "+".join(names)
     for names in ("WXY", "WXYZ", "WXYUV", "WXYZUV", "WXYUVPQ", "WXYZUVPQ", "WXYZRSTUV", "WXYZRSTUVPQ", "WXYZRSTUVKLMNOPQ")
 }  # fmt: skip
-"""The channels of a WAV in B-format, by how many there are: of first to third order, some without height."""
+"""The channels of a WAV in B-format by their number: first to third order, some without height."""
 USUAL = {
     3: "FL+FR+FC", 4: "FL+FR+BL+BR", 5: "FL+FR+FC+BL+BR", 6: "FL+FR+FC+LFE+BL+BR", 7: "FL+FR+FC+LFE+BC+SL+SR",
     8: "FL+FR+FC+LFE+BL+BR+SL+SR",
 }  # fmt: skip
-"""What a file is taken for that does not say which channel is which."""
+"""Layouts assumed for files that do not declare one, by number of channels."""
 
 
 def of_mask(mask: int, channels: int) -> str | None:
-    """The layout of a WAV's channel mask; None if it does not name as many channels as there are."""
+    """Return the layout of a WAV's channel mask; None if the mask names another number of channels."""
     named = [name for bit, name in enumerate(SPEAKERS) if mask >> bit & 1]
     return "+".join(named) if len(named) == channels and mask < 1 << len(SPEAKERS) else None
 
 
 def converted(samples: np.ndarray, channels: int, layout: str | None) -> tuple[np.ndarray, str]:
-    """Samples (channels, frames) with another number of channels, and a note on how.
+    """Return samples (channels, frames) converted to another number of channels, and a note that describes the
+    conversion.
 
-    Missing ones repeat those that are there (mono goes to both sides). To stereo, and to mono by way of it: by ``layout`` (names joined by
-    ``+``) or by what is usual for so many. Else of surplus ones every ``channels``-th is averaged into one.
+    Missing channels repeat the present ones (mono goes to both sides). A conversion to stereo, or to mono by way of stereo,
+    uses ``layout`` (names joined by ``+``), else the usual layout for that number. Otherwise every ``channels``-th of the
+    present channels is averaged into one.
     """
     present = samples.shape[0]
     if present < channels:
@@ -53,10 +57,11 @@ def converted(samples: np.ndarray, channels: int, layout: str | None) -> tuple[n
     if channels <= 2 < present and mixed is not None:
         shares = np.array([SHARES[name] for name in mixed.split("+")], dtype=np.float32)
         stereo = shares.T @ samples
-        said = "mixed down to stereo" if channels == 2 else "mixed down to mono"
+        result = "mixed down to stereo" if channels == 2 else "mixed down to mono"
         names = mixed.replace("+", " ")
-        how = f"{present} channels ({names}), {said}" if known else f"{present} channels, taken for {names} and {said}"
-        return stereo if channels == 2 else stereo.mean(axis=0, keepdims=True), how
+        assumed = f"{present} channels, taken for {names} and {result}"
+        note = f"{present} channels ({names}), {result}" if known else assumed
+        return stereo if channels == 2 else stereo.mean(axis=0, keepdims=True), note
     averaged = np.stack([samples[first::channels].mean(axis=0) for first in range(channels)])
     return averaged, _averaged(present, channels)
 

@@ -1,9 +1,9 @@
-"""Two readers of sound files under one interface: libsndfile for what it reads well, FFmpeg for the rest.
+"""Two decoders of sound files with one interface: libsndfile for the formats that it reads reliably, FFmpeg for the rest.
 
-libsndfile counts frames exactly and seeks to the frame, where the file says how long it is. It trusts what MP3s and OGGs say of their
-length, which is often wrong, and knows no AAC. FFmpeg (through PyAV) decodes a stream packet by packet to its end, whatever its header says.
-FFmpeg is told which container to expect, found by its first bytes, and reads from the open file alone: its playlists, which name
-other files and addresses, are never tried.
+libsndfile counts frames exactly and seeks to the frame if the file declares its length. It trusts the declared lengths of
+MP3 and OGG files, which are often wrong, and does not decode AAC. FFmpeg (through PyAV) decodes a stream packet by packet
+to its end, whatever its header says. The container is identified here by the file's first bytes and passed to FFmpeg, which
+reads from the open file alone; its playlist formats, which refer to other files and addresses, are never tried.
 """
 
 import contextlib
@@ -17,8 +17,8 @@ from tertium.audio import headers, streams
 from tertium.audio.headers import Samples
 
 READ_WELL = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC"}
-"""What libsndfile is trusted with."""
-NO_LENGTH = 2**62  # what libsndfile says of a stream that does not tell its length
+"""Formats that are read with libsndfile."""
+NO_LENGTH = 2**62  # libsndfile reports at least this many frames for a stream without a declared length
 STREAMED = "its header does not say how long it is: read to its end"
 MISCOUNTED = "its header counts {count} packets and it holds {there}: read to its end"
 JOINED = "several recordings follow one another in it: read one after the other"
@@ -30,30 +30,32 @@ LEFT = "left to the next reader"
 
 
 class Unreadable(Exception):
-    """A reader does not know the file, or what it holds is broken."""
+    """A reader does not support the file, or the file's content is damaged."""
 
-    def tells(self) -> bool:
-        """Whether the message is a reason, and not only one to try the next reader."""
+    def explains(self) -> bool:
+        """Return whether the message explains the failure to the user, rather than only leaving the file to the next
+        reader.
+        """
         return str(self) != LEFT
 
 
 class Sndfile:
-    """A file that libsndfile reads.
+    """A file that is read with libsndfile.
 
     Attributes:
-        format: the container, in libsndfile's words.
+        format: the container, in libsndfile's terms.
         channels, sample_rate: as stored; the rate in Hz.
-        frames: how many there are.
-        samples: where they lie, if the header was looked at.
-        layout: names of the channels joined by ``+``; None where the file does not say.
-        notes: what was assumed.
+        frames: their number.
+        samples: location of the samples in the file, if the header was parsed here.
+        layout: names of the channels joined by ``+``; None if the file does not declare them.
+        notes: assumptions that were made.
     """
 
     def __init__(self, file: BinaryIO):
-        given, self.samples = _as_given(file)
-        self.layout = given.layout if isinstance(given, headers.Wav) else None
+        source, self.samples = _source(file)
+        self.layout = source.layout if isinstance(source, headers.Wav) else None
         try:
-            self._sound = soundfile.SoundFile(given)
+            self._sound = soundfile.SoundFile(source)
         except (soundfile.LibsndfileError, OSError, ValueError, TypeError) as error:
             raise Unreadable(_reason(error)) from error
         self.format, self.channels = self._sound.format, self._sound.channels
@@ -63,11 +65,14 @@ class Sndfile:
             raise Unreadable(LEFT)
 
     def read(self, first: int, count: int) -> np.ndarray:
-        """``count`` frames from the ``first`` on, fewer where the file ends: float32, (channels, frames). Raises Unreadable."""
+        """Read ``count`` frames from ``first`` on, fewer at the end of the file: float32, (channels, frames).
+
+        Raises Unreadable.
+        """
         try:
             if self._sound.seekable():
                 self._sound.seek(first)
-            else:  # some codecs can only be followed from the beginning
+            else:  # some codecs can only be decoded from the beginning
                 for at in range(0, first, FRAMES_AT_A_TIME):
                     self._sound.read(min(FRAMES_AT_A_TIME, first - at), dtype="float32")
             return np.ascontiguousarray(self._sound.read(count, dtype="float32", always_2d=True).T)
@@ -76,12 +81,15 @@ class Sndfile:
 
 
 class Ffmpeg:
-    """A file that FFmpeg reads. How long it is shows when it has been decoded: ``frames`` is None before. Else as :class:`Sndfile`."""
+    """A file that is read with FFmpeg.
+
+    Attributes as of :class:`Sndfile`, but ``frames`` is None until the end has been decoded.
+    """
 
     frames: int | None = None
 
     def __init__(self, file: BinaryIO):
-        import av  # only for what needs it: some 50 ms
+        import av  # here, because importing it takes some 50 ms and most files do not need it
 
         self._av = av
         form = container_of(file)
@@ -90,8 +98,8 @@ class Ffmpeg:
         self._cut = form == "ogg" and not streams.ogg_ends_well(file)
         self._links = streams.ogg_links(file) if form == "ogg" else []
         count = streams.mp3_count(file) if form == "mp3" else None
-        given, self.samples = _as_given(file)
-        self._open(given, form)  # from here on the position of the file is FFmpeg's
+        source, self.samples = _source(file)
+        self._open(source, form)  # from here on FFmpeg owns the position of the file
         miscounted = self._judge_count(file, count) if count else []
         codec = self._stream.codec_context
         if codec is None:
@@ -115,15 +123,16 @@ class Ffmpeg:
             raise Unreadable("it holds no audio stream" if isinstance(error, IndexError) else _reason(error)) from error
 
     def _judge_count(self, file: BinaryIO, count: streams.Count) -> list[str]:
-        """A note on a count of packets that is wrong, and the file opened anew.
+        """Compare a declared number of packets with the actual one, reopen the file, and return a note if they differ.
 
-        FFmpeg cuts an encoder's padding off where it believes the end to be: in the middle, where the count is too low. Without a count it cuts nothing.
+        FFmpeg removes the encoder's padding where it expects the end, which is in the middle if the count is too low. In that
+        case the file is reopened with the count blanked, so that FFmpeg removes nothing.
         """
         there, joined = 0, False
         with contextlib.suppress(self._av.FFmpegError, OSError, ValueError):
             for packet in self._container.demux(self._stream):
                 joined = joined or (there == count.packets and packet.size > 0 and streams.mp3_begins(bytes(packet)))
-                there += packet.size > 0  # the last one is empty: it asks decoders for what they still have
+                there += packet.size > 0  # the last packet is empty: it flushes the decoder
         right = there == count.packets
         self._open(file if right or joined else streams.Patched(file, count.at, bytes(4)), "mp3")
         if joined:
@@ -131,36 +140,45 @@ class Ffmpeg:
         return [] if right else [MISCOUNTED.format(count=count.packets, there=there)]
 
     def _promised(self) -> int | None:
-        """Frames that the header promises, of containers that count them; the length of others is guessed from their bit rate."""
+        """Return the number of frames that the header promises.
+
+        Returns None for containers whose length FFmpeg only guesses from the bit rate.
+        """
         if self.format not in ("FLAC", "MOV") or not self._stream.duration:
             return None
         return round(self._stream.duration * self._stream.time_base * self.sample_rate)
 
     def read(self, first: int, count: int) -> np.ndarray:
-        """``count`` frames from the ``first`` on, fewer where it ends: float32, (channels, frames). Sets ``frames`` if the end was reached. Raises Unreadable."""
-        kept, seen = [], 0
+        """Read ``count`` frames from ``first`` on, fewer at the end of the file: float32, (channels, frames).
+
+        Sets ``frames`` if the end was reached. Raises Unreadable.
+        """
+        parts, seen = [], 0
         for block in self._blocks():
-            if seen + block.shape[1] > first:  # an empty part of a block would keep all of it in memory
-                kept.append(block[:, max(0, first - seen) : first + count - seen])
+            if seen + block.shape[1] > first:  # an empty slice would hold the whole block in memory
+                parts.append(block[:, max(0, first - seen) : first + count - seen])
             seen += block.shape[1]
             if seen >= first + count:
                 break
         else:
             self.frames = seen
-            self.notes += self._of_the_end()
+            self.notes += self._end_notes()
         if not seen:
             raise Unreadable("nothing in it can be decoded")
-        return np.ascontiguousarray(np.concatenate(kept or [np.empty((self.channels, 0), np.float32)], axis=1))
+        return np.ascontiguousarray(np.concatenate(parts or [np.empty((self.channels, 0), np.float32)], axis=1))
 
-    def _of_the_end(self) -> list[str]:
-        """Notes on how it ended, once it was read to its end."""
+    def _end_notes(self) -> list[str]:
+        """Return notes on the end of the stream, once it has been reached."""
         notes = [CUT] if self._cut else []
         if len(self._links) > 1:
             notes.append(JOINED if len(set(self._links)) == 1 else LINKS)
         return [note for note in notes if note not in self.notes]
 
     def _blocks(self) -> Iterator[np.ndarray]:
-        """What the packets hold, one after another; those that are broken are counted and passed over."""
+        """Yield the decoded packets, float32 of shape (channels, frames).
+
+        Damaged packets are skipped and counted in a note.
+        """
         resampler = self._av.AudioResampler(format="fltp")
         broken = 0
         packets = self._container.demux(self._stream)
@@ -187,11 +205,11 @@ class Ffmpeg:
 
 Sound = Sndfile | Ffmpeg
 READERS = (Sndfile, Ffmpeg)
-"""In the order in which they are tried; each may raise Unreadable when it is made or read."""
+"""In the order in which they are tried; each may raise Unreadable from its constructor and from ``read``."""
 
 
 def container_of(file: BinaryIO) -> str | None:
-    """FFmpeg's name of a container, by its first bytes; None for what is not known here."""
+    """Return FFmpeg's name of a file's container, identified by its first bytes; None for an unknown one."""
     tags = streams.after_tags(file)
     if tags:
         file.seek(tags)
@@ -220,8 +238,8 @@ def container_of(file: BinaryIO) -> str | None:
     return known.get(head[:4])
 
 
-def _as_given(file: BinaryIO) -> tuple[BinaryIO, Samples | None]:
-    """A file as a reader is to see it, and where its samples lie if its header was looked at."""
+def _source(file: BinaryIO) -> tuple[BinaryIO, Samples | None]:
+    """Return the file object to give to a decoder, and the location of the samples if the header was parsed here."""
     return headers.wav(file) or (file, headers.samples_of(file))
 
 

@@ -1,4 +1,4 @@
-"""Sound files: read with suspicion, and written whole."""
+"""Sound files: validated when they are read, written atomically."""
 
 import io
 import math
@@ -19,21 +19,24 @@ RATES = (4_000, 768_000)
 MAX_CHANNELS = 64
 FLAC_CHANNELS = 8
 MOST_SAMPLES = 2**28  # of all channels together: a gigabyte once read
-MOST_MISSING = 0.1  # of what a header promises; a file that lacks more is truncated
+MOST_MISSING = 0.1  # share of the length that a header promises; a file that lacks more is refused as truncated
 SILENCE = 1e-5  # a peak of -100 dBFS
 END_SLACK = 0.01  # seconds by which a part may end beyond its file: hosts count in beats and round
-LOUDEST = 1e6  # a peak of +120 dBFS; the squares and sums of what is louder overflow
+LOUDEST = 1e6  # a peak of +120 dBFS; squares and sums of larger values could overflow
 
 
 @dataclass(frozen=True)
 class Span:
-    """A part of a sound, in seconds from its beginning; without an ``end``, up to where it ends."""
+    """A part of a sound, in seconds from its beginning; None as ``end`` is the end of the sound."""
 
     start: float = 0.0
     end: float | None = None
 
     def frames(self, there: int, sample_rate: int, name: str) -> tuple[int, int]:
-        """The first frame and the number of frames, of a sound that has ``there``.
+        """Return the first frame and the number of frames of the part, in a sound of ``there`` frames.
+
+        Args:
+            name: of the sound, for error messages.
 
         Raises:
             SoundError: ``out_of_range``, naming ``start`` or ``end``: it lies beyond the sound's end.
@@ -54,11 +57,13 @@ WHOLE = Span()
 
 
 def read(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "path", span: Span = WHOLE) -> Audio:
-    """Read a sound file, or a part of one, of ``MIN_SECONDS`` … ``max_seconds``; its length is judged by its header before it is read.
+    """Read a sound file, or a part of one, of ``MIN_SECONDS`` … ``max_seconds``. The length in the header is checked
+    before reading.
 
     Raises:
-        SoundError: ``unknown_sound`` (no such file), ``path_refused`` (no regular file), or ``bad_sound``: empty, truncated, not
-            audio, silent, with samples that are not numbers, too short or too long. ``field`` is named in the error. ``out_of_range``: see :class:`Span`.
+        SoundError: ``unknown_sound`` (no such file); ``path_refused`` (not a regular file); ``bad_sound``: empty, truncated,
+            not audio, silent, with samples that are not finite, too short or too long; ``out_of_range``: see :class:`Span`.
+            The error names ``field``.
     """
     audio = load(path, max_seconds=max_seconds, field=field, span=span)
     check(audio, max_seconds=max_seconds, field=field, value=str(path))
@@ -66,7 +71,7 @@ def read(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "pa
 
 
 def load(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "path", span: Span = WHOLE) -> Audio:
-    """As ``read``, but the samples may be anything: silent, or not numbers."""
+    """Read a sound file as :func:`read` does, without checking the samples: they may be silent or not finite."""
     with safe_files.open_regular(path, field=field) as file:
         return decoded(file, value=str(path), max_seconds=max_seconds, field=field, span=span)
 
@@ -74,17 +79,18 @@ def load(path: str | Path, *, max_seconds: float = MAX_SECONDS, field: str = "pa
 def decoded(
     file: BinaryIO, *, value: str, max_seconds: float = MAX_SECONDS, field: str = "path", span: Span = WHOLE
 ) -> Audio:
-    """As ``load``, of a regular file that is open, and called ``value``."""
+    """Read an open regular file as :func:`load` does. Error messages call it ``value``."""
     reasons = []
     for reader in decoders.READERS:
         try:
-            return _taken(reader(file), value, max_seconds, field, span)
+            return _decode(reader(file), value, max_seconds, field, span)
         except decoders.Unreadable as error:
             reasons.append(error)
-    raise _unreadable(file, value, field, next(filter(decoders.Unreadable.tells, reasons), reasons[-1])) from reasons[0]
+    reason = next(filter(decoders.Unreadable.explains, reasons), reasons[-1])
+    raise _unreadable(file, value, field, reason) from reasons[0]
 
 
-def _taken(sound: decoders.Sound, value: str, max_seconds: float, field: str, span: Span) -> Audio:
+def _decode(sound: decoders.Sound, value: str, max_seconds: float, field: str, span: Span) -> Audio:
     first, promised = _judge_header(sound, value, max_seconds, field, span)
     known, samples = sound.frames is not None, sound.read(first, promised)
     if not known:
@@ -94,8 +100,8 @@ def _taken(sound: decoders.Sound, value: str, max_seconds: float, field: str, sp
 
 
 def _judge_decoded(sound: decoders.Sound, wanted: int, value: str, max_seconds: float, field: str, span: Span) -> int:
-    """How many frames there should have been, of a file whose length showed only when it was read."""
-    if sound.frames is None:  # its end was not reached
+    """Return the number of frames that should have been read, for a file whose length was unknown before decoding."""
+    if sound.frames is None:  # the end was not reached
         if span.end is None:
             _judge_length(f"The file '{value}'", wanted, sound.sample_rate, max_seconds, value, field, at_least=True)
         return wanted
@@ -104,10 +110,11 @@ def _judge_decoded(sound: decoders.Sound, wanted: int, value: str, max_seconds: 
 
 
 def check(audio: Audio, *, max_seconds: float = MAX_SECONDS, field: str = "samples", value: object = None) -> None:
-    """Refuse samples that nothing can be made of.
+    """Refuse unusable samples.
 
     Raises:
-        SoundError: ``bad_sound``: too short, too long, silent, impossibly loud, not numbers, or an impossible rate or number of channels.
+        SoundError: ``bad_sound``: too short, too long, silent, too loud, not finite, or a sample rate or number of channels
+            out of range.
     """
     name = f"The sound '{value}'" if value else "The sound"
     _judge_shape(name, audio.channels, audio.sample_rate, value, field)
@@ -115,7 +122,7 @@ def check(audio: Audio, *, max_seconds: float = MAX_SECONDS, field: str = "sampl
     wrong = ~np.isfinite(audio.samples).all(axis=0)
     if wrong.any():
         raise _bad(
-            f"{name} holds values that are not numbers (NaN or infinity), the first at frame {int(wrong.argmax())}.",
+            f"{name} holds values that are not finite (NaN or infinity), the first at frame {int(wrong.argmax())}.",
             value, field, "Export it again from the program that made it.",
         )  # fmt: skip
     peak = float(np.abs(audio.samples).max())
@@ -123,13 +130,16 @@ def check(audio: Audio, *, max_seconds: float = MAX_SECONDS, field: str = "sampl
         raise _bad(f"{name} is silent.", value, field, "Give a sound whose peak is above -100 dBFS.")
     if peak > LOUDEST:
         raise _bad(
-            f"{name} peaks at {20 * math.log10(peak):+.0f} dBFS: its numbers are no samples.", value, field,
+            f"{name} peaks at {20 * math.log10(peak):+.0f} dBFS: its values are not audio samples.", value, field,
             "Export it again, with samples between -1 and 1.",
         )  # fmt: skip
 
 
 def _missing(missing: int, promised: int, what: str, value: str, field: str) -> list[str]:
-    """A note on what a header promises beyond what there is. Raises SoundError where it is more than a tenth."""
+    """Return a note if ``missing`` of the ``promised`` bytes or frames are absent.
+
+    Raises SoundError if it is more than a tenth.
+    """
     if missing > promised * MOST_MISSING:
         raise _bad(
             f"The file '{value}' is truncated: its header promises {missing} {what} more than it holds.",
@@ -139,10 +149,12 @@ def _missing(missing: int, promised: int, what: str, value: str, field: str) -> 
 
 
 def _judge_header(sound: decoders.Sound, value: str, max_seconds: float, field: str, span: Span) -> tuple[int, int]:
-    """Where the part begins and how many frames are to be read: those that it has, or as many as are allowed where that is not known yet."""
-    lie = sound.samples
-    if lie is not None:
-        sound.notes += _missing(lie.missing, lie.length + lie.missing, "bytes", value, field)
+    """Return the first frame of the part and the number of frames to read: its length or, if that is unknown yet, the
+    most allowed.
+    """
+    location = sound.samples
+    if location is not None:
+        sound.notes += _missing(location.missing, location.length + location.missing, "bytes", value, field)
     _judge_shape(f"The file '{value}'", sound.channels, sound.sample_rate, value, field)
     if sound.frames is not None:
         return _judge_frames(sound.frames, sound, value, max_seconds, field, span)
@@ -158,7 +170,7 @@ def _judge_header(sound: decoders.Sound, value: str, max_seconds: float, field: 
 def _judge_frames(
     there: int, sound: decoders.Sound, value: str, max_seconds: float, field: str, span: Span
 ) -> tuple[int, int]:
-    """Where the part begins and how many frames it has, of a file of which that is known."""
+    """Return the first frame of the part and its number of frames, for a file of ``there`` frames."""
     name = f"The file '{value}'"
     first, frames = span.frames(there, sound.sample_rate, f"the file '{value}'")
     part = name if span == WHOLE else f"The part of the file '{value}'"
@@ -220,7 +232,9 @@ def _bad(message: str, value: object, field: str, remedy: str) -> SoundError:
 
 
 def stored(samples: np.ndarray, *, format: str) -> np.ndarray:
-    """The samples (channels, frames) that reading a written file gives back: the same for wav, rounded to 24 bits for flac."""
+    """Return the samples (channels, frames) that a written file will hold: unchanged for wav, rounded to 24 bits for
+    flac.
+    """
     samples = np.ascontiguousarray(samples, dtype=np.float32)
     if format == "wav":
         return samples
@@ -229,17 +243,17 @@ def stored(samples: np.ndarray, *, format: str) -> np.ndarray:
 
 
 def write(path: str | Path, samples: np.ndarray, sample_rate: int, *, format: str) -> None:
-    """Write samples (channels, frames) as a new ``"wav"`` (32-bit float) or ``"flac"`` (24 bits) file, whole or not at all.
+    """Write samples (channels, frames) atomically as a new ``"wav"`` (32-bit float) or ``"flac"`` (24 bits) file.
 
     Raises:
-        FileExistsError: ``path`` is taken; nothing is overwritten.
+        FileExistsError: ``path`` exists; nothing is overwritten.
         SoundError: ``disk_full``, ``path_refused``, or ``bad_sound`` for what the format cannot hold.
     """
     safe_files.write_whole(Path(path), encode(samples, sample_rate, format=format))
 
 
 def encode(samples: np.ndarray, sample_rate: int, *, format: str) -> bytes:
-    """Samples (channels, frames) as the bytes of a ``"wav"`` (32-bit float) or ``"flac"`` (24 bits) file.
+    """Encode samples (channels, frames) as the content of a ``"wav"`` (32-bit float) or ``"flac"`` (24 bits) file.
 
     Raises:
         SoundError: ``bad_sound`` for more channels than the format holds.
@@ -248,7 +262,7 @@ def encode(samples: np.ndarray, sample_rate: int, *, format: str) -> bytes:
     samples = stored(samples, format=format)
     if format == "flac" and samples.shape[0] > FLAC_CHANNELS:
         raise _bad(f"{samples.shape[0]} channels do not fit into flac.", format, "format", "Use wav.")
-    # Into memory first: libsndfile cannot pass on an error of the file that it writes to.
+    # Into memory first: libsndfile does not report errors of the file that it writes to.
     memory = io.BytesIO()
     soundfile.write(memory, samples.T, sample_rate, format=container, subtype=subtype)
     return memory.getvalue()

@@ -1,8 +1,9 @@
-"""Loops: whether a sound closes on itself, what comes around it while it is computed, and how its ends are joined again.
+"""Loops: detecting them, adding context on either side for the computation, and joining their ends again.
 
-A model that gets a loop as it is takes what is before and after it for silence, and its ends do not meet any more. So a loop is computed with
-some of its end before it and some of its beginning after it; of what comes out, only its own length is kept, and at its end, the sound is led over
-to what was computed before its beginning: there the next round follows as it does within.
+To a model, a loop is a sound with silence before and after it, so the ends of its output do not meet. Therefore a loop is
+computed with some of its end before it and some of its beginning after it. From the output, only the loop's own length is
+returned, and its end is crossfaded into the audio computed before its beginning. The next repetition follows from there
+as continuously as the audio within the loop.
 """
 
 import math
@@ -17,24 +18,24 @@ from tertium.cost_model import LOOP_CONTEXT
 from tertium.errors import SoundError
 
 FADE = 0.023
-"""Seconds over which its end is led over to what comes before its beginning."""
-BESIDE = 0.05  # seconds on either side of the seam, in which an attack may be
-USUAL = 0.999  # of the steps within: what is larger is an attack, or a flaw
-WINDOW = 0.02  # seconds over which a level is taken
-DEPTH = 60.0  # dB below the loudest that count: what is fainter is silence
+"""Seconds of the crossfade from a loop's end into the audio before its beginning."""
+BESIDE = 0.05  # seconds on either side of the seam in which an attack may occur
+USUAL = 0.999  # quantile of the steps within the sound; larger ones are attacks or flaws
+WINDOW = 0.02  # seconds over which a level is measured
+DEPTH = 60.0  # dB below the loudest level; anything fainter counts as silence
 SLACK = 6.0  # dB by which the level may change more at the seam than anywhere within
 FLOOR = 1e-10  # of a power, so that silence has a level
 
 
 @dataclass(frozen=True)
 class Seam:
-    """How a sound's end and its beginning meet when it is repeated.
+    """Measurements of the seam between a sound's end and its beginning when it is repeated.
 
     Args:
-        step: from the last sample to the first, the largest of all channels, full scale 1.
-        usual: the largest step that is usual: within 50 ms of either end, or among all but a thousandth of those within.
+        step: difference of the last sample and the first, the largest of all channels, full scale 1.
+        usual: the largest usual step: the largest within 50 ms of either end, or the 0.999 quantile of all, whichever is larger.
         change: of the level, in dB, from the last 20 ms to the first.
-        rise, fall: the most by which the level rises and falls anywhere within, in dB, 0 or more.
+        rise, fall: the largest rise and fall of the level anywhere within, in dB, 0 or more.
     """
 
     step: float
@@ -45,13 +46,17 @@ class Seam:
 
     @property
     def meets(self) -> bool:
-        """Whether it closes on itself: the step at the seam is one as there are within, and the level changes there by 6 dB at most more
-        than it does within. A sound that begins with its only attack and dies away does not, nor does a tone that was cut anywhere; silence meets silence."""
+        """True if the ends meet: the step at the seam is no larger than usual, and the level changes there by at most
+        6 dB more than within.
+
+        The ends of a sound that begins with its only attack and dies away do not meet, nor do those of a tone cut at an
+        arbitrary place. Silence at both ends meets.
+        """
         return self.step <= self.usual and -self.fall - SLACK <= self.change <= self.rise + SLACK
 
     @property
-    def told(self) -> str:
-        """Why it does not close on itself."""
+    def reason(self) -> str:
+        """The reason why the ends do not meet."""
         if self.step > self.usual:
             return f"a step of {_db(self.step)} dBFS at the seam, {_db(self.usual)} at most within"
         change, most = (self.change, self.rise) if self.change > 0 else (-self.change, self.fall)
@@ -59,7 +64,7 @@ class Seam:
 
 
 def seam_of(sound: Audio) -> Seam:
-    """Measure how a sound's ends meet."""
+    """Measure the seam of a sound."""
     samples, rate = sound.samples, sound.sample_rate
     near = max(2, round(BESIDE * rate))
     steps = np.abs(np.diff(samples, axis=1)).max(0)
@@ -75,7 +80,9 @@ def seam_of(sound: Audio) -> Seam:
 
 
 def _changes(samples: np.ndarray, rate: int) -> np.ndarray:
-    """By how many dB the level of the next 20 ms is above that of the last 20 ms: first at the seam, then at places within."""
+    """Return the changes of level in dB from 20 ms before a place to 20 ms after it: first at the seam, then at
+    places within.
+    """
     frames = samples.shape[1]
     window = max(1, min(round(WINDOW * rate), frames // 2))
     powers = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64).mean(0))])
@@ -89,12 +96,12 @@ def _changes(samples: np.ndarray, rate: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop, and what comes around it while it is computed.
+    """A loop and the context before it during the computation.
 
     Args:
         frames: of the loop.
-        before: frames of its end that come before it.
-        sample_rate: of these, in Hz.
+        before: frames of the loop's end that are put before it.
+        sample_rate: of these frames, in Hz.
     """
 
     frames: int
@@ -102,42 +109,48 @@ class Loop:
     sample_rate: int
 
     def around(self, sound: Audio) -> Audio:
-        """The sound with what comes before and after it when it is repeated, by its layout and notes unchanged."""
+        """Return the sound with context from its own repetition before and after it; layout and notes are unchanged."""
         places = np.arange(-self.before, self.frames + round(LOOP_CONTEXT * self.sample_rate)) % self.frames
         return replace(sound, samples=np.ascontiguousarray(sound.samples[:, places]))
 
     def at(self, sample_rate: int) -> tuple[int, int]:
-        """Frames before the loop, and of it, at another rate; to the nearest."""
+        """Return the frames before the loop and the frames of the loop at another rate, rounded to the nearest."""
         return round(self.before * sample_rate / self.sample_rate), round(self.frames * sample_rate / self.sample_rate)
 
     def closed(self, samples: np.ndarray, sample_rate: int, frames: int) -> np.ndarray:
-        """The loop, of exactly so many frames, out of what was made of :meth:`around`: (channels, any) at a rate in Hz → (channels, frames).
+        """Cut the loop out of the output computed for :meth:`around`, and crossfade its end: (channels, any) →
+        (channels, frames).
 
-        The fade has equal power, as far as the two are not alike: what is the same in both stays as it is.
+        The crossfade has equal power for uncorrelated signals; the gain accounts for their correlation, so identical
+        signals stay unchanged.
+
+        Args:
+            samples: the output, at ``sample_rate`` Hz.
+            frames: exact length of the result.
         """
         before = self.at(sample_rate)[0]
         missing = max(0, before + frames - samples.shape[1])
         samples = np.pad(samples, ((0, 0), (0, missing)))
-        made = samples[:, before : before + frames].copy()
+        loop = samples[:, before : before + frames].copy()
         fade = min(round(FADE * sample_rate), frames // 2, before)
         if fade:
-            end, lead = made[:, frames - fade :], samples[:, before - fade : before]
+            end, lead = loop[:, frames - fade :], samples[:, before - fade : before]
             rising = np.arange(1, fade + 1, dtype=np.float32) / fade
             energies = float(np.sum(end * end)) * float(np.sum(lead * lead))
             alike = max(0.0, float(np.sum(end * lead)) / math.sqrt(energies)) if energies > 0 else 1.0
             gain = 1 / np.sqrt(rising**2 + (1 - rising) ** 2 + 2 * alike * rising * (1 - rising))
-            made[:, frames - fade :] = gain.astype(np.float32) * ((1 - rising) * end + rising * lead)
-        return made
+            loop[:, frames - fade :] = gain.astype(np.float32) * ((1 - rising) * end + rising * lead)
+        return loop
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a sound is treated as a loop.
+    """The decision whether a sound is computed as a loop.
 
     Args:
-        loop: as what; None if it is not.
-        note: what there is to say of it; None for nothing.
-        facts: for the recall: what was ``asked``, whether it is ``on``, and what was measured.
+        loop: the loop; None if the sound is not computed as one.
+        note: a note for the result, or None.
+        facts: for the recipe: the value ``asked``, whether the loop is ``on``, and the measurements.
     """
 
     loop: Loop | None
@@ -146,12 +159,12 @@ class Decision:
 
 
 def decide(asked: str, sound: Audio, about: Mapping[str, Any]) -> Decision:
-    """Settle whether a sound is computed as a loop.
+    """Decide whether a sound is computed as a loop.
 
     Args:
-        asked: ``on``, ``off``, or ``auto``: where its ends meet.
-        sound: as it is, before it is brought to the engine's rate.
-        about: what the engine says of itself. The loop begins with a latent frame, of ``downsampling`` samples, where it has the engine's rate.
+        asked: ``on``, ``off``, or ``auto``: on if the sound's ends meet.
+        sound: before its conversion to the engine's rate.
+        about: the engine's facts. If the sound has the engine's rate, the loop is aligned to a latent frame of ``downsampling`` samples.
 
     Raises:
         SoundError: see :func:`must_fit`.
@@ -163,17 +176,17 @@ def decide(asked: str, sound: Audio, about: Mapping[str, Any]) -> Decision:
     facts |= {"step_dbfs": _level(seam.step), "usual_step_dbfs": _level(seam.usual)}
     facts |= {name: round(getattr(seam, name), 1) for name in ("change", "rise", "fall")}
     if asked == "auto" and not seam.meets:
-        return Decision(None, f"original: not made to loop: {seam.told}", facts)
+        return Decision(None, f"original: not made to loop: {seam.reason}", facts)
     if asked == "on":
         must_fit(sound.seconds, about)
     elif sound.seconds > longest(about):
         return Decision(None, f"original: its ends meet, but only up to {longest(about):.1f} s are made to loop", facts)
-    said = "its ends meet: made to loop" if asked == "auto" else "made to loop"
-    return Decision(_placed(sound, about), f"original: {said}", facts | {"on": True})
+    note = "original: its ends meet: made to loop" if asked == "auto" else "original: made to loop"
+    return Decision(_loop_of(sound, about), note, facts | {"on": True})
 
 
 def must_fit(seconds: float, about: Mapping[str, Any]) -> None:
-    """Refuse a loop that cannot have what comes around it.
+    """Refuse a loop that is too long for a model with the context around it.
 
     Raises:
         SoundError: ``out_of_range``, naming ``loop``.
@@ -186,11 +199,11 @@ def must_fit(seconds: float, about: Mapping[str, Any]) -> None:
 
 
 def longest(about: Mapping[str, Any]) -> float:
-    """Seconds of the longest loop that a model takes, by what the engine says of itself."""
+    """Return the length in seconds of the longest loop that a model takes, by the engine's facts."""
     return about["max_seconds"] - 2 * LOOP_CONTEXT - about.get("downsampling", 1) / about["sample_rate"]
 
 
-def _placed(sound: Audio, about: Mapping[str, Any]) -> Loop:
+def _loop_of(sound: Audio, about: Mapping[str, Any]) -> Loop:
     before, unit = math.ceil(LOOP_CONTEXT * sound.sample_rate), about.get("downsampling", 1)
     if sound.sample_rate == about["sample_rate"]:
         before = -(-before // unit) * unit

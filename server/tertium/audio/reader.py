@@ -1,7 +1,8 @@
-"""The child process that reads clients' files: it may hang, swell or die over them, and nobody else does. Started by :mod:`tertium.daemon.reader_pool`.
+"""The child process that reads clients' files, so that a hang, a memory leak or a crash in a decoder does not affect
+the daemon.
 
-It gets a JSON object and an open file at a time over a socket, and answers with a JSON object and, if all went well, the samples. When the
-other end of the socket is closed, the daemon has gone, and so does this process.
+Started by :mod:`tertium.daemon.reader_pool`. For each file it receives a JSON object and an open descriptor over a socket,
+and answers with a JSON object and, on success, the samples. It ends when the daemon closes the other end of the socket.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from tertium.audio.signal import Audio
 from tertium.errors import TertiumError
 
 MEMORY = 3 << 30
-"""Bytes that reading may take: the most samples that are taken, twice, and room to decode."""
+"""Bytes of memory for reading: twice the largest allowed number of samples, and some for decoding."""
 LENGTH = struct.Struct("<Q")
 LONGEST_REQUEST = 1 << 16
 
@@ -36,7 +37,7 @@ def main() -> None:
             if not request:
                 return
             with os.fdopen(descriptors[0], "rb") as file:
-                answer, samples = _answered(json.loads(request), file)
+                answer, samples = _answer(json.loads(request), file)
             text = json.dumps(answer).encode()
             daemon.sendall(LENGTH.pack(len(text)) + text)
             if samples is not None:
@@ -44,15 +45,15 @@ def main() -> None:
             del samples
 
 
-def _answered(request: dict, file) -> tuple[dict, np.ndarray | None]:
+def _answer(request: dict, file) -> tuple[dict, np.ndarray | None]:
     try:
         sound = _read(request, file)
     except TertiumError as error:
-        told = {"code": error.code, "message": error.message, "field": error.field, "remedy": error.remedy}
-        return {"error": told | {"value": error.value}}, None
+        fields = {"code": error.code, "message": error.message, "field": error.field, "remedy": error.remedy}
+        return {"error": fields | {"value": error.value}}, None
     except MemoryError:
         return {"failed": "it takes more memory than a file may take"}, None
-    except Exception as error:  # a reader stumbled over something that nobody thought of
+    except Exception as error:  # an unforeseen failure of a decoder
         return {"failed": f"{type(error).__name__}: {error}"[:300]}, None
     facts = {
         "shape": sound.samples.shape,
@@ -75,14 +76,17 @@ def _read(request: dict, file) -> Audio:
 
 
 def _end_with_the_daemon(daemon: int) -> None:
-    """End this process soon after the daemon's, whatever a reader is doing. (Linux's signal for it is tied to the thread that started us.)"""
+    """End this process soon after the daemon, even while a decoder hangs.
+
+    Linux's parent-death signal does not serve here: it fires when the thread that started this process ends.
+    """
     while os.getppid() == daemon:
         time.sleep(1.0)
     os._exit(0)
 
 
 def _limit_memory() -> None:
-    """Where the system counts it: Linux does, macOS does not."""
+    """Limit this process's memory, on systems that enforce it: Linux does, macOS does not."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 

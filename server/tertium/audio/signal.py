@@ -1,4 +1,4 @@
-"""Audio in memory: its rate and channels, its level, and what makes it safe for ears."""
+"""Audio in memory: conversion of rate and channels, measurement and limiting of levels."""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,19 +10,19 @@ from tertium.audio.channels import converted
 from tertium.errors import SoundError
 
 MIN_SECONDS, MAX_SECONDS = 0.02, 600.0
-"""Lengths that a sound may have."""
+"""Bounds of a sound's length."""
 SHORTEST = 0.5
-"""Seconds that models take; what is shorter is padded or repeated."""
+"""Shortest input of a model in seconds; shorter sounds are padded or repeated."""
 OVERSAMPLING = 4
 AUDIBLY_OVER = 0.05
-"""dB beyond full scale from which on a note says so: resampling alone may go a hair beyond."""
+"""dB beyond full scale that are worth a note: resampling alone may exceed full scale by less."""
 
 
 @dataclass(frozen=True)
 class Audio:
-    """Samples as they were read or made: float32 of shape (channels, frames), full scale ±1, at ``sample_rate`` Hz.
+    """Samples that were read or computed: float32 of shape (channels, frames), full scale ±1, at ``sample_rate`` Hz.
 
-    ``layout`` says which channel is which, by names joined with ``+`` (:data:`tertium.audio.channels.SHARES`), where the file told.
+    ``layout`` names the channels, joined with ``+`` (see :data:`tertium.audio.channels.SHARES`), if the file declares them.
     """
 
     samples: np.ndarray
@@ -44,7 +44,7 @@ class Audio:
 
 
 def conform(audio: Audio, *, sample_rate: int, channels: int) -> Audio:
-    """Bring a sound to a rate (Hz) and a number of channels; what was done is added to its notes.
+    """Convert a sound to a rate (Hz) and a number of channels; each conversion is added to its notes.
 
     Rate: soxr, very high quality. Channels: :func:`tertium.audio.channels.converted`.
     """
@@ -60,17 +60,20 @@ def conform(audio: Audio, *, sample_rate: int, channels: int) -> Audio:
 
 
 def within_full_scale(sound: Audio) -> Audio:
-    """The sound with no sample beyond full scale, lowered as a whole where there is one, which its notes say: codecs distort what is louder."""
+    """Return the sound attenuated to full scale if it exceeds it, with a note: codecs distort louder samples."""
     peak = float(np.abs(sound.samples).max(initial=0.0))
     if peak <= 1.0:
         return sound
     over = 20 * math.log10(peak)
-    said = (f"peaks at {over:+.1f} dBFS, lowered to full scale",) if over >= AUDIBLY_OVER else ()
-    return replace(sound, samples=sound.samples / np.float32(peak), notes=(*sound.notes, *said))
+    notes = (f"peaks at {over:+.1f} dBFS, lowered to full scale",) if over >= AUDIBLY_OVER else ()
+    return replace(sound, samples=sound.samples / np.float32(peak), notes=(*sound.notes, *notes))
 
 
 def true_peak_dbtp(samples: np.ndarray) -> float:
-    """True peak of samples (channels, frames) in dBTP, over four times as many points (ITU-R BS.1770-5, annex 2); -inf for silence."""
+    """Return the true peak of samples (channels, frames) in dBTP; -inf for silence.
+
+    It is measured with four-fold oversampling (ITU-R BS.1770-5, annex 2).
+    """
     if samples.size == 0:
         return -np.inf
     between = soxr.resample(np.asarray(samples, dtype=np.float64).T, 1, OVERSAMPLING, quality="VHQ")
@@ -81,24 +84,25 @@ def true_peak_dbtp(samples: np.ndarray) -> float:
 def make_safe(
     samples: np.ndarray, sample_rate: int, *, ceiling_dbtp: float = -1.0
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Samples (channels, frames) whose true peak is at most ``ceiling_dbtp``, lowered as a whole if need be and never raised.
+    """Attenuate samples (channels, frames) to a true peak of at most ``ceiling_dbtp``, all by the same gain; quieter
+    ones stay unchanged.
 
     Returns:
-        The samples as float32, and notes that say by how much they were lowered.
+        The samples as float32, and a note with the attenuation if there was any.
 
     Raises:
-        SoundError: ``internal`` if there are values that are not numbers: then a model failed, and silence would hide it.
+        SoundError: ``internal`` if samples are not finite: the model failed, and replacing them by silence would hide it.
     """
     samples = np.asarray(samples, dtype=np.float32)
     if not np.isfinite(samples).all():
         raise SoundError(
-            "internal", "The model made values that are not numbers (NaN or infinity).",
+            "internal", "The model made values that are not finite (NaN or infinity).",
             remedy="Try another seed, or start the daemon with --precision fp32.",
         )  # fmt: skip
     peak = true_peak_dbtp(samples)
     if peak <= ceiling_dbtp:
         return samples, ()
     lowered = ceiling_dbtp - peak
-    # A hair more, so that rounding to float32 or to 24 bits cannot lift it over the ceiling again.
+    # 0.001 dB more, so that rounding to float32 or 24 bits cannot exceed the ceiling.
     safe = samples * np.float32(10 ** ((lowered - 1e-3) / 20))
     return safe, (f"lowered by {-lowered:.1f} dB to keep its true peak at {ceiling_dbtp:g} dBTP",)

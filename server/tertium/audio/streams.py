@@ -1,4 +1,4 @@
-"""What MP3s and OGGs say of themselves: how many packets there are, and where one stream ends and the next one begins.
+"""Structure of MP3 and OGG files: declared packet counts, and the boundaries of chained streams.
 
 Sources: the Xing and VBRI headers as LAME and Fraunhofer's encoders write them, ID3v2.4 (section 3.1), RFC 3533 (section 6).
 """
@@ -10,12 +10,12 @@ from typing import BinaryIO
 
 MOST_PAGES = 200_000
 IDENTITY = 16
-"""Bytes in front of a stream: a Vorbis header has its channels and sample rate in them."""
+"""Leading bytes of a stream that are compared; in a Vorbis header they include channels and sample rate."""
 FIRST_PAGE, LAST_PAGE = 2, 4
 
 
 def after_tags(file: BinaryIO) -> int:
-    """The first byte after the ID3v2 tags that a file may begin with."""
+    """Return the offset of the first byte after leading ID3v2 tags; 0 without tags."""
     file.seek(0)
     head = file.read(10)
     if head[:3] != b"ID3" or len(head) < 10:
@@ -25,14 +25,14 @@ def after_tags(file: BinaryIO) -> int:
 
 @dataclass(frozen=True)
 class Count:
-    """How many packets follow the first one of an MP3, by what that tells, and at which byte of the file it tells it."""
+    """The number of packets after the first one that an MP3 declares, and the offset of that declaration in the file."""
 
     packets: int
     at: int
 
 
 def mp3_count(file: BinaryIO) -> Count | None:
-    """What the first packet of an MP3 counts (Xing, Info or VBRI); None where it counts nothing."""
+    """Return the packet count declared in the first packet of an MP3 (Xing, Info or VBRI); None without one."""
     begin = after_tags(file)
     file.seek(begin)
     found = _counts(file.read(64))
@@ -40,12 +40,12 @@ def mp3_count(file: BinaryIO) -> Count | None:
 
 
 def mp3_begins(packet: bytes) -> bool:
-    """Whether a packet of an MP3 counts others: then a file begins with it."""
+    """Return whether an MP3 packet declares a packet count, and is therefore the first of a file."""
     return _counts(packet[:64]) is not None
 
 
 def _counts(packet: bytes) -> tuple[int, int] | None:
-    for at in (4 + 9, 4 + 17, 4 + 32):  # what lies before it is longer for two channels and for MPEG-1
+    for at in (4 + 9, 4 + 17, 4 + 32):  # the side information before it is longer for two channels and for MPEG-1
         if packet[at : at + 4] in (b"Xing", b"Info") and len(packet) >= at + 12:
             flags, count = struct.unpack(">II", packet[at + 4 : at + 12])
             return (count, at + 8) if flags & 1 else None
@@ -55,11 +55,11 @@ def _counts(packet: bytes) -> tuple[int, int] | None:
 
 
 class Patched(io.RawIOBase):
-    """An open file in which a few bytes are others.
+    """A view of an open file in which a few bytes are replaced.
 
     Args:
-        at: the first of the bytes.
-        patch: what is to be read there.
+        at: offset of the first of these bytes.
+        patch: the bytes to be read there instead.
     """
 
     def __init__(self, file: BinaryIO, at: int, patch: bytes):
@@ -78,16 +78,16 @@ class Patched(io.RawIOBase):
         return self._file.seek(offset, whence)
 
     def readinto(self, buffer) -> int:
-        begin, room = self._file.tell(), memoryview(buffer).cast("B")
-        count = self._file.readinto(room)
+        begin, target = self._file.tell(), memoryview(buffer).cast("B")
+        count = self._file.readinto(target)
         first, last = max(begin, self._patch_at), min(begin + count, self._patch_at + len(self._patch))
         if first < last:
-            room[first - begin : last - begin] = self._patch[first - self._patch_at : last - self._patch_at]
+            target[first - begin : last - begin] = self._patch[first - self._patch_at : last - self._patch_at]
         return count
 
 
 def ogg_links(file: BinaryIO) -> list[bytes]:
-    """The first ``IDENTITY`` bytes of each of the streams that follow one another in an OGG."""
+    """Return the first ``IDENTITY`` bytes of each of the chained streams in an OGG."""
     links, begun, at = [], False, 0
     for _ in range(MOST_PAGES):
         file.seek(at)
@@ -96,7 +96,7 @@ def ogg_links(file: BinaryIO) -> list[bytes]:
             break
         segments = file.read(head[26])
         first = bool(head[5] & FIRST_PAGE)
-        if first and not begun:  # streams that are mixed, not chained, begin together
+        if first and not begun:  # the first pages of multiplexed streams are adjacent: count these once
             links.append(file.read(IDENTITY))
         begun = first
         at += 27 + len(segments) + sum(segments)
@@ -104,7 +104,7 @@ def ogg_links(file: BinaryIO) -> list[bytes]:
 
 
 def ogg_ends_well(file: BinaryIO) -> bool:
-    """Whether the last page of an OGG is whole and marked as the last."""
+    """Return whether the last page of an OGG is complete and marked as the last."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - (1 << 17)))
     tail = file.read()

@@ -1,4 +1,4 @@
-"""Parts of sounds, made longer or shorter with their pitch kept: a clip as it sounds in a set."""
+"""Excerpts of sounds, stretched or warped at constant pitch, as a clip sounds in a Live set."""
 
 import math
 from collections.abc import Sequence
@@ -13,17 +13,18 @@ from tertium.audio.signal import MAX_SECONDS, MIN_SECONDS, Audio
 from tertium.errors import SoundError
 
 MOST = 8.0
-"""By how many times a sound is stretched or squeezed at most; beyond, little of it would be left."""
+"""Largest factor by which a sound is stretched or compressed; beyond it the result has little in common with the
+sound."""
 CLEAN = 1.9
-"""By how many times a sound is stretched in one pass."""
+"""Largest factor by which a sound is stretched in one pass."""
 SAME = 1e-3
-"""Pieces whose ratios differ by less are one piece."""
+"""Pieces whose ratios differ by less are stretched as one."""
 CLOSEST = 0.005
-"""Seconds between two markers, at least."""
+"""Smallest distance of two markers in seconds."""
 AROUND = 0.1
-"""Seconds that are stretched with a piece on either side of it, so that it does not begin out of nothing."""
+"""Seconds of context that are stretched along with a piece on either side, so that it does not start from silence."""
 FADE = 0.005
-"""Seconds on either side of a joint in which one piece gives way to the next."""
+"""Seconds of the crossfade on either side of a joint."""
 
 
 Markers = Sequence[tuple[float, float]]
@@ -31,10 +32,11 @@ Markers = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What of a sound is taken: a part, or all of it; as long as it is, brought to ``seconds``, or warped by ``markers``.
+    """A part of a sound, or all of it: at its own length, stretched to ``seconds``, or warped by ``markers``.
 
     Args:
-        markers: pairs of a second of the whole sound and the second at which it sounds, both rising; the part runs from the first to the last.
+        markers: pairs of a time in the whole sound and the time at which it is to sound, in seconds, both increasing. The
+            part extends from the first marker to the last.
     """
 
     span: Span = files.WHOLE
@@ -43,18 +45,18 @@ class Excerpt:
 
     @classmethod
     def warped(cls, markers: Markers) -> "Excerpt":
-        """The part that warp markers tell of."""
+        """Return the part that warp markers cover."""
         return cls(Span(markers[0][0], markers[-1][0]), markers=markers)
 
     def fit(self, part: Audio) -> Audio:
-        """The part, once it is read, at the length that is wanted. Raises SoundError as :func:`to_length` and :func:`warp`."""
+        """Stretch or warp the part, once it has been read. Raises SoundError as :func:`to_length` and :func:`warp`."""
         if self.markers:
             begin = self.markers[0][0]
             return warp(part, [(of_file - begin, sounding) for of_file, sounding in self.markers])
         return part if self.seconds is None else to_length(part, self.seconds)
 
     def facts(self) -> dict[str, object]:
-        """What is worth writing down; nothing for a whole sound as it is."""
+        """Return the fields to record; none for a whole, unchanged sound."""
         about = ({} if self.span == files.WHOLE else asdict(self.span)) | {
             "seconds": self.seconds,
             "markers": self.markers or None,
@@ -66,12 +68,12 @@ ALL = Excerpt()
 
 
 def to_length(sound: Audio, seconds: float) -> Audio:
-    """The sound at another length, exactly ``round(seconds * sample_rate)`` frames, all channels moved together; a note says what was done.
+    """Stretch a sound to exactly ``round(seconds * sample_rate)`` frames, all channels together; a note describes it.
 
-    By Signalsmith Stretch (Luff, MIT), whose onsets stay where they belong. A sound that is as long already, to the frame, is left alone.
+    Uses Signalsmith Stretch (Luff, MIT), which keeps onsets in place. A sound that has this length already is returned unchanged.
 
     Args:
-        seconds: 0.02 … 600, and at most :data:`MOST` times longer or shorter than the sound is.
+        seconds: 0.02 … 600, and at most :data:`MOST` times longer or shorter than the sound.
 
     Raises:
         SoundError: ``out_of_range``, naming ``seconds``.
@@ -79,7 +81,7 @@ def to_length(sound: Audio, seconds: float) -> Audio:
     if not sound.seconds / MOST <= seconds <= sound.seconds * MOST:
         low, high = max(MIN_SECONDS, sound.seconds / MOST), min(MAX_SECONDS, sound.seconds * MOST)
         raise SoundError(
-            "out_of_range", f"A sound of {sound.seconds:.3f} s is not stretched to {seconds:g} s: that is more than {MOST:g} times.",
+            "out_of_range", f"A sound of {sound.seconds:.3f} s cannot be stretched to {seconds:g} s: that is more than {MOST:g} times.",
             field="seconds", value=seconds, remedy=f"Give a number from {low:.3f} to {high:.3f}, or another part of it.",
         )  # fmt: skip
     frames = round(seconds * sound.sample_rate)
@@ -90,15 +92,26 @@ def to_length(sound: Audio, seconds: float) -> Audio:
 
 
 def warp(sound: Audio, markers: Markers) -> Audio:
-    """The sound with each marker where it is to sound: every piece between two markers stretched by its own ratio, and joined to the next in a short fade.
+    """Warp a sound so that each marker sounds at its time: the pieces between markers are stretched one by one and
+    crossfaded.
 
     Args:
-        markers: pairs of seconds, of the sound and of what comes of it; both rise, from 0 to the end (an end short of the sound's, or a little beyond it, is taken as its end).
+        markers: pairs of a time in the sound and a time in the result, in seconds; both increase from 0 to the end. The last
+            marker stands for the sound's end, even if it differs a little from it.
 
     Raises:
-        SoundError: ``out_of_range``, naming ``markers``: a piece is stretched by more than :data:`MOST` times or too short to be one, or the whole lasts too short or too long.
+        SoundError: ``out_of_range``, naming ``markers``: a piece is stretched by more than :data:`MOST` times or is too
+            short, or the result is too short or too long.
     """
-    rate, ratios = sound.sample_rate, _ratios(markers)
+    ratios = [(after[1] - before[1]) / (after[0] - before[0]) for before, after in pairwise(markers)]
+    _must_be_in_range(markers, ratios)
+    if max(ratios) - min(ratios) < SAME:
+        return to_length(sound, markers[-1][1])
+    note = f"warped from {sound.seconds:.3f} s to {markers[-1][1]:.3f} s by {len(markers)} markers, its pitch kept"
+    return Audio(_warped(sound, markers), sound.sample_rate, (*sound.notes, note), sound.layout)
+
+
+def _must_be_in_range(markers: Markers, ratios: Sequence[float]) -> None:
     for number, ratio in enumerate(ratios, 1):
         if not 1 / MOST <= ratio <= MOST:
             raise _unfit(f"markers {number} and {number + 1} stretch what is between them {ratio:.3g} times.", markers)
@@ -106,8 +119,10 @@ def warp(sound: Audio, markers: Markers) -> Audio:
             raise _unfit(f"markers {number} and {number + 1} are less than {CLOSEST:g} s apart.", markers)
     if not MIN_SECONDS <= markers[-1][1] <= MAX_SECONDS:
         raise _unfit(f"markers end at {markers[-1][1]:.3f} s.", markers)
-    if max(ratios) - min(ratios) < SAME:
-        return to_length(sound, markers[-1][1])
+
+
+def _warped(sound: Audio, markers: Markers) -> np.ndarray:
+    rate = sound.sample_rate
     places = [(round(of_sound * rate), round(sounding * rate)) for of_sound, sounding in markers]
     places[-1] = (sound.frames, places[-1][1])
     pieces = [_Piece.of(sound, begin, end) for begin, end in pairwise(places)]
@@ -115,22 +130,17 @@ def warp(sound: Audio, markers: Markers) -> Audio:
     joined = np.zeros((sound.channels, places[-1][1]))
     for piece, (rise, fall) in zip(pieces, pairwise(fades), strict=True):
         piece.add_to(joined, rise=rise, fall=fall)
-    note = f"warped from {sound.seconds:.3f} s to {markers[-1][1]:.3f} s by {len(markers)} markers, its pitch kept"
-    return Audio(joined.astype(np.float32), rate, (*sound.notes, note), sound.layout)
-
-
-def _ratios(markers: Markers) -> list[float]:
-    return [(after[1] - before[1]) / (after[0] - before[0]) for before, after in pairwise(markers)]
+    return joined.astype(np.float32)
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """What is between two markers, stretched, with what is around it.
+    """The stretched audio between two markers, with context on either side.
 
     Args:
         samples: (channels, before + length + after).
-        begin: the frame at which it is to begin.
-        before, after: frames that come before and after it in ``samples``.
+        begin: frame of the result at which the piece begins.
+        before, after: frames of context before and after the piece in ``samples``.
     """
 
     samples: np.ndarray
@@ -144,7 +154,7 @@ class _Piece:
 
     @classmethod
     def of(cls, sound: Audio, begin: tuple[int, int], end: tuple[int, int]) -> "_Piece":
-        """Between two places, each a frame of the sound and the frame at which it is to sound."""
+        """Stretch the audio between two places, each a frame of the sound and the frame at which it is to sound."""
         around, length = round(AROUND * sound.sample_rate), end[1] - begin[1]
         first, last = max(0, begin[0] - around), min(sound.frames, end[0] + around)
         ratio = length / (end[0] - begin[0])
@@ -153,7 +163,9 @@ class _Piece:
         return cls(_stretched(wider, before + length + after), begin[1], before, after)
 
     def add_to(self, joined: np.ndarray, *, rise: int, fall: int) -> None:
-        """Add it, from ``rise`` frames before its beginning to ``fall`` frames after its end, in straight fades about both."""
+        """Add the piece to ``joined``, with linear fades from ``rise`` frames before to after its beginning, and
+        likewise ``fall`` at its end.
+        """
         places = np.arange(-rise, self.length + fall)
         gain = np.ones(places.size)
         if rise:
@@ -164,7 +176,7 @@ class _Piece:
 
 
 def _fade(before: _Piece, after: _Piece, wanted: int) -> int:
-    """Frames on either side of a joint for which both pieces have something to give, and which no other joint needs."""
+    """Return the frames on either side of a joint that both pieces cover, and that no other joint's crossfade uses."""
     return min(wanted, before.length // 2, before.after, after.length // 2, after.before)
 
 
@@ -176,7 +188,9 @@ def _unfit(problem: str, markers: Markers) -> SoundError:
 
 
 def _stretched(sound: Audio, frames: int) -> np.ndarray:
-    """In equal ratios of less than :data:`CLEAN`: beyond that the library draws phases by chance, and the same request would not give the same sound."""
+    """Stretch a sound in passes of equal ratios below :data:`CLEAN`: beyond it the library uses random phases, and
+    results would not be reproducible.
+    """
     ratio = frames / sound.frames
     passes = max(1, math.ceil(math.log(ratio) / math.log(CLEAN))) if ratio > 1 else 1
     samples = sound.samples
@@ -186,11 +200,11 @@ def _stretched(sound: Audio, frames: int) -> np.ndarray:
 
 
 def _pass(samples: np.ndarray, sample_rate: int, frames: int) -> np.ndarray:
-    from python_stretch import Signalsmith  # a library in C++: only when it is needed
+    from python_stretch import Signalsmith  # a C++ library, imported only when needed
 
     stretch = Signalsmith.Stretch()
     stretch.preset(samples.shape[0], float(sample_rate))
-    stretch.timeFactor = samples.shape[1] / frames  # of speed: 2 is half as long
-    made = np.asarray(stretch.process(np.ascontiguousarray(samples)), dtype=np.float32)
-    missing = frames - made.shape[1]  # a frame or two, of rounding
-    return np.ascontiguousarray(np.pad(made, ((0, 0), (0, max(0, missing))))[:, :frames])
+    stretch.timeFactor = samples.shape[1] / frames  # a factor of speed: 2 halves the length
+    output = np.asarray(stretch.process(np.ascontiguousarray(samples)), dtype=np.float32)
+    missing = frames - output.shape[1]  # a frame or two, by rounding
+    return np.ascontiguousarray(np.pad(output, ((0, 0), (0, max(0, missing))))[:, :frames])

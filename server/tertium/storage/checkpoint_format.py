@@ -1,4 +1,6 @@
-"""A checkpoint and its JSON, as it lies beside the weights and, exported, in the metadata of the safetensors file."""
+"""A checkpoint and its JSON format, used beside the weights and, in exported checkpoints, in the metadata of the
+safetensors file.
+"""
 
 import contextlib
 import json
@@ -23,7 +25,7 @@ GREATEST = 2**31 - 1
 
 
 class CheckpointError(TertiumError):
-    """A checkpoint is unknown, damaged, of another model, or cannot have the name that it was to get."""
+    """A checkpoint is unknown, damaged or of another model, or a name for one is invalid or taken."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,19 @@ class Checkpoint:
 
     Args:
         name: of its folder.
-        prompt: what the reference answers to.
+        prompt: under which the reference was learned.
         reference: SHA-256 of the reference's samples, the id of its sound.
         model: name of the base model.
         fingerprint: SHA-256 of the base model's weights.
         method: lora or full.
         rank: of a LoRA; 0 for full weights.
-        steps: taken.
-        seconds: length of what was learned at a time.
-        settings: everything that it was learned with.
+        steps: of training.
+        seconds: length of the excerpts that it was trained on.
+        settings: all settings of the training.
         losses: of each step.
-        created: ISO 8601, UTC.
-        job: that learned it here; None where that is not known.
-        folder: where it lies.
+        created: creation time, ISO 8601, UTC.
+        job: id of the training job; None if unknown, as for imported checkpoints.
+        folder: that contains its files.
     """
 
     name: str
@@ -64,64 +66,64 @@ class Checkpoint:
 
     @property
     def bytes(self) -> int:
-        """Of its weights on disk; 0 if they are gone."""
+        """Size of the weights on disk; 0 if they are missing."""
         with contextlib.suppress(OSError):
             return (self.folder / WEIGHTS).stat().st_size
         return 0
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from every other that was ever there, whatever each was called: its birth, its base and its reference."""
+        """A unique identity that does not depend on the name: creation time, base model and reference."""
         return self.created, self.fingerprint + self.reference
 
 
 def to_json(checkpoint: Checkpoint) -> dict[str, Any]:
-    """A checkpoint as it is written, but for its folder."""
+    """Return a checkpoint's JSON, without its folder."""
     about = asdict(checkpoint)
     del about["folder"]
     return {"tertium": __version__, "schema": SCHEMA, **about}
 
 
 def read(about: Path) -> Checkpoint | None:
-    """The checkpoint that a ``checkpoint.json`` describes, under the name of its folder; None if it describes none."""
+    """Return the checkpoint that a ``checkpoint.json`` describes, named after its folder; None if the file is invalid."""
     try:
         return replace(from_json(json.loads(about.read_text(encoding="utf-8")), about.parent), name=about.parent.name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def from_json(said: Mapping[str, Any], folder: Path) -> Checkpoint:
-    """A checkpoint of what its JSON says.
+def from_json(content: Mapping[str, Any], folder: Path) -> Checkpoint:
+    """Return the checkpoint that the JSON ``content`` describes.
 
     Raises:
-        KeyError, TypeError, ValueError: the JSON is of something else.
+        KeyError, TypeError, ValueError: the JSON is not a valid checkpoint.
     """
     kinds = {"name": str, "prompt": str, "reference": str, "model": str, "fingerprint": str, "method": str, "rank": int,
              "steps": int, "seconds": (int, float), "settings": dict, "created": str}  # fmt: skip
-    values = {name: said[name] for name in kinds}
-    job = said.get("job")
-    losses = tuple(map(float, said.get("losses", ())))
+    values = {name: content[name] for name in kinds}
+    job = content.get("job")
+    losses = tuple(map(float, content.get("losses", ())))
     wrong = [name for name, kind in kinds.items() if not isinstance(values[name], kind)]
-    if wrong or said.get("schema") != SCHEMA or not isinstance(job, str | None):
+    if wrong or content.get("schema") != SCHEMA or not isinstance(job, str | None):
         raise ValueError(f"not a checkpoint of schema {SCHEMA}: {', '.join(wrong)}")
     texts = [value for value in (*values.values(), job) if isinstance(value, str)]
-    sound = (
+    valid = (
         values["method"] in METHODS
         and (values["rank"] > 0) == (values["method"] == "lora")
         and 0 < values["steps"] <= GREATEST and 0 <= values["rank"] <= GREATEST
         and values["seconds"] > 0 and all(map(math.isfinite, (values["seconds"], *losses)))
         and values["prompt"].strip() and max(map(len, texts)) <= LONGEST_TEXT
     )  # fmt: skip
-    if not sound:
-        raise ValueError("a checkpoint that cannot be, or could not be told of")
+    if not valid:
+        raise ValueError("a value is out of range")
     return Checkpoint(**values, losses=losses, job=job, folder=folder)
 
 
-def judged(copy: Path, source: Path) -> Checkpoint:
-    """The checkpoint in our copy of a file that was exported, without a folder.
+def read_exported(copy: Path, source: Path) -> Checkpoint:
+    """Return the checkpoint in a private copy of an exported file; its ``folder`` is not set.
 
     Raises:
-        CheckpointError: bad_message; it speaks of ``source``.
+        CheckpointError: bad_message, naming ``source``.
     """
     try:
         checkpoint = from_json(json.loads(safetensors_files.metadata(copy)[METADATA]), Path())
@@ -129,19 +131,19 @@ def judged(copy: Path, source: Path) -> Checkpoint:
         damaged = safetensors_files.not_finite(copy)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
         raise CheckpointError(
-            "bad_message", f"'{source.name}' is no checkpoint that was exported by Tertium.", field="path", value=str(source),
+            "bad_message", f"'{source.name}' is not a checkpoint exported by Tertium.", field="path", value=str(source),
             remedy="Export one with: tertium checkpoints export NAME FILE.",
         ) from error  # fmt: skip
     if damaged is not None:
         raise CheckpointError(
-            "bad_message", f"The weights in '{source.name}' are not all numbers: {damaged[:80]} is damaged.", field="path", value=str(source),
-            remedy="Export it again from where it was learned, or learn the reference anew.",
+            "bad_message", f"The weights in '{source.name}' are not all finite: {damaged[:80]} is damaged.", field="path", value=str(source),
+            remedy="Export it again from where it was learned, or learn the reference again.",
         )  # fmt: skip
     return checkpoint
 
 
 def _must_hold(path: Path, checkpoint: Checkpoint) -> None:
-    """See whether a file holds the kind of weights that its JSON speaks of.
+    """Check that a file holds weights of the method and the rank in its JSON.
 
     Raises:
         ValueError, OSError, SafetensorError: it does not.
@@ -157,7 +159,7 @@ def _must_hold(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def must_be_plain(name: str) -> None:
-    """Refuse what cannot be the name of a checkpoint. Raises CheckpointError: out_of_range."""
+    """Refuse an invalid name for a checkpoint. Raises CheckpointError: out_of_range."""
     if not file_names.is_plain(name) or len(name.encode("utf-8", "replace")) > LONGEST_BYTES:
         raise CheckpointError(
             "out_of_range", f"{name!r} cannot be the name of a checkpoint.", field="name", value=name,

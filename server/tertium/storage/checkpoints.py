@@ -1,7 +1,7 @@
-"""Learned references on disk: ``<name>/weights.safetensors`` and, beside it, ``<name>/checkpoint.json`` that says what they are.
+"""Checkpoints on disk: the weights in ``<name>/weights.safetensors``, their description in ``<name>/checkpoint.json``.
 
-A checkpoint appears whole or not at all, and never in another's place. Exported, it is one safetensors file that carries its JSON in its
-metadata; reading one runs nothing that is in it.
+A checkpoint is saved atomically and never replaces another. An exported checkpoint is one safetensors file with the JSON in
+its metadata; reading it executes no code from the file.
 """
 
 import contextlib
@@ -24,31 +24,31 @@ from tertium.storage.checkpoint_format import (
     WEIGHTS,
     Checkpoint,
     CheckpointError,
-    judged,
     must_be_plain,
     read,
+    read_exported,
     to_json,
 )
 
-COPIED_AT_A_TIME = 1 << 20  # bytes
+COPY_BLOCK = 1 << 20  # bytes
 
 
 class Checkpoints:
     """The checkpoints in a folder.
 
     Args:
-        folder: where they lie; made when the first is saved.
+        folder: created when the first checkpoint is saved.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
 
     def list(self) -> list[Checkpoint]:
-        """All of them, by name. What cannot be read is passed over."""
+        """Return all checkpoints, sorted by name. Unreadable ones are skipped."""
         return [found for about in sorted(self.folder.glob(f"*/{ABOUT}")) if (found := read(about)) is not None]
 
     def get(self, name: str) -> Checkpoint:
-        """The one of a name.
+        """Return the checkpoint with a name.
 
         Raises:
             CheckpointError: unknown_checkpoint.
@@ -61,14 +61,14 @@ class Checkpoints:
             )  # fmt: skip
         return found
 
-    def same(self, name: str, created: str | None) -> Checkpoint:
-        """The one that had a name when a request was accepted, whatever it is called now.
+    def resolve(self, name: str, created: str | None) -> Checkpoint:
+        """Return the checkpoint that had a name when a request was accepted; it may have been renamed since.
 
         Args:
-            created: its birth; None where it is not known.
+            created: its creation time; None if unknown.
 
         Raises:
-            CheckpointError: unknown_checkpoint if it is gone, even if another has its name.
+            CheckpointError: unknown_checkpoint if it was deleted, even if another has its name now.
         """
         if created is None:
             return self.get(name)
@@ -81,31 +81,38 @@ class Checkpoints:
         return found
 
     def learned_by(self, job: str, steps: int) -> Checkpoint | None:
-        """What a job kept after so many steps, whatever it is called now, if it did and it is still here."""
+        """Return the checkpoint that a training job saved after ``steps`` steps, under any name.
+
+        Returns None if there is none.
+        """
         return next((one for one in self.list() if (one.job, one.steps) == (job, steps)), None)
 
     def is_free(self, name: str) -> bool:
-        """Whether no checkpoint has a name."""
+        """Return whether no checkpoint has this name."""
         return not (self.folder / name).exists()
 
     def save(self, checkpoint: Checkpoint, weights: bytes) -> Checkpoint:
-        """Keep a checkpoint under its name, or as name-2, name-3 … where that is taken. Its ``created`` and ``folder`` are set here.
+        """Save a checkpoint under its name or, if that is taken, as name-2, name-3 … Sets its ``created`` and ``folder``.
 
         Args:
             weights: the content of a safetensors file.
 
+        Returns:
+            The checkpoint as saved.
+
         Raises:
-            CheckpointError: out_of_range for a name that cannot be a folder's.
+            CheckpointError: out_of_range for an invalid name.
             TertiumError: disk_full or path_refused.
         """
         must_be_plain(checkpoint.name)
         return self._place(replace(checkpoint, created=_now()), weights, _numbered(checkpoint.name))
 
     def weights(self, checkpoint: Checkpoint, *, fingerprint: str) -> Path:
-        """The safetensors file of what a checkpoint learned, for the model with this fingerprint.
+        """Return the path of a checkpoint's weights, for the model with this fingerprint.
 
         Raises:
-            CheckpointError: conflict if it is of another base model; unknown_checkpoint if its weights are damaged or gone.
+            CheckpointError: conflict if the checkpoint is of another base model; unknown_checkpoint if its weights are
+                damaged or missing.
         """
         if checkpoint.fingerprint != fingerprint:
             raise CheckpointError(
@@ -121,10 +128,10 @@ class Checkpoints:
         return path
 
     def rename(self, name: str, to: str) -> Checkpoint:
-        """Give a checkpoint another name.
+        """Rename a checkpoint.
 
         Raises:
-            CheckpointError: unknown_checkpoint; conflict if the new name is taken; out_of_range if it cannot be a folder's.
+            CheckpointError: unknown_checkpoint; conflict if the new name is taken; out_of_range if it is invalid.
         """
         found = self.get(name)
         must_be_plain(to)
@@ -134,7 +141,7 @@ class Checkpoints:
         return self.get(to)
 
     def delete(self, name: str) -> Checkpoint:
-        """Remove a checkpoint for good; returns what it was.
+        """Delete a checkpoint permanently and return its description.
 
         Raises:
             CheckpointError: unknown_checkpoint.
@@ -142,12 +149,12 @@ class Checkpoints:
         found = self.get(name)
         gone = self._hidden(name)
         with safe_files.disk_errors(found.folder):
-            os.rename(found.folder, gone)  # at once, whatever happens to the removal
+            os.rename(found.folder, gone)  # atomic, even if the removal is interrupted
             shutil.rmtree(gone)
         return found
 
     def export(self, name: str, path: Path) -> Path:
-        """Write a checkpoint as one file, which must not exist and must end in ``.safetensors``.
+        """Write a checkpoint to a new file that ends in ``.safetensors``; returns its path.
 
         Raises:
             CheckpointError: unknown_checkpoint; out_of_range for another suffix; conflict if the file exists.
@@ -175,33 +182,37 @@ class Checkpoints:
         return path
 
     def import_file(self, source: safe_files.OpenFile, *, name: str | None = None) -> Checkpoint:
-        """Take in an exported checkpoint, under its own name or another; a taken name gets a number.
+        """Import an exported checkpoint under its own name or another; a number is appended to a taken name.
 
-        What is judged is our own copy, so that nobody changes it afterwards.
+        The file is copied before it is checked, so that it cannot change after the check.
 
         Raises:
-            CheckpointError: bad_message if the file is not an exported checkpoint, or has weights that are not finite; out_of_range for a name that cannot be a folder's.
+            CheckpointError: bad_message if the file is not an exported checkpoint, or has weights that are not finite;
+                out_of_range for an invalid name.
             TertiumError: disk_full or path_refused.
         """
         with self._part("import") as part:
             copy = part / WEIGHTS
             with safe_files.disk_errors(copy), open(copy, "xb") as file:
-                shutil.copyfileobj(source.file, file, COPIED_AT_A_TIME)
+                shutil.copyfileobj(source.file, file, COPY_BLOCK)
                 file.flush()
                 os.fsync(file.fileno())
-            checkpoint = judged(copy, source.path)
+            checkpoint = read_exported(copy, source.path)
             named = replace(checkpoint, name=name or checkpoint.name, job=None)
             must_be_plain(named.name)
             return self._publish(part, replace(named, created=_now()), _numbered(named.name))
 
     def clean(self) -> None:
-        """Remove what crashed writers and interrupted removals left."""
+        """Remove the remains of crashed writers and interrupted removals."""
         for part in self.folder.glob(f".*{safe_files.PART}"):
             shutil.rmtree(part, ignore_errors=True)
 
     @contextlib.contextmanager
     def _part(self, name: str) -> Iterator[Path]:
-        """A folder beside the checkpoints to fill and publish; what has not been published is removed."""
+        """Yield a temporary folder beside the checkpoints, to be filled and published.
+
+        If it is not published, it is removed.
+        """
         part = self._hidden(name)
         with safe_files.disk_errors(part):
             part.mkdir(parents=True)
@@ -216,7 +227,7 @@ class Checkpoints:
             return self._publish(part, checkpoint, names)
 
     def _publish(self, part: Path, checkpoint: Checkpoint, names: Iterable[str]) -> Checkpoint:
-        """Give a folder of weights the first of these names that is free."""
+        """Rename a folder of weights to the first of ``names`` that is free, and return the checkpoint."""
         for name in names:
             if not self.is_free(name):
                 continue
@@ -227,9 +238,9 @@ class Checkpoints:
             except OSError:
                 if self.is_free(name):
                     raise
-                continue  # taken in the same moment
+                continue  # another process took the name
             return self.get(name)
-        raise AssertionError("there is always another name")
+        raise AssertionError("the sequence of names is infinite")
 
     def _hidden(self, name: str) -> Path:
         return safe_files.part_of(self.folder / name)

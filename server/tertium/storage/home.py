@@ -1,4 +1,4 @@
-"""The daemon's folder: where things lie in it, who owns it, and how clients find the daemon that does."""
+"""The daemon's home folder: its paths, its lock, and the file by which clients find the daemon that serves it."""
 
 import contextlib
 import hashlib
@@ -14,14 +14,14 @@ from tertium.errors import TertiumError
 from tertium.storage.network_drives import NO_LOCKS, unfit
 
 FOLDERS = ("sounds", "results", "checkpoints", "cache")
-LONGEST_SOCKET_PATH = 100  # of the 108 bytes that systems give a socket's name, less what ZeroMQ adds
+LONGEST_SOCKET_PATH = 100  # bytes: systems allow 108 for a socket's name, and ZeroMQ needs some of these
 
 
 class Home:
-    """Paths in a daemon's folder, and its lock. ``open`` makes the folder and takes it; ``close`` gives it back.
+    """The paths in a daemon's home folder, and its lock. ``open`` creates and locks the folder; ``close`` unlocks it.
 
     Args:
-        folder: where it is.
+        folder: path of the home.
     """
 
     def __init__(self, folder: Path):
@@ -29,24 +29,15 @@ class Home:
         self.journal = folder / "journal.sqlite"
         self.checkpoints = folder / "checkpoints"
         self._lock: int | None = None
-        self._sockets: Path | None = None  # a folder elsewhere, where this one's path is too long
+        self._sockets: Path | None = None  # a folder elsewhere, if this one's path is too long for sockets
 
     def open(self) -> None:
-        """Create what is missing and become the folder's only daemon.
+        """Create missing folders and lock the home for this daemon.
 
         Raises:
-            TertiumError: busy when another daemon has the folder, path_refused or disk_full when it cannot be written.
+            TertiumError: busy if another daemon serves the folder, path_refused if it cannot be used.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for name in FOLDERS:
-                (self.folder / name).mkdir(exist_ok=True)
-            descriptor = os.open(self.folder / "daemon.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise TertiumError(
-                "path_refused", f"The folder '{self.folder}' cannot be used: {error.strerror}.", field="home",
-                value=str(self.folder), remedy="Choose another with --home, or correct its permissions.",
-            ) from error  # fmt: skip
+        descriptor = self._lock_file()
         try:
             locked = _lock_soon(descriptor)
         except OSError as error:
@@ -62,19 +53,33 @@ class Home:
             )  # fmt: skip
         self._lock = descriptor
 
+    def _lock_file(self) -> int:
+        """Create the folders and return a descriptor of the lock file. Raises TertiumError: path_refused."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for name in FOLDERS:
+                (self.folder / name).mkdir(exist_ok=True)
+            return os.open(self.folder / "daemon.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise TertiumError(
+                "path_refused", f"The folder '{self.folder}' cannot be used: {error.strerror}.", field="home",
+                value=str(self.folder), remedy="Choose another with --home, or correct its permissions.",
+            ) from error  # fmt: skip
+
     def close(self) -> None:
-        """Take the notice down and give the folder back."""
+        """Remove the announcement and unlock the folder."""
         if self._lock is None:
             return
         (self.folder / "daemon.json").unlink(missing_ok=True)
         if self._sockets is not None:
-            with contextlib.suppress(OSError):  # a socket that is still there keeps it
+            with contextlib.suppress(OSError):  # the folder is not empty while a socket exists
                 self._sockets.rmdir()
         os.close(self._lock)
         self._lock = None
 
     def announce(self, facts: dict[str, Any]) -> None:
-        """Write ``daemon.json``, by which clients find the daemon: whole, and readable by this user alone (it holds the token).
+        """Write ``daemon.json``, by which clients find the daemon: atomically, and readable by this user only (it
+        holds the token).
 
         Raises:
             TertiumError: disk_full or path_refused.
@@ -82,13 +87,15 @@ class Home:
         safe_files.write_over(self.folder / "daemon.json", json.dumps(facts, indent=2).encode(), mode=0o600)
 
     def socket(self, name: str) -> str:
-        """``ipc://`` endpoint of a socket in the home; in a folder of this user under a temporary one where the home's path is too long for it."""
+        """Return the ``ipc://`` endpoint of a socket in the home or, if the home's path is too long, in a private
+        temporary folder.
+        """
         path = self.folder / f"{name}.ipc"
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
             digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
             user = os.getuid() if hasattr(os, "getuid") else 0
             below = f"tertium-{user}-{digest}/{name}.ipc"
-            # The user's own temporary folder can be as long as the home; the system's is short.
+            # The path of the user's temporary folder can be long too; that of the system's is short.
             places = [Path(folder) / below for folder in (tempfile.gettempdir(), "/tmp") if os.path.isdir(folder)]
             path = next((one for one in places if len(os.fsencode(one)) <= LONGEST_SOCKET_PATH), places[0])
             _private(path.parent)
@@ -97,27 +104,30 @@ class Home:
 
 
 def find(folder: Path) -> dict[str, Any] | None:
-    """What the daemon that serves ``folder`` announced, or None when none does: a notice whose daemon is dead is not believed."""
+    """Return the announcement of the daemon that serves ``folder``.
+
+    Returns None if no daemon does, even if a dead one left its announcement.
+    """
     facts = _read(folder)
     return facts if facts and is_served(folder) else None
 
 
 def is_served(folder: Path) -> bool:
-    """Whether a living daemon has the folder."""
+    """Return whether a running daemon serves the folder."""
     try:
         descriptor = os.open(folder / "daemon.lock", os.O_RDWR)
     except OSError:
         return False
     try:
         return not _try_lock(descriptor)
-    except OSError:  # where nothing can be locked, no daemon is
+    except OSError:  # no daemon runs on a file system without locks
         return False
     finally:
         os.close(descriptor)
 
 
 def _lock_soon(descriptor: int) -> bool:
-    """Take the lock, past the moments in which a client's look at it (``is_served``) holds it."""
+    """Try to take the lock for a short while, since a client's check (``is_served``) holds it for a moment."""
     for _ in range(5):
         if _try_lock(descriptor):
             return True
@@ -134,7 +144,10 @@ def _read(folder: Path) -> dict[str, Any] | None:
 
 
 def _private(folder: Path) -> None:
-    """Make a folder that is this user's alone; in a temporary folder somebody else may have made it first."""
+    """Create a folder that only this user can access.
+
+    Raises TertiumError: path_refused if another user created it first.
+    """
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     state = folder.lstat()

@@ -1,14 +1,13 @@
-"""The sounds and results that the daemon keeps, each with a JSON sidecar that says what it is and where it came from.
+"""The library of sounds and results, each with a JSON sidecar that describes it and its origin.
 
-``sounds/<id>.wav`` holds what clients gave, ``results/<name>.wav|flac`` what was made of it. The id of a sound is the SHA-256
-of its samples, rate and channels. Nothing is ever overwritten. Several processes may use one library.
+Clients' sounds are stored as ``sounds/<id>.wav``, results as ``results/<name>.wav|flac``. The id of a sound is the SHA-256
+of its samples, rate and channels. Files are never overwritten. Several processes may use one library.
 """
 
 from __future__ import annotations  # `list` is also a method here
 
 import contextlib
 import hashlib
-import itertools
 import json
 import os
 import re
@@ -20,17 +19,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tertium import __version__, file_names, safe_files
+from tertium import __version__, safe_files
 from tertium.audio import files
 from tertium.audio.signal import MAX_SECONDS, Audio, make_safe, true_peak_dbtp
 from tertium.audio.warp import ALL, Excerpt
 from tertium.errors import SoundError
-from tertium.file_names import LONGEST_BYTES
+from tertium.storage.result_names import is_used, latents_path, numbered, reclaim, valid_name
 
 SHORTEST_PREFIX = 8
-RACES = 3  # how often to look again when another process writes the same sound
+RACES = 3  # attempts to add a sound that another process is adding too
 SCHEMA = 1  # of the sidecars
-ADDED = ("job", "take", "layout")  # which older sidecars do not have
+ADDED = ("job", "take", "layout")  # fields that older sidecars lack
 
 
 @dataclass(frozen=True)
@@ -40,14 +39,15 @@ class Sound:
     Attributes:
         id: 64 hex digits.
         path: absolute path of the library's own file.
-        frames, channels, sample_rate, seconds: its shape; frames are samples a channel, the rate is in Hz.
-        name: what it is called.
-        notes: what was converted or limited.
+        frames, channels, sample_rate, seconds: its shape; frames are samples per channel, the rate is in Hz.
+        name: a label for users.
+        notes: conversions and limiting that were applied.
         created: ISO 8601, UTC.
-        sidecar: absolute path of its JSON file; for a result, the recall sidecar.
-        peak_dbtp: true peak of a result; None for silence and for sounds that were given.
-        layout: which channel is which, where the file that was given told; see :class:`tertium.audio.signal.Audio`.
-        job: id of the job that made a result, and its number among the takes of that job, if there are several.
+        sidecar: absolute path of its JSON file; for a result, it contains the recipe.
+        peak_dbtp: true peak of a result; None for silence and for clients' sounds.
+        job: id of the job that produced a result.
+        take: number among the takes of that job, if there are several.
+        layout: names of the channels, if the client's file declared them; see :class:`tertium.audio.signal.Audio`.
     """
 
     id: str
@@ -67,7 +67,10 @@ class Sound:
 
 
 def sound_id(samples: np.ndarray, sample_rate: int) -> str:
-    """SHA-256, 64 hex digits, of the shape (channels, frames), the rate and the float32 samples, little-endian, zero without a sign."""
+    """Return the id of samples: the SHA-256, 64 hex digits, of their shape, their rate and their values.
+
+    The values are hashed as little-endian float32, shape (channels, frames), with -0 as 0.
+    """
     digest = hashlib.sha256(f"{samples.shape[0]} {samples.shape[1]} {sample_rate}\n".encode())
     digest.update((np.ascontiguousarray(samples, dtype="<f4") + np.float32(0)).tobytes())
     return digest.hexdigest()
@@ -77,7 +80,7 @@ class Library:
     """The sounds under ``home``; safe to use from several threads.
 
     Args:
-        read: reads clients' files, as :func:`tertium.audio.files.decoded` does.
+        read: function that reads clients' files, with the signature of :func:`tertium.audio.files.decoded`.
     """
 
     def __init__(self, home: str | Path, *, read: Callable[..., Audio] = files.decoded):
@@ -93,9 +96,9 @@ class Library:
         self.refresh()
 
     def refresh(self) -> None:
-        """Take in what other processes have added since, and forget what was deleted. A sidecar that cannot be read is passed over."""
+        """Read sidecars that other processes added, and forget deleted sounds. Unreadable sidecars are skipped."""
         with self._lock:
-            self._sounds = {sidecar: sound for sidecar, sound in self._sounds.items() if _is_there(sound)}
+            self._sounds = {sidecar: sound for sidecar, sound in self._sounds.items() if _exists(sound)}
             for folder in (self.sounds_folder, self.results_folder):
                 for sidecar in set(folder.glob("*.json")) - self._sounds.keys():
                     sound = _read_sidecar(sidecar)
@@ -112,21 +115,22 @@ class Library:
         field: str = "path",
         excerpt: Excerpt = ALL,
     ) -> Sound:
-        """Take a client's file, which must lie in one of ``roots`` (None: anywhere), or an ``excerpt`` of it, into the library.
+        """Add a client's file, which must be in one of ``roots`` (None: anywhere), or an ``excerpt`` of it.
 
-        A sound that is there already stays as it is, but takes ``name`` if one is given, and says so in its notes. Nothing else changes a name.
+        A sound that is present already is not stored again; a given ``name`` renames it, which is noted.
 
         Raises:
-            SoundError: of ``files.open_allowed``, ``files.read``, ``excerpts.to_length`` or ``files.write``; errors name ``field``.
+            SoundError: see :func:`safe_files.open_allowed`, :func:`files.read`, :meth:`Excerpt.fit` and :func:`files.write`;
+                the error names ``field``.
         """
-        walls = None if roots is None else [*roots, self.sounds_folder, self.results_folder]
-        opened = safe_files.open_allowed(path, walls, field=field)
+        allowed = None if roots is None else [*roots, self.sounds_folder, self.results_folder]
+        opened = safe_files.open_allowed(path, allowed, field=field)
         own = opened.path
         with opened.file as file:
             sound = self._decoded(file, value=str(own), max_seconds=max_seconds, field=field, span=excerpt.span)
         files.check(sound, max_seconds=max_seconds, field=field, value=str(own))
         origin = {"path": str(own), **excerpt.facts()}
-        return self._keep(excerpt.fit(sound), name=name, otherwise=own.stem, origin=origin)
+        return self._add(excerpt.fit(sound), name=name, default_name=own.stem, origin=origin)
 
     def add_samples(
         self,
@@ -138,20 +142,21 @@ class Library:
         origin: dict | None = None,
         excerpt: Excerpt = ALL,
     ) -> Sound:
-        """Take samples, float32 of shape (channels, frames), into the library; ``origin`` says where they came from. As ``add_path``.
+        """Add samples, float32 of shape (channels, frames), as :meth:`add_path` adds a file; ``origin`` is recorded
+        in the sidecar.
 
         Raises:
-            SoundError: of ``files.check``, ``excerpts.to_length`` or ``files.write``.
+            SoundError: see :func:`files.check`, :meth:`Excerpt.fit` and :func:`files.write`.
         """
         first, count = excerpt.span.frames(samples.shape[1], int(sample_rate), "the sound")
         part = np.ascontiguousarray(samples[:, first : first + count], dtype=np.float32)
         sound = Audio(part, int(sample_rate))
         files.check(sound, max_seconds=max_seconds)
         origin = {**(origin or {}), **excerpt.facts()}
-        return self._keep(excerpt.fit(sound), name=name, otherwise="buffer", origin=origin)
+        return self._add(excerpt.fit(sound), name=name, default_name="buffer", origin=origin)
 
     def get(self, id_or_prefix: str) -> Sound:
-        """The sound with this id, or with this beginning of an id (8 hex digits or more) if it is the only one.
+        """Return the sound with this id, or with an id that begins so (8 hex digits or more) if there is only one.
 
         Raises:
             SoundError: ``unknown_sound``.
@@ -172,25 +177,25 @@ class Library:
             raise _unknown(
                 id_or_prefix, f"{len(found)} sounds have ids that begin with '{id_or_prefix}'.", "Give more digits."
             )
-        return _read_sidecar(Path(found[0].sidecar)) or found[0]  # another process may have given it another name
+        return _read_sidecar(Path(found[0].sidecar)) or found[0]  # another process may have renamed it
 
     def list(self) -> list[Sound]:
-        """All sounds and results, newest first; of files with the same samples, the newest."""
+        """Return all sounds and results, newest first; of several with the same samples, only the newest."""
         self.refresh()
         return sorted(self._matching(""), key=lambda sound: (sound.created, sound.id), reverse=True)
 
     def read(self, sound: Sound) -> Audio:
-        """The samples of a sound of this library."""
+        """Read the samples of a sound in this library."""
         return replace(files.load(sound.path, max_seconds=float("inf"), field="sound"), layout=sound.layout)
 
-    def made_by(self, job: str, take: int | None = None) -> Sound | None:
-        """The result of a job, or of one of its takes, if it is here and whole: then that job need not be done again."""
+    def of_job(self, job: str, take: int | None = None) -> Sound | None:
+        """Return the stored result of a job, or of one of its takes; None if it has not been stored completely."""
         with self._lock:
-            made = [sound for sound in self._sounds.values() if (sound.job, sound.take) == (job, take)]
-        return next(filter(_is_there, made), None)
+            found = [sound for sound in self._sounds.values() if (sound.job, sound.take) == (job, take)]
+        return next(filter(_exists, found), None)
 
     def recall(self, result: Sound) -> dict:
-        """What ``store_result`` got as ``recall``; empty where the sidecar cannot be read."""
+        """Return the recipe that was given to :meth:`store_result`; empty if the sidecar cannot be read."""
         try:
             return json.loads(Path(result.sidecar).read_text(encoding="utf-8"))["recall"]
         except (OSError, ValueError, KeyError, TypeError):
@@ -208,46 +213,41 @@ class Library:
         job: str | None = None,
         take: int | None = None,
     ) -> Sound:
-        """Keep what a job made, made safe (true peak at most -1 dBTP), as ``results/<name>.<format>`` with its recall sidecar.
+        """Store a job's result as ``results/<name>.<format>`` with its sidecar, limited to a true peak of -1 dBTP.
 
-        A name that is taken becomes name-2, name-3 …; the file name is never one that exists. One of more bytes than file systems take
-        is cut at its end. All its files are kept or, on an error, none.
+        If the name is taken, it becomes name-2, name-3 …; one that is too long for file systems is truncated. On an error,
+        no file is left.
 
         Args:
             samples: float32, (channels, frames).
             sample_rate: Hz.
             name: stem of the file name, without folder.
             format: "wav" or "flac".
-            recall: everything needed to make the sound again; the sidecar holds it under ``recall``.
-            latents: content of a safetensors file to be kept beside the sound; see :func:`latents_path`.
-            job, take: whose result it is; see :meth:`made_by`.
+            recall: the recipe, everything needed to compute the sound again; stored in the sidecar under ``recall``.
+            latents: content of a safetensors file to be stored beside the sound; see :func:`latents_path`.
+            job, take: id of the job and number of the take; see :meth:`of_job`.
 
         Raises:
-            SoundError: ``disk_full``, ``path_refused``, ``internal`` for samples that are not numbers, ``out_of_range`` for a name.
+            SoundError: ``disk_full``, ``path_refused``, ``internal`` for samples that are not finite, ``out_of_range`` for a name.
         """
         samples, notes = make_safe(samples, sample_rate)
         samples = files.stored(samples, format=format)
-        peak = true_peak_dbtp(samples)
-        notes += () if np.isfinite(peak) else ("silent: nothing came of it",)
-        about = {
-            "id": sound_id(samples, sample_rate), "notes": notes, "peak_dbtp": float(peak) if np.isfinite(peak) else None,
-            **_shape(samples, sample_rate), "job": job, "take": take,
-        }  # fmt: skip
+        about = _result_facts(samples, sample_rate, notes) | {"job": job, "take": take}
         data = files.encode(samples, sample_rate, format=format)
-        for stem in _names(_plain_name(name)):
-            if _taken(self.results_folder, stem) and not _cleared(self.results_folder, stem, job=job, take=take):
+        for stem in numbered(valid_name(name)):
+            if is_used(self.results_folder, stem) and not reclaim(self.results_folder, stem, job=job, take=take):
                 continue
             path = self.results_folder / f"{stem}.{format}"
             try:
                 return self._publish(path, data, about | {"name": stem}, {"recall": recall or {}}, latents)
             except FileExistsError:
                 continue
-        raise AssertionError("there is always another name")
+        raise AssertionError("the sequence of names is infinite")
 
-    def _keep(self, sound: Audio, *, name: str | None, otherwise: str, origin: dict) -> Sound:
+    def _add(self, sound: Audio, *, name: str | None, default_name: str, origin: dict) -> Sound:
         sid = sound_id(sound.samples, sound.sample_rate)
         path = self.sounds_folder / f"{sid}.wav"
-        about = {"id": sid, "name": name or otherwise, "notes": sound.notes, "layout": sound.layout}
+        about = {"id": sid, "name": name or default_name, "notes": sound.notes, "layout": sound.layout}
         about |= _shape(sound.samples, sound.sample_rate)
         data = files.encode(sound.samples, sound.sample_rate, format="wav")
         for _ in range(RACES):
@@ -255,8 +255,8 @@ class Library:
             present = self._matching(sid)
             if present:
                 return self._renamed(present[0], name or present[0].name)
-            path.with_suffix(".json").unlink(missing_ok=True)  # of a file that was deleted, or of a writer that crashed
-            with contextlib.suppress(FileExistsError):  # another process is adding the same sound: look again
+            path.with_suffix(".json").unlink(missing_ok=True)  # left by a deleted sound or a crashed writer
+            with contextlib.suppress(FileExistsError):  # another process is adding the same sound: try again
                 if path.exists():
                     return self._describe(path, about, {"origin": origin})
                 return self._publish(path, data, about, {"origin": origin})
@@ -265,7 +265,7 @@ class Library:
         )
 
     def _renamed(self, sound: Sound, name: str) -> Sound:
-        """A sound under the name that was given last. What it is goes by its samples; the name is a label, the file keeps its own."""
+        """Change a sound's name, which is only a label: the id and the file name depend on the samples."""
         if name == sound.name:
             return sound
         sidecar = Path(sound.sidecar)
@@ -275,14 +275,16 @@ class Library:
         renamed = replace(sound, name=name)
         with self._lock:
             self._sounds[sidecar] = renamed
-        return replace(renamed, notes=(*sound.notes, f"known already, as '{sound.name}': it is called '{name}' now"))
+        return replace(renamed, notes=(*sound.notes, f"known already as '{sound.name}', now called '{name}'"))
 
     def _publish(self, path: Path, data: bytes, about: dict, provenance: dict, latents: bytes | None = None) -> Sound:
-        """Write the file, its latents and its sidecar. The sidecar takes the name first, so no sound stands without one; the sound comes
-        last, so whatever ends this process, one that stands is whole.
+        """Write the file, its latents and its sidecar.
+
+        The sidecar is published first, so no sound lacks one, and the sound last, so that a sound that exists is complete
+        even if this process is killed.
 
         Raises:
-            FileExistsError: one of the names is taken; nothing is left.
+            FileExistsError: one of the files exists; none of the new ones is left.
         """
         contents = {path: data} if latents is None else {latents_path(path): latents, path: data}
         parts, published = {}, []
@@ -321,10 +323,10 @@ class Library:
             self._sounds.pop(Path(sound.sidecar), None)
 
     def _matching(self, beginning: str) -> list[Sound]:
-        """Sounds that are there and whose ids begin so, one for each id."""
+        """Return the existing sounds whose ids begin so, one for each id: the newest."""
         with self._lock:
             found = [sound for sound in self._sounds.values() if sound.id.startswith(beginning)]
-        newest_last = sorted(filter(_is_there, found), key=lambda sound: sound.created)
+        newest_last = sorted(filter(_exists, found), key=lambda sound: sound.created)
         return list({sound.id: sound for sound in newest_last}.values())
 
 
@@ -332,13 +334,19 @@ def _as_json(content: dict) -> bytes:
     return json.dumps(content, indent=2, ensure_ascii=False, default=str).encode()
 
 
-def latents_path(sound: str | Path) -> Path:
-    """Where the latents lie that belong to a result."""
-    return Path(sound).with_suffix(".safetensors")
-
-
-def _is_there(sound: Sound) -> bool:
+def _exists(sound: Sound) -> bool:
     return os.path.exists(sound.path)
+
+
+def _result_facts(samples: np.ndarray, sample_rate: int, notes: tuple[str, ...]) -> dict:
+    peak = true_peak_dbtp(samples)
+    audible = bool(np.isfinite(peak))
+    return {
+        "id": sound_id(samples, sample_rate),
+        "notes": notes if audible else (*notes, "the result is silent"),
+        "peak_dbtp": float(peak) if audible else None,
+        **_shape(samples, sample_rate),
+    }
 
 
 def _shape(samples: np.ndarray, sample_rate: int) -> dict:
@@ -347,7 +355,7 @@ def _shape(samples: np.ndarray, sample_rate: int) -> dict:
 
 
 def _read_sidecar(sidecar: Path) -> Sound | None:
-    """The sound that a sidecar tells of, or None if it is damaged or its sound is gone."""
+    """Return the sound that a sidecar describes; None if the sidecar is damaged or the sound is missing."""
     try:
         content = json.loads(sidecar.read_text(encoding="utf-8"))
         about = {name: content[name] for name in Sound.__dataclass_fields__ if name not in ("sidecar", *ADDED)}
@@ -356,39 +364,7 @@ def _read_sidecar(sidecar: Path) -> Sound | None:
         sound = Sound(**about | {"path": str(sidecar.parent / Path(content["path"]).name), "sidecar": str(sidecar)})
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return sound if _is_there(sound) else None
-
-
-def _plain_name(name: str) -> str:
-    if not file_names.is_plain(name):
-        raise SoundError(
-            "out_of_range", f"{name!r} cannot be the name of a file.", field="name", value=name,
-            remedy="Choose a plain name without folder and extension.",
-        )  # fmt: skip
-    return name.encode("utf-8", "replace")[:LONGEST_BYTES].decode("utf-8", "ignore").rstrip(". ") or "result"
-
-
-def _names(stem: str) -> Iterable[str]:
-    return itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-
-
-def _taken(folder: Path, stem: str) -> bool:
-    return any((folder / f"{stem}.{suffix}").exists() for suffix in ("json", "safetensors", *files.FORMATS))
-
-
-def _cleared(folder: Path, stem: str, *, job: str | None, take: int | None) -> bool:
-    """Whether a name was taken by this very job alone, which was ended before the sound was there: then it has it back."""
-    sidecar = folder / f"{stem}.json"
-    try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
-        own = job is not None and (content["job"], content["take"]) == (job, take)
-        if not own or (folder / Path(content["path"]).name).exists():
-            return False
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    latents_path(sidecar).unlink(missing_ok=True)
-    sidecar.unlink(missing_ok=True)
-    return not _taken(folder, stem)
+    return sound if _exists(sound) else None
 
 
 def _unknown(value: str, message: str, remedy: str) -> SoundError:

@@ -1,4 +1,4 @@
-"""Safetensors files of weights, looked at without loading them: whether they are whole, and hold numbers."""
+"""Safetensors files of weights, checked without loading them: that they are complete, and that all values are finite."""
 
 import json
 import zlib
@@ -14,22 +14,26 @@ EXPONENTS = {
     "F16": (np.uint16, 0x7C00),
     "BF16": (np.uint16, 0x7F80),
 }
-"""Unsigned type and bits of the exponent, by safetensors' name of a type. They are all set in infinities and in what is no number, and in nothing else (IEEE 754)."""
-AT_A_TIME = 1 << 22  # numbers that are looked at together
+"""Unsigned type and mask of the exponent bits, by safetensors' name of a type. All of these bits are set in
+infinities and NaN only (IEEE 754)."""
+BLOCK = 1 << 22  # values that are checked at once
 
 
 def metadata(path: Path) -> dict[str, str]:
-    """The metadata of a safetensors file whose header fits its length.
+    """Return the metadata of a safetensors file.
 
     Raises:
-        OSError, SafetensorError: it is none.
+        OSError, SafetensorError: the file is not a valid safetensors file, or its header does not match its length.
     """
     with safetensors.safe_open(path, framework="numpy") as file:
         return file.metadata() or {}
 
 
 def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
-    """The content of a safetensors file with other metadata: 8 bytes of length (little endian), that much JSON, the tensors."""
+    """Return the content of a safetensors file with other metadata.
+
+    The file format is 8 bytes with the length of the header (little-endian), the header as JSON, and the tensors.
+    """
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length]) | {"__metadata__": dict(metadata)}
     text = json.dumps(header).encode()
@@ -38,39 +42,46 @@ def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
 
 
 def shapes(path: Path) -> dict[str, list[int]]:
-    """Name to shape of every tensor of a safetensors file.
+    """Return the shapes of all tensors in a safetensors file, by name.
 
     Raises:
-        OSError, SafetensorError: it is none.
+        OSError, SafetensorError: the file is not a valid safetensors file.
     """
     with safetensors.safe_open(path, framework="numpy") as file:
-        return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 it is no dictionary
+        return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 not a dictionary
 
 
 def not_finite(path: Path) -> str | None:
-    """The first tensor of a whole safetensors file that holds an infinity, or what is no number; None where all are finite."""
+    """Return the name of the first tensor in a valid safetensors file that holds an infinity or NaN.
+
+    Returns None if all are finite.
+    """
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
     for name, about in header.items():
-        if name == "__metadata__" or about["dtype"] not in EXPONENTS:  # whole numbers are always finite
+        if name == "__metadata__" or about["dtype"] not in EXPONENTS:  # integers are always finite
             continue
         begin, end = about["data_offsets"]
         kind, exponent = EXPONENTS[about["dtype"]]
-        if end > begin and _holds(path, exponent, np.dtype(kind).newbyteorder("<"), 8 + length + begin, end - begin):
+        little = np.dtype(kind).newbyteorder("<")
+        if end > begin and _any_not_finite(path, exponent, little, 8 + length + begin, end - begin):
             return name
     return None
 
 
-def _holds(path: Path, exponent: int, kind: np.dtype, offset: int, size: int) -> bool:
-    """Whether any of the numbers in so many bytes has all bits of the exponent set."""
-    numbers = np.memmap(path, kind, "r", offset, shape=(size // kind.itemsize,))
+def _any_not_finite(path: Path, exponent: int, kind: np.dtype, offset: int, size: int) -> bool:
+    """Return whether any of the values in ``size`` bytes at ``offset`` has all bits of the exponent set."""
+    values = np.memmap(path, kind, "r", offset, shape=(size // kind.itemsize,))
     mask = kind.type(exponent)
-    return any(bool(((numbers[at : at + AT_A_TIME] & mask) == mask).any()) for at in range(0, numbers.size, AT_A_TIME))
+    return any(bool(((values[at : at + BLOCK] & mask) == mask).any()) for at in range(0, values.size, BLOCK))
 
 
 def checksum(arrays: Mapping[str, np.ndarray]) -> int:
-    """CRC-32 of all bytes, by name: a safetensors file vouches for its header alone."""
+    """Return the CRC-32 of the arrays' bytes in the order of their names.
+
+    Safetensors files do not protect their tensors themselves.
+    """
     total = 0
     for name in sorted(arrays):
         total = zlib.crc32(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data, total)

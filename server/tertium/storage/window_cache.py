@@ -1,4 +1,4 @@
-"""The measured windows, kept on disk: one JSON file for each pair under the settings that shape it."""
+"""Measured windows on disk: one JSON file for each pair of sounds and the settings that its window depends on."""
 
 import hashlib
 import json
@@ -10,7 +10,8 @@ from tertium import __version__, safe_files
 from tertium.job_spec import Pair
 
 SHAPING = ("original", "reference", "prompt", "guidance", "hold", "anchor", "order", "eta")
-"""Fields of a fusion that its window depends on. The number of steps is not among them, nor is the seed: a calibration goes by noise-to-signal ratio."""
+"""Fields of a fusion that its window depends on. The number of steps and the seed are not among them: the calibration
+is in terms of noise-to-signal ratio."""
 SCHEMA = 1
 
 
@@ -18,17 +19,17 @@ class WindowCache:
     """The windows in a folder.
 
     Args:
-        folder: where they are; made when the first is kept.
+        folder: created when the first window is saved.
     """
 
     def __init__(self, folder: Path):
         self._folder = folder
 
     def find(self, spec: Pair, fingerprint: str) -> dict[str, Any] | None:
-        """The window that was measured for such a fusion, as ``keep`` got it; None where none was, or where its file is damaged.
+        """Return the saved window for a fusion; None if there is none, or its file is damaged.
 
         Args:
-            spec: of a fusion, a morph or a window; only the fields of ``SHAPING`` count.
+            spec: of a fuse, morph or window job; only the fields in ``SHAPING`` count.
             fingerprint: of the model's weights.
         """
         shape = _shape(spec, fingerprint)
@@ -40,8 +41,8 @@ class WindowCache:
             pass
         return None
 
-    def keep(self, spec: Pair, fingerprint: str, window: Mapping[str, Any]) -> str:
-        """Keep a window, in place of one that was there; returns the path of its file.
+    def save(self, spec: Pair, fingerprint: str, window: Mapping[str, Any]) -> str:
+        """Save a window, replacing an earlier one; returns the path of its file.
 
         Raises:
             SoundError: ``disk_full`` or ``path_refused``.
@@ -61,6 +62,6 @@ class WindowCache:
 
 def _shape(spec: Pair, fingerprint: str) -> dict[str, Any]:
     shape = {name: getattr(spec, name) for name in SHAPING}
-    # Left out where it is the usual one: windows that were measured before there was another stay found.
+    # The default is left out, so that windows measured before this field existed are still found.
     other = {} if spec.null == "unconditional" else {"null": spec.null}
     return {**shape, **other, "model": fingerprint}

@@ -1,4 +1,4 @@
-"""What goes wrong while a job is computed, in words, and whether the device that computes is still there."""
+"""Errors during a job, described for the user, and the detection of a device that is lost or out of memory."""
 
 from typing import Any
 
@@ -9,12 +9,13 @@ LOST = (
     "cuda error", "cuda driver error", "cudnn_status", "cudnn error", "cublas_status", "cufft error", "nccl error", "hip error",
     "device-side assert", "device lost", "mps backend out of memory", "command buffer execution failed", "mps error",
 )  # fmt: skip
-"""Words of a device that will not compute again in this process: after a sleep, a driver's reset, a broken kernel. What Metal calls
-want of memory is among them, since it keeps what it has as long as the process lives."""
+"""Parts of error messages after which a device cannot be used again in this process, as after a suspend, a driver
+reset or a failed kernel. Metal's out-of-memory error is among them, since Metal does not release memory before the
+process ends."""
 
 
-def told(error: Exception) -> dict[str, Any]:
-    """An exception as the fields of an error."""
+def described(error: Exception) -> dict[str, Any]:
+    """Return an exception as the fields of the protocol's error."""
     if isinstance(error, TertiumError):
         value = error.value if isinstance(error.value, int | float | str | None) else str(error.value)
         return {
@@ -25,7 +26,7 @@ def told(error: Exception) -> dict[str, Any]:
             "remedy": error.remedy,
         }
     if ran_out_of_memory(error):
-        remedy = "Use a shorter sound, or close what else uses the device; the daemon goes on."
+        remedy = "Use a shorter sound, or close other programs that use the device. The daemon keeps running."
         return {"code": "out_of_memory", "message": "There was not enough memory for this job.", "remedy": remedy}
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         remedy = "Make room on that disk and send the request again."
@@ -35,7 +36,10 @@ def told(error: Exception) -> dict[str, Any]:
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether the computer or the device had no memory left. PyTorch has its own exception on devices and a RuntimeError on the CPU."""
+    """Return whether the computer or the device ran out of memory.
+
+    PyTorch raises its own exception on devices, and RuntimeError on the CPU.
+    """
     names = {kind.__name__ for kind in type(error).__mro__}
     words = ("out of memory", "can't allocate memory", "not enough memory")
     return bool(names & {"MemoryError", "OutOfMemoryError"}) or (
@@ -44,7 +48,10 @@ def ran_out_of_memory(error: BaseException) -> bool:
 
 
 def lost_the_device(error: BaseException) -> bool:
-    """Whether the device can no longer be used by this process. Want of memory on CUDA is no such thing: what is kept there can be given back."""
+    """Return whether the device can no longer be used by this process.
+
+    Running out of memory on CUDA does not count: memory can be freed there.
+    """
     names = {kind.__name__ for kind in type(error).__mro__}
     if "OutOfMemoryError" in names and "mps" not in str(error).lower():
         return False

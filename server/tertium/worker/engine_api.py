@@ -1,4 +1,4 @@
-"""What the worker asks of whatever computes, and what it gets: plain fields and arrays, so that a real model and a test's are used alike."""
+"""The interface between the worker and an engine: plain fields and arrays, so that tests can replace the real engine."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -12,18 +12,19 @@ from tertium.job_spec import JobSpec, Learn, Morph
 from tertium.storage.checkpoint_format import Checkpoint
 
 OnProgress = Callable[..., None]
-"""(stage, fraction of the job done, 0 … 1), and by keyword what else is known: ``loss``, ``seconds_left``. What it raises stops the work."""
+"""Called with the stage and the fraction done (0 … 1), and optionally ``loss`` and ``seconds_left``. An exception
+that it raises stops the work."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """What an engine made.
+    """A sound computed by an engine.
 
     Args:
         samples: float32, (channels, frames), at the engine's rate.
-        facts: what was decided on the way: ``steps``, ``intervention``, ``forwards`` (calls of the model), the schedule …
-        latents: name to array, to be kept beside the sound.
-        notes: what was limited or converted, sentences.
+        facts: values chosen by the engine: ``steps``, ``intervention``, ``forwards`` (calls of the model), the schedule …
+        latents: arrays by name, to be stored beside the sound.
+        notes: remarks for the user.
     """
 
     samples: np.ndarray
@@ -34,12 +35,12 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What the renderer found out about a job before the engine begins.
+    """Facts about a job that the renderer determines before the engine starts.
 
     Args:
         ratios: the pair's calibration of blend; see :attr:`tertium.engine.window.Window.ratios`.
-        window: the pair's window, as it was measured before.
-        loop: frames before the loop and frames of it, in an original that has some of itself around it; None for one that is no loop.
+        window: the pair's window, if it was measured before.
+        loop: frames before the loop and frames of the loop, in an original with context on either side; None if it is not a loop.
     """
 
     ratios: tuple[float, ...] | None = None
@@ -53,7 +54,7 @@ NOTHING_KNOWN = Preparation()
 class Engine(Protocol):
     """A loaded model, as the worker uses it.
 
-    ``about`` says what it is: name, device, precision, sample_rate (Hz), channels, max_seconds, fingerprint and more.
+    ``about`` holds its facts: name, device, precision, sample_rate (Hz), channels, max_seconds, fingerprint and more.
     """
 
     about: Mapping[str, Any]
@@ -66,13 +67,16 @@ class Engine(Protocol):
         on_progress: OnProgress,
         known: Preparation = NOTHING_KNOWN,
     ) -> Rendered:
-        """Carry out generate, vary, invert, fuse or window.
+        """Carry out a generate, vary, invert, fuse or window job.
 
         Args:
-            spec: what to do.
-            sounds: ``original`` and ``reference``, as far as there are any: float32, (channels, frames), at the engine's rate.
-            on_progress: called with a stage and the fraction done (0 … 1), at least once a step; what it raises stops the work.
-            known: with a ``window``, the command window makes its sound alone. The facts of ``window`` hold the curve as ``window``.
+            spec: the job.
+            sounds: ``original`` and ``reference``, if the job has them: float32, (channels, frames), at the engine's rate.
+            on_progress: called at least once per step; see :data:`OnProgress`.
+            known: if it contains a ``window``, a window job does not measure again and only computes its sound.
+
+        Returns:
+            The sound. For a window job, its facts contain the measured ``window``.
         """
         ...
 
@@ -84,25 +88,36 @@ class Engine(Protocol):
         on_progress: OnProgress,
         known: Preparation = NOTHING_KNOWN,
     ) -> Iterator[Rendered]:
-        """Carry out morph: its takes as they are ready, each with ``index`` and ``blend`` among its facts. Arguments as for ``perform``."""
+        """Carry out a morph job. Yield its takes as they are ready, with ``index`` and ``blend`` among the facts.
+
+        The arguments are those of :meth:`perform`.
+        """
         ...
 
-    def under(self, checkpoint: Checkpoint, path: str) -> "Engine":
-        """This engine with what a checkpoint learned; ``path`` is its file of weights. The engine itself stays as it is."""
+    def with_checkpoint(self, checkpoint: Checkpoint, path: str) -> "Engine":
+        """Return an engine with the weights of a checkpoint, stored at ``path``. This engine is not changed."""
         ...
 
     def learner(self, reference: np.ndarray, spec: Learn) -> Any:
-        """A :class:`tertium.worker.trainer.Learner` of a reference: float32, (channels, frames), at the engine's rate."""
+        """Return a new :class:`tertium.worker.trainer.Learner` of a reference: float32, (channels, frames), at the
+        engine's rate.
+        """
         ...
 
     def as_learned(self, learner: Any) -> AbstractContextManager["Engine"]:
-        """This engine with what a learner, as ``learner`` gave it, would keep now; the learner goes on as if nothing had been."""
+        """Return a context with an engine that has the weights a checkpoint of ``learner`` would get now.
+
+        The learner is not affected.
+        """
         ...
 
-    def remember_in(self, folder: Path, *, limit: int) -> None:
-        """Keep reference phases in a folder too, at most so many bytes of them; sounds are the same with it and without."""
+    def store_reference_phases(self, folder: Path, *, limit: int) -> None:
+        """Store reference phases in a folder too, at most ``limit`` bytes of them.
+
+        The sounds are the same with or without.
+        """
         ...
 
     def free_memory(self) -> None:
-        """Give back memory that is kept for later; called after the device ran out of it."""
+        """Release cached memory; called after the device ran out of memory."""
         ...

@@ -1,4 +1,6 @@
-"""Sounds brought to what an engine takes, and what it made brought to what was asked for; what was done is said."""
+"""Conversion of sounds to the engine's input format, and of its output to the requested format, with notes on the
+conversions.
+"""
 
 import math
 from collections.abc import Mapping
@@ -12,25 +14,28 @@ from tertium.storage.checkpoint_format import Checkpoint
 from tertium.storage.library import Sound
 
 SAME_LENGTH = 0.01
-"""Seconds by which a reference may be shorter or longer than the original before it is worth a word."""
+"""Seconds by which the lengths of reference and original may differ without a note."""
 
 
 def fitted(sound: Audio, role: str, about: Mapping[str, Any], loop: Loop | None = None) -> Audio:
-    """The samples of a sound as an engine takes them: at its rate, with its channels, within full scale, and long enough.
+    """Return a sound in the engine's input format: at its rate, with its channels, within full scale, and long enough.
 
     Args:
         role: ``original`` or ``reference``.
-        about: what the engine says of itself.
-        loop: what the sound is computed as: then what precedes and follows it is around it.
+        about: the engine's facts.
+        loop: if the sound is computed as a loop: context is added before and after it.
     """
     whole = sound if loop is None else loop.around(sound)
     conformed = conform(whole, sample_rate=about["sample_rate"], channels=about["channels"])
     return _long_enough(within_full_scale(conformed), role)
 
 
-def as_asked(made: Audio, *, sample_rate: int, frames: int, loop: Loop | None = None) -> Audio:
-    """What was made at a rate and of exactly so many frames, closed if it is a loop; resampling alone may be a frame off."""
-    conformed = conform(made, sample_rate=sample_rate, channels=made.channels)
+def as_requested(output: Audio, *, sample_rate: int, frames: int, loop: Loop | None = None) -> Audio:
+    """Return the engine's output at a rate (Hz) and with exactly ``frames`` frames, closed if it is a loop.
+
+    Cutting or padding corrects resampling, whose length may be a frame off.
+    """
+    conformed = conform(output, sample_rate=sample_rate, channels=output.channels)
     if loop is not None:
         return Audio(loop.closed(conformed.samples, sample_rate, frames), sample_rate)
     samples = conformed.samples[:, :frames]
@@ -39,7 +44,9 @@ def as_asked(made: Audio, *, sample_rate: int, frames: int, loop: Loop | None = 
 
 
 def _long_enough(sound: Audio, role: str) -> Audio:
-    """A sound that models take: what is too short is repeated as a whole if it is to lead, and else followed by silence, which is cut off again."""
+    """Extend a sound to the shortest input of a model: a reference is repeated, an original padded with silence that
+    is cut off later.
+    """
     least = math.ceil(SHORTEST * sound.sample_rate)
     if sound.frames >= least:
         return sound
@@ -52,22 +59,20 @@ def _long_enough(sound: Audio, role: str) -> Audio:
     return Audio(samples, sound.sample_rate, (*sound.notes, note))
 
 
-def told(sounds: Mapping[str, Audio], given: Mapping[str, Sound], checkpoint: Checkpoint | None) -> list[str]:
-    """What there is to say of the sounds of a job: what was converted, and whether what leads is as long as the original.
+def notes_on(sounds: Mapping[str, Audio], given: Mapping[str, Sound], checkpoint: Checkpoint | None) -> list[str]:
+    """Return notes on the sounds of a job: on conversions, and on a reference whose length differs from the original's.
 
     Args:
-        sounds: by role, as the engine gets them.
-        given: the same, as they are.
-        checkpoint: what was learned, if that leads.
+        sounds: by role, in the engine's input format.
+        given: by role, as they are in the library.
+        checkpoint: the learned reference, if one leads.
     """
-    said = [f"{role}: {note}" for role, sound in sounds.items() for note in sound.notes]
+    notes = [f"{role}: {note}" for role, sound in sounds.items() for note in sound.notes]
     original = given.get("original")
-    leads = checkpoint or given.get("reference")
-    if original is None or leads is None or abs(leads.seconds - original.seconds) <= SAME_LENGTH:
-        return said
-    longer = leads.seconds > original.seconds
-    done = "longer than the original, cut" if longer else "shorter than the original, repeated from its start"
-    return [
-        *said,
-        f"reference: {done}" if checkpoint is None else f"reference: learned at {checkpoint.seconds:.2f} s, {done}",
-    ]
+    reference = checkpoint or given.get("reference")
+    if original is None or reference is None or abs(reference.seconds - original.seconds) <= SAME_LENGTH:
+        return notes
+    longer = reference.seconds > original.seconds
+    change = "longer than the original, cut" if longer else "shorter than the original, repeated from its start"
+    learned = "" if checkpoint is None else f"learned at {checkpoint.seconds:.2f} s, "
+    return [*notes, f"reference: {learned}{change}"]

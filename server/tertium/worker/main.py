@@ -1,7 +1,8 @@
-"""The child process: it loads the model once and does one job after another. Started by :mod:`tertium.daemon.jobs.supervisor`.
+"""The worker process: loads the model once and runs one job after another. Started by
+:mod:`tertium.daemon.jobs.supervisor`.
 
-It reads the commands of :mod:`tertium.worker_messages` on standard input, and writes reports to what was standard output. When the input ends, the
-daemon has gone, and this process ends at once.
+It reads commands of :mod:`tertium.worker_messages` from standard input and writes reports to the original standard output.
+When the input ends, the daemon has ended, and this process exits at once.
 """
 
 import contextlib
@@ -30,14 +31,14 @@ from tertium.storage.library import Library
 from tertium.storage.training_states import TrainingStates
 from tertium.storage.window_cache import WindowCache
 from tertium.subprocess_env import die_with_the_daemon
-from tertium.worker import self_test
-from tertium.worker.device_faults import lost_the_device, told
+from tertium.worker import device_faults, self_test
+from tertium.worker.device_faults import lost_the_device
 from tertium.worker.engine_api import Engine
 from tertium.worker.renderer import Renderer
 from tertium.worker.self_test import calibrated
 from tertium.worker.trainer import Paused, Trainer
 
-SAY_INTERVAL = 0.02  # seconds between two reports of progress
+PROGRESS_INTERVAL = 0.02  # seconds between two progress reports within a stage
 LOST_DEVICE = 70  # exit status, EX_SOFTWARE
 
 
@@ -46,7 +47,7 @@ class Stopped(Exception):
 
 
 class CommandReader:
-    """What the daemon says, read by a thread of its own so that a cancellation is seen while a job runs."""
+    """The daemon's commands, read in a separate thread so that a cancellation is noticed while a job runs."""
 
     def __init__(self, stream: TextIO):
         self.commands: queue.Queue[m.Command] = queue.Queue()
@@ -64,23 +65,25 @@ class CommandReader:
                     self.paused.add(message.job)
                 case _:
                     self.commands.put(message)
-        os._exit(0)  # the daemon has gone: nobody waits for what is being computed
+        os._exit(0)  # the daemon has ended: the running job has no recipient
 
 
 class ProgressReport:
-    """Progress of one job, said at every stage and at most fifty times a second within one; raises :class:`Stopped` once the job is cancelled.
+    """The progress callback of one job: reports each new stage, and progress within one at most fifty times a second.
+
+    Calling it raises :class:`Stopped` once the job is cancelled.
 
     Args:
-        say: sends a report to the daemon.
-        reader: knows of cancellations.
+        send: sends a report to the daemon.
+        reader: receives cancellations and pauses.
         job: the job's id.
-        expected: how long it should take in seconds, if anybody knows.
+        expected: estimated time of the job in seconds, if known.
     """
 
-    def __init__(self, say: Callable[[m.Report], None], reader: CommandReader, job: str, expected: float | None):
-        self._say, self._reader, self._job, self._expected = say, reader, job, expected
+    def __init__(self, send: Callable[[m.Report], None], reader: CommandReader, job: str, expected: float | None):
+        self._send, self._reader, self._job, self._expected = send, reader, job, expected
         self._began = time.monotonic()
-        self._said, self._stage = 0.0, ""
+        self._sent, self._stage = 0.0, ""
 
     def __call__(
         self, stage: str, fraction: float, *, loss: float | None = None, seconds_left: float | None = None
@@ -88,17 +91,17 @@ class ProgressReport:
         if self._job in self._reader.cancelled:
             raise Stopped
         now = time.monotonic()
-        if now - self._said >= SAY_INTERVAL or stage != self._stage:
-            self._said, self._stage = now, stage
+        if now - self._sent >= PROGRESS_INTERVAL or stage != self._stage:
+            self._sent, self._stage = now, stage
             left = self._left(fraction) if seconds_left is None else seconds_left
-            self._say(m.Progress(job=self._job, stage=stage, fraction=fraction, seconds_left=left, loss=loss))
+            self._send(m.Progress(job=self._job, stage=stage, fraction=fraction, seconds_left=left, loss=loss))
 
     def is_paused(self) -> bool:
-        """Whether the job is to make room for another."""
+        """Return whether the job should pause so that another can go first."""
         return self._job in self._reader.paused
 
     def _left(self, fraction: float) -> float | None:
-        """Seconds left: what was expected counts at first, and how it really goes the more, the more is done."""
+        """Return the seconds left: at first by the estimate, increasingly by the measured pace as the job advances."""
         elapsed = time.monotonic() - self._began
         if fraction <= 0:
             return self._expected
@@ -109,7 +112,7 @@ class ProgressReport:
 
 
 class Worker:
-    """The loop: load, then jobs, until the input ends."""
+    """The main loop: loads the model, then runs jobs until the input ends."""
 
     def __init__(self, reader: CommandReader, output: BinaryIO):
         self._reader = reader
@@ -118,44 +121,42 @@ class Worker:
         self._note: str | None = None
 
     def run(self) -> None:
-        wanted = self._reader.commands.get()
-        module = importlib.import_module(wanted.engine)
-        self._say(m.Models(models=module.known_models()))
+        settings = self._reader.commands.get()
+        module = importlib.import_module(settings.engine)
+        self._send(m.Models(models=module.known_models()))
         try:
-            load = functools.partial(module.load, wanted.model, device=wanted.device, on_wait=self._say_waiting)
-            engine, self._note = self_test.loaded(load, precision=wanted.precision, on_trouble=self._tell_trouble)
-            self._put_together(engine, wanted)
+            load = functools.partial(module.load, settings.model, device=settings.device, on_wait=self._report_wait)
+            engine, self._note = self_test.loaded(load, precision=settings.precision, on_trouble=self._report_trouble)
+            self._build(engine, settings)
             self._engine = engine
             self._costs = calibrated(engine)
         except Exception as error:
-            self._say(m.Unavailable(error=self._described(error)))
+            self._send(m.Unavailable(error=self._problem(error)))
             return
         about = dict(engine.about) | ({"note": self._note} if self._note else {})
-        self._say(m.Ready(model=about, costs=self._costs))
+        self._send(m.Ready(model=about, costs=self._costs))
         while True:
             self._do(self._reader.commands.get())
 
-    def _tell_trouble(self, error: Exception) -> None:
-        self._say(m.Trouble(text="".join(traceback.format_exception(error))))
+    def _report_trouble(self, error: Exception) -> None:
+        self._send(m.Trouble(text="".join(traceback.format_exception(error))))
 
-    def _say_waiting(self, text: str) -> None:
-        self._say(m.Waits(what=text))
+    def _report_wait(self, text: str) -> None:
+        self._send(m.Waits(what=text))
 
-    def _put_together(self, engine: Engine, wanted: m.Load) -> None:
-        home = Path(wanted.home)
-        library, checkpoints, learnings = (
-            Library(home),
-            Checkpoints(home / "checkpoints"),
-            TrainingStates(home / "cache"),
-        )
+    def _build(self, engine: Engine, settings: m.Load) -> None:
+        """Create the renderer and the trainer, and clean up after earlier processes."""
+        home = Path(settings.home)
+        library, checkpoints = Library(home), Checkpoints(home / "checkpoints")
+        states = TrainingStates(home / "cache")
         checkpoints.clean()
         self._renderer = Renderer(engine, library, WindowCache(home / "cache"), checkpoints)
-        self._trainer = Trainer(engine, library, checkpoints, learnings, self._renderer, write_every=wanted.write_every)
-        self._trainer.discard_ended(wanted.training_jobs)
-        trajectories, limit = home / "cache" / "trajectories", wanted.trajectory_disk
+        self._trainer = Trainer(engine, library, checkpoints, states, self._renderer, write_every=settings.write_every)
+        self._trainer.discard_ended(settings.training_jobs)
+        trajectories, limit = home / "cache" / "trajectories", settings.trajectory_disk
         if limit:
-            engine.remember_in(trajectories, limit=limit * 2**20)
-        else:  # what an earlier daemon was allowed is not wanted any more
+            engine.store_reference_phases(trajectories, limit=limit * 2**20)
+        else:  # remove those that an earlier daemon was allowed to store
             shutil.rmtree(trajectories, ignore_errors=True)
 
     def _do(self, command: m.Run | m.Forget) -> None:
@@ -164,70 +165,79 @@ class Worker:
             return
         job = command.job
         expected = estimate(self._costs, command.spec, self._engine.about) if self._costs else None
-        report = ProgressReport(self._say, self._reader, job, expected)
+        report = ProgressReport(self._send, self._reader, job, expected)
         try:
-            result, facts = self._made(command, report)
-            _must_be_sayable(result)
+            result, facts = self._run_job(command, report)
+            _must_be_json(result)
         except Paused:
-            self._say(m.Paused(job=job))
+            self._send(m.Paused(job=job))
         except Stopped as stop:
-            self._say(m.Cancelled(job=job, notes=tuple(getattr(stop, "__notes__", ()))))
+            self._send(m.Cancelled(job=job, notes=tuple(getattr(stop, "__notes__", ()))))
         except Exception as error:
-            if lost_the_device(error):
-                self._say(m.DeviceLost(job=job, error=self._described(error), reason=self_test.described(error)))
-                os._exit(LOST_DEVICE)  # nothing can be computed or freed here any more
-            self._say(m.Failed(job=job, error=self._described(error)))
+            self._fail(job, error)
             del error
             gc.collect()
             self._engine.free_memory()
         else:
             if self._costs and "forwards" in facts:
-                self._costs = self._costs.corrected(facts["seconds_made"], facts["forwards"], result["elapsed"])
-            self._say(m.Done(job=job, result=result, costs=self._costs))
+                self._costs = self._costs.corrected(facts["seconds_computed"], facts["forwards"], result["elapsed"])
+            self._send(m.Done(job=job, result=result, costs=self._costs))
         self._reader.cancelled.discard(job)
         self._reader.paused.discard(job)
 
-    def _made(self, command: m.Run, report: ProgressReport) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    def _run_job(self, command: m.Run, report: ProgressReport) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """Run a job. Returns the fields of its result, and the engine's facts."""
         job, spec, notes = command.job, command.spec, command.notes
         if isinstance(spec, Learn):
             return self._trainer.learn(job, spec, notes, report, report.is_paused), {}
         if isinstance(spec, Preview):
             return self._trainer.preview(spec, notes, report), {}
-        return self._renderer.make(spec, notes, report, lambda take: self._say(m.Take(job=job, take=take)), job=job)
+        return self._renderer.make(spec, notes, report, lambda take: self._send(m.Take(job=job, take=take)), job=job)
+
+    def _fail(self, job: str, error: Exception) -> None:
+        """Report a failed job.
+
+        If the device is lost, end this process: nothing can be computed or freed here any more.
+        """
+        if lost_the_device(error):
+            self._send(m.DeviceLost(job=job, error=self._problem(error), reason=self_test.described(error)))
+            os._exit(LOST_DEVICE)
+        self._send(m.Failed(job=job, error=self._problem(error)))
 
     def _forget(self, job: str) -> None:
         try:
             self._trainer.forget(job)
-        except Exception as error:  # it was cancelled: nobody waits for an answer, but the log shall have it
-            self._described(error)
+        except Exception as error:  # the job was cancelled, so no client waits for an answer; the log gets the error
+            self._problem(error)
             traceback.print_exception(error)
 
-    def _described(self, error: Exception) -> m.Problem:
-        described = m.Problem(**told(error))
-        if described.code == "internal":
-            self._tell_trouble(error)
-        return described
+    def _problem(self, error: Exception) -> m.Problem:
+        """Return an error as a message's field; an internal error also goes to the log."""
+        problem = m.Problem(**device_faults.described(error))
+        if problem.code == "internal":
+            self._report_trouble(error)
+        return problem
 
-    def _say(self, report: m.Report) -> None:
+    def _send(self, report: m.Report) -> None:
         try:
             self._output.write(report.line())
             self._output.flush()
-        except OSError:  # nobody listens any more
+        except OSError:  # the daemon has ended
             os._exit(0)
 
 
-def _must_be_sayable(result: Mapping[str, Any]) -> None:
-    """Refuse a result that no message can carry, before anybody counts it as done. Raises TertiumError: internal."""
+def _must_be_json(result: Mapping[str, Any]) -> None:
+    """Refuse a result that cannot be encoded as JSON, before the job counts as done. Raises TertiumError: internal."""
     try:
         json.dumps(result, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise TertiumError(
-            "internal", f"The result holds what no message can carry: {error}.", remedy="The daemon's log has the details; please report them.",
+            "internal", f"The result cannot be encoded as a message: {error}.", remedy="The daemon's log has the details; please report them.",
         ) from error  # fmt: skip
 
 
 def main() -> None:
-    """Run the child on standard input and output. Whatever libraries print goes to standard error."""
+    """Run the worker on standard input and output. Output of libraries is redirected to standard error."""
     faulthandler.enable()
     die_with_the_daemon()
     output = os.fdopen(os.dup(1), "wb")

@@ -1,4 +1,4 @@
-"""What a recall says: everything that is needed to make a sound again."""
+"""The recipe in a result's sidecar: everything needed to compute the sound again. On the wire it is called ``recall``."""
 
 import importlib.metadata
 import platform
@@ -11,40 +11,40 @@ from tertium.storage.checkpoint_format import Checkpoint
 from tertium.storage.library import Sound
 
 INTERNAL = {"command", "checkpoint", "checkpoint_created", "count"}
-"""Fields of a specification that a request does not have."""
+"""Fields of a specification that do not exist in a request."""
 PACKAGES = ("torch", "numpy", "stable-audio-tools", "k-diffusion", "soxr", "scipy")
 
 
 def as_request(
     spec: JobSpec, given: Mapping[str, Sound], facts: Mapping[str, Any], *, calibrated: bool
 ) -> tuple[str, dict[str, Any]]:
-    """Command and fields that a client would send to get a sound again.
+    """Return the command and the fields of a request that reproduces a sound.
 
-    A take of a morph is asked for alone, as the fusion that it is: the pair's window may be measured anew by then, which would move the takes.
+    A take of a morph is requested as a single fusion: if the pair's window were measured again, the takes would move.
 
     Args:
         spec: of the job, as it was carried out.
-        given: its sounds.
-        facts: what the engine decided.
-        calibrated: whether blend went by a measured window, so that it has to be given as the step that it came to.
+        given: its sounds by role.
+        facts: values chosen by the engine.
+        calibrated: whether blend was calibrated by a measured window; then the request contains the resulting intervention instead.
     """
-    if isinstance(spec, Preview):  # it can be asked for as long as the training job goes on
+    if isinstance(spec, Preview):  # can be requested only while the training job runs
         return spec.command, spec.model_dump(include={"job", "steps", "seed", "format", "name"})
     internal = INTERNAL | ({"seconds"} if given else set())
     request = spec.model_dump(exclude=internal, exclude_none=True)
     if getattr(spec, "checkpoint", None):
         request["reference"] = spec.checkpoint
     if isinstance(spec, Morph):
-        entered = facts["intervention"]
-        return "fuse", request | ({"blend": 0.0} if entered is None else {"intervention": entered})
+        step = facts["intervention"]
+        return "fuse", request | ({"blend": 0.0} if step is None else {"intervention": step})
     if calibrated and "blend" in request:
         del request["blend"]
         request["intervention"] = facts["intervention"]
     return spec.command, request
 
 
-def told_checkpoint(checkpoint: Checkpoint | None) -> dict[str, Any]:
-    """What a recall says of the checkpoint: enough to learn it again."""
+def checkpoint_facts(checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """Return the recipe's facts about the checkpoint: enough to learn it again."""
     if checkpoint is None:
         return {}
     shown = (
@@ -64,7 +64,7 @@ def told_checkpoint(checkpoint: Checkpoint | None) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the samples depend on."""
+    """Return the versions of everything that the samples depend on."""
     found = {"tertium": __version__, "python": platform.python_version(), "machine": platform.machine()}
     for package in PACKAGES:
         try:

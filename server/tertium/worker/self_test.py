@@ -1,4 +1,4 @@
-"""Whether a loaded model computes at all, and how fast: tried before anybody is told that it is ready."""
+"""The self-test of a loaded model, and the measurement of its speed, before it is announced as ready."""
 
 import gc
 import time
@@ -29,14 +29,17 @@ _GENERATION = Generate(
 def loaded(
     load: Callable[..., Engine], *, precision: str, on_trouble: Callable[[Exception], None] = lambda error: None
 ) -> tuple[Engine, str | None]:
-    """An engine that has been seen to compute, as asked for or else in float32, and in that case a note.
+    """Load an engine and test it. If the test fails in half precision, load it again in float32.
 
     Args:
-        load: loads a model in a ``precision``.
-        on_trouble: called with what went wrong in half precision.
+        load: loads the model in a ``precision``.
+        on_trouble: called with the error in half precision.
+
+    Returns:
+        The engine, and a note if the precision was changed.
 
     Raises:
-        TertiumError: ``model_unavailable``: it does not compute at all; and whatever ``load`` raises.
+        TertiumError: ``model_unavailable`` if the test fails; and the errors of ``load``.
     """
     engine = load(precision=precision)
     reason, half = _fault(engine), engine.about["precision"]
@@ -57,26 +60,26 @@ def _fault(engine: Engine) -> Exception | None:
     try:
         check(engine)
     except Exception as error:
-        return error.with_traceback(None)  # which would keep the engine's tensors
+        return error.with_traceback(None)  # the traceback would hold the engine's tensors
     return None
 
 
 def check(engine: Engine) -> None:
-    """Fuse a tone with noise, in two steps.
+    """Fuse a tone with noise in two steps, and check the result.
 
     Raises:
-        TertiumError: ``model_unavailable``: what comes out is not finite, or silent.
-        Exception: whatever stopped the engine.
+        TertiumError: ``model_unavailable``: the result is not finite, or silent.
+        Exception: any error of the engine.
     """
     rate, channels = engine.about["sample_rate"], engine.about["channels"]
     time_axis = np.arange(round(SECONDS * rate)) / rate
     tone = np.tile(0.5 * np.sin(2 * np.pi * 220 * time_axis), (channels, 1)).astype(np.float32)
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, tone.shape).astype(np.float32)
     sounds = {"original": tone, "reference": noise}
-    made = engine.perform(_FUSION, sounds=sounds, on_progress=lambda *_, **__: None).samples
-    if not np.isfinite(made).all():
+    output = engine.perform(_FUSION, sounds=sounds, on_progress=lambda *_, **__: None).samples
+    if not np.isfinite(output).all():
         raise _broken(engine, "its output is not finite")
-    if float(np.abs(made).max()) < FAINTEST:
+    if float(np.abs(output).max()) < FAINTEST:
         raise _broken(engine, "its output is silent")
 
 
@@ -84,25 +87,25 @@ def _broken(engine: Engine, how: str) -> TertiumError:
     name, precision, device = (engine.about[key] for key in ("name", "precision", "device"))
     return TertiumError(
         "model_unavailable", f"{name} does not compute in {precision} on {device}: {how}.", field="model", value=name,
-        remedy="Start with --device cpu, or give the model's files anew if they may be damaged.",
+        remedy="Start with --device cpu, or replace the model's files if they may be damaged.",
     )  # fmt: skip
 
 
 def cannot_compute(engine: Engine, error: Exception) -> TertiumError:
-    """The reason why a model that was loaded is not to be had."""
+    """Return the error of a loaded model that failed the self-test."""
     return error if isinstance(error, TertiumError) else _broken(engine, described(error))
 
 
 def described(error: Exception) -> str:
-    """The reason in one sentence without its end, for a note."""
+    """Return an error as one sentence without its period, for a note."""
     text = error.message if isinstance(error, TertiumError) else f"{type(error).__name__}: {error}"
     return text.strip().splitlines()[0][:200].rstrip(".")
 
 
-def calibrated(engine) -> CostModel | None:
-    """The engine's costs, from two short runs on nothing in particular, which warm it up too; None if they fail: then times are not foretold."""
+def calibrated(engine: Engine) -> CostModel | None:
+    """Measure the engine's costs in two short runs; None if they fail, in which case times are not estimated."""
     times = []
-    for steps in CALIBRATION_STEPS[:1] + CALIBRATION_STEPS:  # the first one pays for what is done only once
+    for steps in CALIBRATION_STEPS[:1] + CALIBRATION_STEPS:  # the first run warms the engine up
         began = time.monotonic()
         try:
             engine.perform(_GENERATION.with_steps(steps), sounds={}, on_progress=lambda *_: None)

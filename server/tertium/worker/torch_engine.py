@@ -1,4 +1,4 @@
-"""The engine as the worker uses it: arrays and specifications on this side, tensors and settings on the other."""
+"""The worker's engine: adapts :mod:`tertium.engine`, with its tensors and settings, to arrays and job specifications."""
 
 import contextlib
 import copy
@@ -32,25 +32,28 @@ from tertium.worker.trajectory_files import TrajectoryFiles
 
 PRECISION_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 SAMPLING = ("steps", "order", "eta", "seed", "null")
-REMEMBERED = 256 << 20  # bytes of encoded sounds and reference phases that are kept for the next fusion
+CACHE_BYTES = 256 << 20  # of encoded sounds and reference phases that are cached for later fusions
 ALIKE = 0.95
-"""Log-mel correlation of the reference alone with the original alone from which their window is mostly what the measuring itself adds."""
+"""Log-mel correlation of the reference alone with the original alone from which on the measurement error dominates
+their window."""
 RESIDENT_SHARE = 0.5
-"""Memory for checkpoints beside the model, as a share of what the model itself takes; 512 MiB at least."""
+"""Memory for checkpoints beside the model, as a share of the model's own memory; at least 512 MiB."""
 
 
 def known_models() -> list[dict[str, Any]]:
-    """Every model known by name: ``name``, ``available`` without a download, and a ``message`` that says what to do where it is not."""
-    return [_known(name) for name in NAMES]
+    """Return the models with a name: ``name``, ``available`` (without a download), and, if it is not, a ``message``
+    with a remedy.
+    """
+    return [_availability(name) for name in NAMES]
 
 
 def load(
     model: str, *, device: str, precision: str, on_wait: Callable[[str], None] = lambda text: None
 ) -> "TorchEngine":
-    """Load a model, as :func:`tertium.engine.models.loaded_model.load_model` does, with its errors.
+    """Load a model; arguments and errors as of :func:`tertium.engine.models.loaded_model.load_model`.
 
     Args:
-        on_wait: called with a line of text whenever something is fetched or waited for.
+        on_wait: called with a line of text when a download starts or the hub is contacted.
     """
     with hub.telling(on_wait):
         return TorchEngine(load_model(model, device=device, precision=precision))
@@ -61,7 +64,7 @@ class TorchEngine:
 
     def __init__(self, model: LoadedModel):
         self._model = self._base = model
-        self._memory = Memory(REMEMBERED)
+        self._memory = Memory(CACHE_BYTES)
         budget = max(512 * 2**20, round(model.memory_bytes * RESIDENT_SHARE))
         self._residents = Residents(model, budget=budget)
         self.about: dict[str, Any] = {
@@ -111,8 +114,8 @@ class TorchEngine:
             decided = {"index": take.index, "blend": take.blend, "intervention": take.intervention}
             yield Rendered(take.audio.numpy(), {**shared, **decided})
 
-    def under(self, checkpoint: Checkpoint, path: str) -> "TorchEngine":
-        """See :class:`tertium.worker.engine_api.Engine`. Checkpoints that were used before are there at once, as many as fit into the memory for them."""
+    def with_checkpoint(self, checkpoint: Checkpoint, path: str) -> "TorchEngine":
+        """See :class:`tertium.worker.engine_api.Engine`. Recently used checkpoints stay in memory, as many as fit."""
 
         def load() -> Weights:
             return torch_learner.read(path, method=checkpoint.method, rank=checkpoint.rank)
@@ -136,21 +139,19 @@ class TorchEngine:
     @contextlib.contextmanager
     def as_learned(self, learner: torch_learner.TorchLearner) -> Iterator["TorchEngine"]:
         """See :class:`tertium.worker.engine_api.Engine`."""
-        with learner.as_kept() as model:
+        with learner.trained_model() as model:
             engine = copy.copy(self)
             engine._model = model
             yield engine
 
-    def remember_in(self, folder: Path, *, limit: int) -> None:
+    def store_reference_phases(self, folder: Path, *, limit: int) -> None:
         """See :class:`tertium.worker.engine_api.Engine`."""
-        told = ("device_name", "threads", "precision")
-        context = " ".join(
-            [__version__, torch.__version__, platform.machine(), *(str(self.about[name]) for name in told)]
-        )
+        facts = [str(self.about[name]) for name in ("device_name", "threads", "precision")]
+        context = " ".join([__version__, torch.__version__, platform.machine(), *facts])
         self._memory.store = TrajectoryFiles(folder, limit, context=context)
 
     def free_memory(self) -> None:
-        """Forget what was kept for later, give cached memory back to the device, and that of the checkpoints."""
+        """Clear the cache, drop the resident checkpoints, and return cached memory to the device."""
         self._memory.clear()
         self._residents.clear()
         gc.collect()
@@ -160,7 +161,7 @@ class TorchEngine:
 
 @dataclass(frozen=True)
 class _Task:
-    """One job on the engine's side: its specification, the tensors, and the settings that they amount to."""
+    """One job: its specification, its sounds as tensors, and the engine's settings derived from them."""
 
     model: LoadedModel
     memory: Memory
@@ -171,13 +172,13 @@ class _Task:
 
     @property
     def sampling(self) -> dict[str, Any]:
-        """What every sampling is told."""
+        """Settings of every sampling."""
         shared = {name: getattr(self.spec, name) for name in SAMPLING}
         return shared | ({} if self.known.loop is None else {"loop": Loop(*self.known.loop)})
 
     @property
     def pair(self) -> dict[str, Any]:
-        """What the fusions of a pair have in common; blend goes by the pair's own window where that was measured."""
+        """Settings of every fusion of a pair, including the calibration of blend if the pair's window was measured."""
         shared = {name: getattr(self.spec, name) for name in ("hold", "anchor", "prompt", "guidance")}
         return self.sampling | shared | ({"window": tuple(self.known.ratios)} if self.known.ratios else {})
 
@@ -187,7 +188,7 @@ class _Task:
 
     @property
     def leads(self) -> str:
-        """What leads, for the recipe."""
+        """The kind of the reference, for the recipe."""
         if self.spec.checkpoint:
             return "checkpoint"
         return "instant" if "reference" in self.sounds else "none: the prompt leads"
@@ -234,22 +235,22 @@ def _fuse(task: _Task) -> Rendered:
     leading = settings.steps if step is None else min(step + 1, settings.steps)
     led = 0 if "reference" in task.sounds else _rows(settings.guidance)
     forwards = leading * led + (settings.steps - leading) * (1 + (led if settings.hold else 0))
-    # A reference phase may have come from the memory: then this took fewer, and says nothing of the costs.
+    # The reference phase may come from the cache; then there were fewer forwards, and the cost model must not use the count.
     counted = "forwards_at_most" if led else "forwards"
     decided = {"intervention": step, "reference": task.leads, counted: forwards}
     return Rendered(audio.numpy(), {**task.schedule, **decided})
 
 
 def _window(task: _Task) -> Rendered:
-    """Measure, unless that was done before; then fuse at the equilibrium."""
+    """Measure the window, unless it is known; then fuse at the equilibrium."""
     spec, measured = task.spec, task.known.window
-    share = 0.1 if measured is None else 1.0  # of the sound in the time
+    share = 0.1 if measured is None else 1.0  # of the computing time that the sound takes
     if measured is None:
-        found = windows.measure(
+        window = windows.measure(
             *task.sounds_of_pair, WindowSettings(**task.pair, points=spec.points), memory=task.memory,
             on_progress=lambda stage, fraction: task.on_progress(stage, fraction * (1 - share)),
         )  # fmt: skip
-        measured = asdict(found)
+        measured = asdict(window)
     step = min(max(round(measured["equilibrium"]), 0), spec.steps)
     audio = operations.fuse(
         *task.sounds_of_pair, FuseSettings(**task.pair, intervention=step), memory=task.memory,
@@ -260,7 +261,9 @@ def _window(task: _Task) -> Rendered:
 
 
 def _remarks(measured: Mapping[str, Any]) -> tuple[str, ...]:
-    """A word on a window between sounds that are one to the ear, and on one that has no way from the reference into its middle."""
+    """Return a note if the two sounds are too similar for a window, or if the window has no gradual transition from
+    the reference.
+    """
     if measured["points"][0]["original"] > ALIKE:
         return ("the two sounds are so alike that there is hardly a window between them: its steps mean little",)
     if measured["points"][1]["position"] <= 0.5:
@@ -285,7 +288,7 @@ def _schedule(model: LoadedModel, steps: int) -> dict[str, Any]:
 
 
 def _completion_shares(model: LoadedModel) -> list[float]:
-    """Which share of the steps is left after the intervention, at blends 0 (just above it), 0.1 … 1."""
+    """Return the shares of the steps that remain after the intervention, at blends just above 0, and 0.1, 0.2 … 1."""
     schedule = model.schedule(100)
     blends = [0.001, *(tenths / 10 for tenths in range(1, 11))]
     return [1 - blend_to_intervention(blend, schedule) / schedule.steps for blend in blends]
@@ -301,12 +304,11 @@ def _device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
-def _known(name: str) -> dict[str, Any]:
+def _availability(name: str) -> dict[str, Any]:
     if name == "pocket":
-        here = (POCKET / CONFIG).is_file()
-        return {"name": name, "available": here} | (
-            {} if here else {"message": "Reinstall tertium: its files are missing."}
-        )
+        installed = (POCKET / CONFIG).is_file()
+        message = {} if installed else {"message": "Reinstall tertium: its files are missing."}
+        return {"name": name, "available": installed} | message
     repository = hub.REPOSITORIES[name]
     try:
         cached = stable_audio.load("huggingface_hub").try_to_load_from_cache

@@ -1,4 +1,4 @@
-"""A learner as the worker uses it: arrays and plain fields on this side, tensors and settings on the other."""
+"""The worker's learner: adapts the engine's learner, with its tensors and settings, to arrays and plain fields."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from tertium.storage.training_states import TrainingState
 
 FIELDS = ("prompt", "method", "steps", "batch", "seconds", "rank", "rate", "null_dropout", "ema", "seed")
 LARGE = 2e8
-"""Parameters from which on activations are computed twice instead of kept."""
+"""Number of parameters from which on activations are recomputed instead of stored."""
 
 
 class TorchLearner:
@@ -38,12 +38,12 @@ class TorchLearner:
 
     @property
     def step(self) -> int:
-        """Steps taken."""
+        """Number of completed steps."""
         return self._learner.step
 
     @property
     def losses(self) -> tuple[float, ...]:
-        """Of each step."""
+        """The loss of each step."""
         return tuple(self._learner.losses)
 
     def run(self, on_step: Callable[[int, float | None], None]) -> None:
@@ -51,11 +51,11 @@ class TorchLearner:
         self._learner.run(on_step)
 
     def weights(self) -> bytes:
-        """What was learned so far, as the content of a safetensors file."""
+        """Return the weights learned so far, as the content of a safetensors file."""
         return safetensors.torch.save(dict(self._learner.weights().tensors))
 
     def state(self) -> TrainingState:
-        """See :class:`tertium.worker.trainer.Learner`. Numbers of 16 bits are told in 32, which loses nothing."""
+        """See :class:`tertium.worker.trainer.Learner`. 16-bit floats are converted to 32 bits, which is lossless."""
         state = self._learner.state_dict()
         return TrainingState(state["facts"], {name: _array(tensor) for name, tensor in state["tensors"].items()})
 
@@ -64,7 +64,7 @@ class TorchLearner:
         tensors = {name: torch.from_numpy(array) for name, array in state.tensors.items()}
         self._learner.load_state_dict({"facts": state.facts, "tensors": tensors})
 
-    def as_kept(self) -> AbstractContextManager[LoadedModel]:
+    def trained_model(self) -> AbstractContextManager[LoadedModel]:
         """See :meth:`tertium.engine.training.fine_tune.Learner.as_kept`."""
         return self._learner.as_kept()
 
@@ -75,5 +75,5 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
 
 
 def read(path: str, *, method: str, rank: int) -> Weights:
-    """What a checkpoint's file holds."""
+    """Read the weights in a checkpoint's file."""
     return Weights(method, safetensors.torch.load_file(path), rank)

@@ -1,8 +1,9 @@
-"""How a reference is learned, from a job's fields to a checkpoint and to the sound that its prompt then gives: the same way for every engine.
+"""The trainer: runs training jobs, from a job specification to a checkpoint and the sound of its prompt, in the same
+way for every engine.
 
-Runs in the worker. A learning may be paused for a job that goes before it; it stays here, whole, until it is taken up again. Every so often it is written
-down, so that one whose process dies goes on from there in the next, to the same last bit. One that is cancelled, or fails, leaves what it learned so far
-as a checkpoint.
+It runs in the worker. A training job that is paused for another job stays in memory until it is resumed. Its state is also
+saved to disk at intervals, so that after a crash the next process resumes it bit-exactly. A job that is cancelled or fails
+leaves a checkpoint of its progress.
 """
 
 import contextlib
@@ -22,28 +23,29 @@ from tertium.job_spec import Generate, Learn, Preview
 from tertium.storage.checkpoint_format import Checkpoint
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library
-from tertium.storage.training_states import TrainingState, TrainingStates, Unfit
+from tertium.storage.training_states import TrainingState, TrainingStates, UnusableState
 from tertium.worker.device_faults import lost_the_device
 from tertium.worker.engine_api import Engine, OnProgress
 from tertium.worker.renderer import LONGEST_NAME, Renderer
 
-LEARN, HEARD = 0.9, 0.92  # fractions at which the learning ends, and the sampling of its sound begins
-UNFINISHED = " unfinished"  # ends the name of what was learned before an upgrade
+TRAINING_END, SAMPLING_BEGIN = 0.9, 0.92  # fractions at which the training ends, and the sampling of its sound begins
+UNFINISHED = " unfinished"  # ends the name of a checkpoint whose training could not be resumed
 SOUND_STEPS = 50
 WRITE_EVERY = 10.0
-"""Seconds of learning between two states that are written down."""
+"""Seconds of training between two saved states."""
 WRITE_SHARE = 0.05
-"""Of the time may go into that, at most: where writing takes long, it is done less often."""
+"""Largest share of the time to spend on saving states: if saving is slow, it is done less often."""
 
 
 class Paused(Exception):
-    """The learning stands still between two steps, for a job that goes first."""
+    """The training job paused between two steps, for a job that goes first."""
 
 
 class Learner(Protocol):
-    """A learning under way.
+    """The training of one reference, advanced step by step.
 
-    ``step``, ``losses``, ``seconds`` (of sound, at a time), ``settings``, ``method`` and ``rank`` say how it stands and what it is.
+    ``step`` is the number of completed steps, ``losses`` has the loss of each, ``seconds`` is the length of the excerpts
+    that it trains on; ``settings``, ``method`` and ``rank`` are as in a checkpoint.
     """
 
     step: int
@@ -54,50 +56,54 @@ class Learner(Protocol):
     rank: int
 
     def run(self, on_step: Callable[[int, float | None], None]) -> None:
-        """Take the steps that are left; ``on_step(step, loss of the one before)`` comes before each, and what it raises stops it between two."""
+        """Take the remaining steps.
+
+        ``on_step(step, loss of the previous one)`` is called before each; an exception that it raises stops the
+        training between two steps.
+        """
         ...
 
     def weights(self) -> bytes:
-        """What was learned so far, as the content of a safetensors file."""
+        """Return the weights learned so far, as the content of a safetensors file."""
         ...
 
     def state(self) -> TrainingState:
-        """All that another learner of the same reference and settings needs to go on exactly, of this moment between two steps."""
+        """Return the current state, from which a learner with the same reference and settings continues exactly."""
         ...
 
     def resume(self, state: TrainingState) -> None:
-        """Take up a state; raises ValueError where it does not fit, and stays as it was."""
+        """Restore a state. Raises ValueError, and changes nothing, if it does not fit."""
         ...
 
 
 @dataclass(eq=False)
 class TrainingRun:
-    """A learning and its circumstances.
+    """A training job in this process.
 
     Args:
-        spec: of its job.
-        spent: seconds that it has worked before.
-        notes: what to say of it in the end.
-        writing: how long that took the last time, seconds.
+        spec: of the job.
+        spent: seconds of work before the present run.
+        notes: for the result.
+        write_seconds: time that saving the state took last.
     """
 
     learner: Learner
     spec: Learn
     spent: float = 0.0
     notes: list[str] = field(default_factory=list)
-    writing: float = 0.0
+    write_seconds: float = 0.0
 
 
 class Trainer:
-    """Learns references with an engine.
+    """Runs training jobs with an engine.
 
     Args:
-        engine: what computes.
-        library: where references come from and the sounds go to.
-        checkpoints: where what was learned is kept.
-        learnings: where learnings under way are written down.
-        renderer: makes the sound that the prompt gives in the end.
-        write_every: seconds of learning between two states that are written down.
+        engine: the engine without a checkpoint.
+        library: source of the references and destination of the sounds.
+        checkpoints: destination of the learned references.
+        states: saved training states.
+        renderer: computes the sound of the prompt after the training.
+        write_every: seconds of training between two saved states.
     """
 
     def __init__(
@@ -105,13 +111,17 @@ class Trainer:
         engine: Engine,
         library: Library,
         checkpoints: Checkpoints,
-        learnings: TrainingStates,
+        states: TrainingStates,
         renderer: Renderer,
         *,
         write_every: float = WRITE_EVERY,
     ):
-        self._engine, self._library, self._checkpoints, self._renderer = engine, library, checkpoints, renderer
-        self._states, self._write_every = learnings, write_every
+        self._engine = engine
+        self._library = library
+        self._checkpoints = checkpoints
+        self._states = states
+        self._renderer = renderer
+        self._write_every = write_every
         self._paused: dict[str, TrainingRun] = {}
 
     def learn(
@@ -122,232 +132,261 @@ class Trainer:
         on_progress: OnProgress,
         is_paused: Callable[[], bool],
     ) -> dict[str, Any]:
-        """Carry out a job, or go on with it.
+        """Run a training job, or resume it.
 
         Args:
-            notes: what was said of the job before.
-            on_progress: told the loss too; what it raises stops the learning.
-            is_paused: whether the job is to make room; asked before each step.
+            notes: notes from the job's acceptance.
+            on_progress: gets the loss too; an exception that it raises stops the training.
+            is_paused: called before each step; True pauses the job.
 
         Returns:
-            The fields of the protocol's result: the sound that the prompt gives from noise, and the checkpoint's name and last loss.
+            The fields of the protocol's result: the sound of the prompt, sampled from noise, and the checkpoint's name and
+            last loss.
 
         Raises:
-            Paused: it made room; call this again with the same job.
+            Paused: the job was paused; call this again to resume it.
         """
-        began, spent, told = time.monotonic(), None, [*notes]
-        kept = self._kept_before(job, spec)
-        if kept is None:
-            work = self._taken_up(job, spec, on_progress)
-            self._run(job, work, on_progress, is_paused, began)
-            kept, spent = self._keep(job, work), work.spent
-            told += work.notes
+        began, spent, all_notes = time.monotonic(), None, [*notes]
+        checkpoint = self._finished(job, spec)
+        if checkpoint is None:
+            run = self._open(job, spec, on_progress)
+            self._train(job, run, on_progress, is_paused, began)
+            checkpoint, spent = self._save_checkpoint(job, run), run.spent
+            all_notes += run.notes
         else:
-            told.append("learned before the daemon or its worker was ended, and kept")
+            all_notes.append("checkpoint saved before the daemon or its worker was stopped")
         try:
-            result = self._sound(job, kept, spec, told, on_progress)
+            result = self._sample(job, checkpoint, spec, all_notes, on_progress)
         finally:
             self._states.remove(job)
         return result | {
-            "checkpoint": kept.name,
-            "loss": kept.losses[-1],
-            "steps": kept.steps,
-            "elapsed": None if spent is None else time.monotonic() - began + spent,  # of what went before nobody knows
+            "checkpoint": checkpoint.name,
+            "loss": checkpoint.losses[-1],
+            "steps": checkpoint.steps,
+            "elapsed": None if spent is None else time.monotonic() - began + spent,  # unknown for an earlier process
             "seed": spec.seed,
         }
 
     def preview(self, spec: Preview, notes: tuple[str, ...], on_progress: OnProgress) -> dict[str, Any]:
-        """What the prompt of a learning under way gives now, from noise. The learning is not touched.
+        """Compute the sound of a paused training job's prompt, sampled from noise with the weights learned so far.
+
+        The training job is not affected.
 
         Args:
-            notes: what was said of the job before.
-            on_progress: what it raises stops the sampling.
+            notes: notes from the preview's acceptance.
+            on_progress: an exception that it raises stops the sampling.
 
         Returns:
-            The fields of the protocol's result; ``learned`` says after how many steps of the learning, and ``loss`` is that of the last of them.
+            The fields of the protocol's result; ``learned`` is the number of completed training steps, ``loss`` the last loss.
 
         Raises:
-            TertiumError: conflict if the learning has ended meanwhile, or has taken no step yet.
+            TertiumError: conflict if the training job has ended, or has not completed a step yet.
         """
         job = spec.job
-        work = self._paused.get(job)
-        if work is None and job in self._states.jobs():  # the process is a new one, and has not come to it yet
-            work = self._paused[job] = self._taken_up(job, spec.learning, on_progress)
-        if work is None or not work.learner.step:
-            raise _nothing_to_hear(job, begun=work is not None)
-        learner = work.learner
-        about = {
+        run = self._paused.get(job)
+        if run is None and job in self._states.jobs():  # saved by an earlier process, and not resumed yet
+            run = self._paused[job] = self._open(job, spec.learning, on_progress)
+        if run is None or not run.learner.step:
+            raise _no_preview(job, begun=run is not None)
+        learner = run.learner
+        training = {
             "job": job,
             "step": learner.step,
             "loss": learner.losses[-1],
-            "fields": work.spec.model_dump(exclude={"command"}),
+            "fields": run.spec.model_dump(exclude={"command"}),
         }
-        said = (*notes, f"the prompt after {learner.step} of {work.spec.steps} steps of learning")
+        all_notes = (*notes, f"the prompt after {learner.step} of {run.spec.steps} steps of learning")
         with self._engine.as_learned(learner) as engine:
-            result = self._renderer.preview(engine, spec, said, on_progress, learning=about)
+            result = self._renderer.preview(engine, spec, all_notes, on_progress, training=training)
         return result | {"learned": learner.step, "loss": learner.losses[-1]}
 
     def forget(self, job: str) -> Checkpoint | None:
-        """Let go of a learning that ended while it was paused, or before this process came to it; returns the checkpoint of what it had learned, if it had begun."""
-        work = self._paused.pop(job, None)
-        if work is None:
-            return self._saved(job)
-        kept = self._keep(job, work) if work.learner.step else None
+        """Discard a training job that was cancelled while it was paused or not resumed yet.
+
+        Returns the checkpoint of its progress; None if it had not completed a step.
+        """
+        run = self._paused.pop(job, None)
+        if run is None:
+            return self._convert_state(job)
+        checkpoint = self._save_checkpoint(job, run) if run.learner.step else None
         self._states.remove(job)
-        return kept
+        return checkpoint
 
     def discard_ended(self, living: Iterable[str]) -> None:
-        """Make checkpoints of what is written down of jobs that are no more; the rest stays. For when a process begins."""
+        """Convert the saved states of jobs that have ended, those not in ``living``, to checkpoints.
+
+        Called when a process starts.
+        """
         self._states.clean()
         for job in set(self._states.jobs()) - set(living):
             try:
-                self._saved(job)
-            except (OSError, TertiumError) as error:  # it stays as it is, for the next time
+                self._convert_state(job)
+            except (OSError, TertiumError) as error:  # the state is preserved for the next start
                 traceback.print_exception(error)
 
-    def _saved(self, job: str, *, ending: str = "") -> Checkpoint | None:
-        """Make a checkpoint of what is written down of a job, which is then no more, under the learning's name and an ending."""
-        kept = None
-        with contextlib.suppress(Unfit):
+    def _convert_state(self, job: str, *, ending: str = "") -> Checkpoint | None:
+        """Replace the saved state of a job by a checkpoint, whose name is the job's with ``ending``.
+
+        Returns None if the state is unusable or has no steps.
+        """
+        saved = None
+        with contextlib.suppress(UnusableState):
             state = self._states.read(job)
             if state is not None and state.facts["step"]:
                 checkpoint, weights = state.checkpoint()
-                room = LONGEST_BYTES - len(ending)
-                name = checkpoint.name[: LONGEST_NAME - len(ending)].encode()[:room].decode(errors="ignore") + ending
-                kept = self._saved_once(job, replace(checkpoint, name=name), weights)
+                limit = LONGEST_BYTES - len(ending)
+                name = checkpoint.name[: LONGEST_NAME - len(ending)].encode()[:limit].decode(errors="ignore") + ending
+                saved = self._save_once(job, replace(checkpoint, name=name), weights)
         self._states.remove(job)
-        return kept
+        return saved
 
-    def _taken_up(self, job: str, spec: Learn, on_progress: OnProgress) -> TrainingRun:
-        """The learning of a job: where it was paused, or where it was written down, or from its beginning."""
+    def _open(self, job: str, spec: Learn, on_progress: OnProgress) -> TrainingRun:
+        """Return the run of a job: the paused one, one from the saved state, or a new one."""
         if job in self._paused:
             return self._paused.pop(job)
         on_progress("reading", 0.0)
         reference = self._renderer.fitted(self._library.get(spec.reference), "reference")
         on_progress("encode", 0.0)
-        work = TrainingRun(self._engine.learner(reference.samples, spec), spec)
+        run = TrainingRun(self._engine.learner(reference.samples, spec), spec)
         try:
-            self._resume(job, work)
-        except (Unfit, ValueError, KeyError, TypeError) as reason:
-            kept = self._saved(job, ending=UNFINISHED)
-            also = "" if kept is None else f"; its {kept.steps} steps are kept as '{kept.name}'"
-            work.notes.append(f"learned anew: what was written down of it cannot be used ({reason}){also}")
-        return work
+            self._resume(job, run)
+        except (UnusableState, ValueError, KeyError, TypeError) as reason:
+            saved = self._convert_state(job, ending=UNFINISHED)
+            rest = "" if saved is None else f"; its {saved.steps} steps are kept as '{saved.name}'"
+            run.notes.append(f"started again: the saved training state cannot be resumed ({reason}){rest}")
+        return run
 
-    def _resume(self, job: str, work: TrainingRun) -> None:
-        """Go on from what is written down, if anything is. Raises Unfit, ValueError, KeyError or TypeError if that does not fit."""
+    def _resume(self, job: str, run: TrainingRun) -> None:
+        """Restore the saved state of a job, if there is one.
+
+        Raises:
+            UnusableState, ValueError, KeyError, TypeError: the state does not fit; ``run`` is not changed.
+        """
         state = self._states.read(job)
         if state is None:
             return
         facts = state.facts
-        if facts["tertium"] != __version__:  # another version may compute otherwise in the last bit
-            raise Unfit(f"version {facts['tertium']} wrote it, and this is {__version__}")
-        for name, now in self._about(work).items():
+        if facts["tertium"] != __version__:  # another version may round differently
+            raise UnusableState(f"version {facts['tertium']} wrote it, and this is {__version__}")
+        for name, now in self._facts(run).items():
             if facts[name] != now:
-                raise Unfit(f"it is of another {'model' if name == 'fingerprint' else name}")
+                raise UnusableState(f"it is of another {'model' if name == 'fingerprint' else name}")
         spent, notes = float(facts["spent"]), list(facts["notes"])
-        work.learner.resume(state)
-        work.spent = spent
-        work.notes = [*notes, f"resumed at step {work.learner.step}"]
+        run.learner.resume(state)
+        run.spent = spent
+        run.notes = [*notes, f"resumed at step {run.learner.step}"]
 
-    def _about(self, work: TrainingRun) -> dict[str, Any]:
-        """What a learning is of."""
-        engine, learner, spec = self._engine.about, work.learner, work.spec
+    def _facts(self, run: TrainingRun) -> dict[str, Any]:
+        """Return the facts shared by a checkpoint and a saved state, by which a state is matched to its job."""
+        engine, learner, spec = self._engine.about, run.learner, run.spec
         return {
             "reference": spec.reference, "fingerprint": engine["fingerprint"], "model": engine["name"], "name": spec.checkpoint,
             "prompt": spec.prompt, "method": learner.method, "rank": learner.rank,
         }  # fmt: skip
 
-    def _run(
-        self, job: str, work: TrainingRun, on_progress: OnProgress, is_paused: Callable[[], bool], since: float
+    def _train(
+        self, job: str, run: TrainingRun, on_progress: OnProgress, is_paused: Callable[[], bool], since: float
     ) -> None:
-        learner, steps = work.learner, work.spec.steps
+        """Take the remaining steps, reporting progress and saving states.
+
+        Args:
+            since: time at which the work on the job began in this call, by the monotonic clock.
+        """
+        learner, steps = run.learner, run.spec.steps
         first, began = learner.step, time.monotonic()
         written = began
 
         def on_step(step: int, loss: float | None) -> None:
             nonlocal written
-            taken = step - first
-            left = (time.monotonic() - began) / taken * (steps - step) / LEARN if taken else None
-            on_progress("learn", step / steps * LEARN, loss=loss, seconds_left=left)
+            done = step - first
+            left = (time.monotonic() - began) / done * (steps - step) / TRAINING_END if done else None
+            on_progress("learn", step / steps * TRAINING_END, loss=loss, seconds_left=left)
             if is_paused():
                 raise Paused
-            if taken and time.monotonic() - written >= max(self._write_every, work.writing / WRITE_SHARE):
-                self._write(job, work, spent=work.spent + time.monotonic() - since)
+            if done and time.monotonic() - written >= max(self._write_every, run.write_seconds / WRITE_SHARE):
+                self._save_state(job, run, spent=run.spent + time.monotonic() - since)
                 written = time.monotonic()
 
         try:
             learner.run(on_step)
         except Paused:
-            work.spent += time.monotonic() - since
-            self._paused[job] = work
+            run.spent += time.monotonic() - since
+            self._paused[job] = run
             raise
         except BaseException as stop:
-            if lost_the_device(stop):  # another process goes on from what is written down
-                raise
-            if learner.step:
-                kept = self._keep(job, work)
-                steps = "1 step" if kept.steps == 1 else f"{kept.steps} steps"
-                stop.add_note(f"What was learned in {steps} is kept as the checkpoint '{kept.name}'.")
-            self._states.remove(job)
+            if not lost_the_device(stop):  # after a lost device, the next process resumes the saved state
+                self._abandon(job, run, stop)
             raise
 
-    def _write(self, job: str, work: TrainingRun, *, spent: float) -> None:
-        """Write a learning down. It goes on where that fails."""
+    def _abandon(self, job: str, run: TrainingRun, stop: BaseException) -> None:
+        """Save the progress of a job that was cancelled or failed as a checkpoint, and note that on the exception."""
+        if run.learner.step:
+            checkpoint = self._save_checkpoint(job, run)
+            steps = "1 step" if checkpoint.steps == 1 else f"{checkpoint.steps} steps"
+            stop.add_note(f"What was learned in {steps} is kept as the checkpoint '{checkpoint.name}'.")
+        self._states.remove(job)
+
+    def _save_state(self, job: str, run: TrainingRun, *, spent: float) -> None:
+        """Save the training state; an error is only logged, and the training continues."""
         began = time.monotonic()
-        facts = {"chosen": dict(work.learner.settings), "spent": spent, "notes": work.notes}
+        facts = {"chosen": dict(run.learner.settings), "spent": spent, "notes": run.notes}
         try:
-            self._states.write(job, work.learner.state(), **self._about(work), **facts)
+            self._states.write(job, run.learner.state(), **self._facts(run), **facts)
         except (OSError, safetensors.SafetensorError) as error:
-            logging.getLogger(__name__).warning("a learning could not be written down: %s", error)
-        work.writing = time.monotonic() - began
+            logging.getLogger(__name__).warning("a training state could not be saved: %s", error)
+        run.write_seconds = time.monotonic() - began
 
-    def _kept_before(self, job: str, spec: Learn) -> Checkpoint | None:
-        """What a job learned to its end before its process, or the daemon, was ended: it was not told of then, and need not be learned again."""
-        kept = self._checkpoints.learned_by(job, spec.steps)
-        of_this_model = kept is not None and kept.fingerprint == self._engine.about["fingerprint"]
-        return kept if of_this_model else None
+    def _finished(self, job: str, spec: Learn) -> Checkpoint | None:
+        """Return the checkpoint of a job that completed its training before its process, or the daemon, was stopped."""
+        checkpoint = self._checkpoints.learned_by(job, spec.steps)
+        of_this_model = checkpoint is not None and checkpoint.fingerprint == self._engine.about["fingerprint"]
+        return checkpoint if of_this_model else None
 
-    def _keep(self, job: str, work: TrainingRun) -> Checkpoint:
-        learner = work.learner
+    def _save_checkpoint(self, job: str, run: TrainingRun) -> Checkpoint:
+        learner = run.learner
         checkpoint = Checkpoint(
-            **self._about(work),
+            **self._facts(run),
             steps=learner.step,
             seconds=learner.seconds,
             settings=dict(learner.settings),
             losses=learner.losses,
         )
-        return self._saved_once(job, checkpoint, learner.weights())
+        return self._save_once(job, checkpoint, learner.weights())
 
-    def _saved_once(self, job: str, checkpoint: Checkpoint, weights: bytes) -> Checkpoint:
-        """Keep what a job learned, unless it did so before: its process may have died in the moment after."""
-        before = self._checkpoints.learned_by(job, checkpoint.steps)
-        if before is not None and before.fingerprint == checkpoint.fingerprint:
-            return before
+    def _save_once(self, job: str, checkpoint: Checkpoint, weights: bytes) -> Checkpoint:
+        """Save a job's checkpoint, unless it exists: the job's process may have been stopped just after saving it."""
+        existing = self._checkpoints.learned_by(job, checkpoint.steps)
+        if existing is not None and existing.fingerprint == checkpoint.fingerprint:
+            return existing
         return self._checkpoints.save(replace(checkpoint, job=job), weights)
 
-    def _sound(
-        self, job: str, kept: Checkpoint, spec: Learn, told: list[str], on_progress: OnProgress
+    def _sample(
+        self, job: str, checkpoint: Checkpoint, spec: Learn, notes: list[str], on_progress: OnProgress
     ) -> dict[str, Any]:
-        """What the prompt gives in the end, as the fields of the protocol's result. It is named after what was kept."""
+        """Compute the sound of the prompt after the training, named after the checkpoint.
+
+        Returns the fields of the protocol's result.
+        """
         name = spec.name
-        if kept.name != spec.checkpoint:
-            told = [*told, f"kept as '{kept.name}': the name '{spec.checkpoint}' was taken meanwhile"]
-            name = f"{kept.name[:LONGEST_NAME]} learned"
+        if checkpoint.name != spec.checkpoint:
+            notes = [*notes, f"kept as '{checkpoint.name}': the name '{spec.checkpoint}' was taken meanwhile"]
+            name = f"{checkpoint.name[:LONGEST_NAME]} learned"
         sound = Generate(
-            checkpoint=kept.name, checkpoint_created=kept.created, prompt=kept.prompt, seconds=kept.seconds, guidance=1.0, steps=SOUND_STEPS,
-            seed=spec.seed, name=name, format=spec.format,
+            checkpoint=checkpoint.name, checkpoint_created=checkpoint.created, prompt=checkpoint.prompt, seconds=checkpoint.seconds,
+            guidance=1.0, steps=SOUND_STEPS, seed=spec.seed, name=name, format=spec.format,
         )  # fmt: skip
 
         def sampling(stage: str, fraction: float, **facts: Any) -> None:
-            on_progress(stage, HEARD + fraction * (1 - HEARD), **facts)
+            on_progress(stage, SAMPLING_BEGIN + fraction * (1 - SAMPLING_BEGIN), **facts)
 
-        return self._renderer.make(sound, tuple(told), sampling, job=job)[0]
+        return self._renderer.make(sound, tuple(notes), sampling, job=job)[0]
 
 
-def _nothing_to_hear(job: str, *, begun: bool) -> TertiumError:
+def _no_preview(job: str, *, begun: bool) -> TertiumError:
     message = (
-        f"The learning {job} has taken no step yet." if begun else f"The learning {job} is not under way any more."
+        f"The training job {job} has not completed a step yet."
+        if begun
+        else f"The training job {job} is not in progress."
     )
     remedy = "Ask again in a moment." if begun else "Ask for its job: its result has the sound that the prompt gives."
     return TertiumError("conflict", message, field="job", value=job, remedy=remedy)

@@ -1,4 +1,6 @@
-"""Reference phases on disk, for the next process: one safetensors file for each, at most so many bytes of them."""
+"""Reference phases on disk, so that later processes can use them: one safetensors file for each, limited in total
+size.
+"""
 
 import contextlib
 import hashlib
@@ -18,12 +20,12 @@ SUFFIX, CHECKSUM = ".safetensors", "checksum"
 
 
 class TrajectoryFiles:
-    """A :class:`tertium.engine.fusion.reference_phase.Store` in a folder. What was used longest ago goes first.
+    """A :class:`tertium.engine.fusion.reference_phase.Store` in a folder, which evicts the least recently used files.
 
     Args:
-        folder: made if it is not there.
+        folder: created if it is missing.
         limit: bytes of all files together.
-        context: what the numbers depend on besides their key: versions, device, precision.
+        context: everything that the values depend on besides their key: versions, device, precision.
     """
 
     def __init__(self, folder: Path, limit: int, *, context: str):
@@ -34,19 +36,19 @@ class TrajectoryFiles:
         self._make_room(limit)
 
     def load(self, key: str) -> dict[str, torch.Tensor] | None:
-        """What was saved under a key. A damaged file is removed, and counts as none."""
+        """Return the tensors saved under a key; None if there are none. A damaged file is removed."""
         path = self._path(key)
         if not path.exists():
             return None
         try:
             with safetensors.safe_open(path, framework="pt") as file:
-                wanted = (file.metadata() or {})[CHECKSUM]
-                # Copies: mapped from the file they would begin where the file has them, and kernels would split their sums otherwise.
+                expected = (file.metadata() or {})[CHECKSUM]
+                # Copied: tensors mapped from the file are aligned as they are there, and kernels could sum in another order.
                 tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-            if wanted != _checksum(tensors):
-                raise ValueError("its checksum is another")
+            if expected != _checksum(tensors):
+                raise ValueError("the checksum does not match")
         except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
-            logging.getLogger(__name__).warning("a reference phase on disk is damaged, and removed: %s", error)
+            logging.getLogger(__name__).warning("removing a damaged reference phase on disk: %s", error)
             _remove(path)
             return None
         with contextlib.suppress(OSError):
@@ -54,33 +56,36 @@ class TrajectoryFiles:
         return tensors
 
     def save(self, key: str, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Keep tensors under a key, whole or not at all; those that are larger than all may be together are not kept. Never fails: they can be made anew."""
+        """Save tensors under a key, atomically, unless they exceed the limit alone.
+
+        Errors are only logged: the tensors can be computed again.
+        """
         path = self._path(key)
-        kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        copies = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         part = safe_files.part_of(path)
         try:
-            save_file(kept, part, {CHECKSUM: _checksum(kept)})
+            save_file(copies, part, {CHECKSUM: _checksum(copies)})
             if part.stat().st_size <= self._limit:
                 os.replace(part, path)
         except (OSError, safetensors.SafetensorError) as error:
-            logging.getLogger(__name__).warning("a reference phase could not be kept on disk: %s", error)
+            logging.getLogger(__name__).warning("a reference phase could not be saved on disk: %s", error)
         finally:
             _remove(part)
         self._make_room(self._limit)
 
     def _make_room(self, limit: int) -> None:
-        """Remove what was used longest ago until the rest fits."""
+        """Remove the least recently used files until the rest fits."""
         found = []
         for path in self._folder.glob(f"*{SUFFIX}"):
             with contextlib.suppress(OSError):
                 state = path.stat()
                 found.append((state.st_mtime_ns, state.st_size, path))
-        held = sum(size for _, size, _ in found)
+        total = sum(size for _, size, _ in found)
         for _, size, path in sorted(found):
-            if held <= limit:
+            if total <= limit:
                 return
             _remove(path)
-            held -= size
+            total -= size
 
     def _path(self, key: str) -> Path:
         digest = hashlib.sha256(f"{self._context} {key}".encode()).hexdigest()

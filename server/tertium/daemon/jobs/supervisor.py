@@ -146,7 +146,7 @@ class Supervisor:
             self._retry_requested.clear()
             await _wait_for_first(self._jobs.arrival(), self._retry_requested.wait())
             while self._jobs.waiting:
-                await self._jobs.failed(await self._jobs.start(), problem.told())
+                await self._jobs.failed(await self._jobs.start(), problem.fields())
         self._retry_requested.clear()
         log.event("loading the model again")
 
@@ -172,7 +172,7 @@ class Supervisor:
             await self._jobs.cancelled(job, job.cancelling)
             return True
         if (late := scheduling.missed(job)) is not None:
-            await self._jobs.failed(job, _problem(late).told())
+            await self._jobs.failed(job, _problem(late).fields())
             return True
         await process.send(m.Run(job=job.id, spec=job.spec, notes=tuple(job.notes)))
         if job.cancelling:
@@ -203,7 +203,7 @@ class Supervisor:
             case m.Cancelled():
                 await self._jobs.cancelled(job, " ".join([job.cancelling or "Cancelled.", *message.notes]))
             case m.Failed():
-                await self._jobs.failed(job, message.error.told())
+                await self._jobs.failed(job, message.error.fields())
         return True
 
     async def _handle_death(self, process: WorkerProcess, job: Job) -> None:
@@ -217,9 +217,9 @@ class Supervisor:
             job.lost_at = job.fraction
             await self._jobs.give_back(job)
         elif lost is not None and lost.error.code == "out_of_memory":
-            await self._jobs.failed(job, lost.error.told())
+            await self._jobs.failed(job, lost.error.fields())
         else:
-            await self._jobs.failed(job, _died(job, reason, device=lost is not None).told())
+            await self._jobs.failed(job, _died(job, reason, device=lost is not None).fields())
 
     def _handle_event(self, job: Job, event: str) -> None:
         """Pause a running training job that a new job preempts; discard the training state of a job that ended outside the worker."""

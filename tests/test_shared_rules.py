@@ -1,4 +1,4 @@
-"""What is written twice because a wall stands between, and must say the same on both sides."""
+"""Rules that are written in two packages, because neither may import the other, and must be equal."""
 
 import dataclasses
 
@@ -20,13 +20,13 @@ ENGINE = {
     "window": (settings.WindowSettings, {}),
     "learn": (settings.LearnSettings, {"prompt": "x"}),
 }
-"""By command: what the engine checks, with what it needs."""
-BESIDE = {"seconds": "the model's own limit", "loop": "the engine is given its place"}
+"""By command: the engine's settings, with the fields that these require."""
+DIFFERENT = {"seconds": "the engine uses the model's own limit", "loop": "the engine gets the loop's position"}
 SHARED = [
     (command, name)
     for command, (kind, _) in ENGINE.items()
     for name in specs(COMMANDS[command].request)
-    if name in {one.name for one in dataclasses.fields(kind)} and name not in BESIDE
+    if name in {one.name for one in dataclasses.fields(kind)} and name not in DIFFERENT
 ]
 
 
@@ -62,6 +62,6 @@ def test_ranges_are_the_same(command, name):
 def test_defaults_are_the_same(command, name):
     of_protocol = COMMANDS[command].request.model_fields[name].get_default()
     of_engine = {one.name: one for one in dataclasses.fields(ENGINE[command][0])}[name].default
-    if of_protocol is None or of_engine is dataclasses.MISSING:  # settled by the handler
+    if of_protocol is None or of_engine is dataclasses.MISSING:  # chosen by the request's handler
         return
     assert of_protocol == of_engine

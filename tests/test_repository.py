@@ -1,4 +1,4 @@
-"""The house itself: walls between rooms, what is promised of files and weights, and what must never be in them."""
+"""The repository: import contracts, the length of modules, shipped weights and sounds, versions and the lock file."""
 
 import os
 import re
@@ -11,7 +11,8 @@ import pytest
 import tertium
 
 ROOT = Path(__file__).parents[1]
-SOURCES = [path for room in ("server/tertium", "protocol/tertium_protocol") for path in (ROOT / room).rglob("*.py")]
+PACKAGES = ("server/tertium", "protocol/tertium_protocol")
+SOURCES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
 
 
 def tracked() -> list[Path]:
@@ -21,20 +22,20 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in listing.stdout.split("\0") if name]
 
 
-def test_the_walls_stand():
-    rooms = os.pathsep.join(str(ROOT / room) for room in ("server", "protocol"))
+def test_the_import_contracts_hold():
+    folders = os.pathsep.join(str(ROOT / folder) for folder in ("server", "protocol"))
     run = subprocess.run(
         [Path(sys.executable).with_name("lint-imports")],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": rooms}, capture_output=True, text=True, check=False,
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": folders}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_fits_in_the_head(path):
+def test_a_module_is_short_and_documented(path):
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 400
-    assert text.strip() == "" or text.startswith('"""'), "every module says what it is for"
+    assert text.strip() == "" or text.startswith('"""'), "every module has a docstring"
 
 
 def test_a_script_fits_in_the_head_too():
@@ -87,17 +88,19 @@ def test_the_lock_pins_everything_with_hashes_and_names_no_server():
 
 
 def test_threads_wait_without_spinning_in_the_tests_too():
-    """PyTorch's threads, as their runtime says when it is loaded: a variable that is set too late would say nothing here."""
+    """Check PyTorch's wait policy as reported by its OpenMP runtime at load time, which would not see a variable set
+    later.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-s", "-q", "-p", "no:cacheprovider", "--collect-only", "tests/engine/test_schedule.py"],
         cwd=ROOT, env=environment | {"OMP_DISPLAY_ENV": "VERBOSE"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
-    said = [line.split("=")[-1].strip() for line in run.stderr.splitlines() if "GOMP_SPINCOUNT" in line]
-    if not said:
-        pytest.skip("this build of PyTorch has another runtime for its threads")
-    assert set(said) == {"'0'"}
+    reported = [line.split("=")[-1].strip() for line in run.stderr.splitlines() if "GOMP_SPINCOUNT" in line]
+    if not reported:
+        pytest.skip("this build of PyTorch does not use GNU OpenMP")
+    assert set(reported) == {"'0'"}
 
 
 def test_the_page_on_the_architecture_names_only_what_is_there():
