@@ -15,7 +15,7 @@ import torch
 
 from tertium.engine import operations
 from tertium.engine.models.loaded_model import load_model
-from tertium.engine.settings import FuseSettings, GenerateSettings, LearnSettings
+from tertium.engine.settings import RATES, FuseSettings, GenerateSettings, LearnSettings
 from tertium.engine.training import adapters
 from tertium.engine.training.fine_tune import Learner
 from tertium.storage.library import sound_id
@@ -43,7 +43,7 @@ def main(seed: int, folder: Path) -> dict[str, str]:
         history += [operations.generate(model, settings), torch.empty(chance.randrange(1, 10**6))]
     result = operations.fuse(model, original, reference, FuseSettings(steps=5, seed=3, blend=0.5))
     made = {"fused": sound_id(result.numpy(), model.sample_rate)}
-    for method in adapters.METHODS:
+    for method in RATES:
         rank = 2 if method == "lora" else 0
         ranked = {"rank": rank} if rank else {}
         learner = Learner(

@@ -5,6 +5,7 @@ import torch
 
 from tertium.engine import operations
 from tertium.engine.settings import (
+    RATES,
     FuseSettings,
     GenerateSettings,
     InvertSettings,
@@ -30,7 +31,7 @@ def everything(model):
     ).reconstruction
     yield operations.fuse(model, drums, hum, FuseSettings(steps=3, intervention=1, hold=0.2))
     yield from (take.audio for take in operations.morph(model, drums, hum, MorphSettings(steps=3, count=2, hold=0.2)))
-    for method in adapters.METHODS:
+    for method in RATES:
         learner = Learner(model, hum, LearnSettings(prompt="rain", method=method, steps=1, batch=2, rank=2, ema=0.9))
         learner.run()
         learner.load_state_dict(learner.state_dict())

@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from tertium.engine.fusion.inversion import invert, predicted_noise, reconstruct
+from tertium.engine.fusion.inversion import invert, predicted_noise
+from tertium.engine.sampling import solver
 from tertium.engine.sampling.noise import StepNoise
 from tertium.engine.sampling.schedule import edm, rectified_flow
 from tests.conftest import GaussianDenoiser, MemorisedDenoiser, falling_power, similarity
@@ -20,6 +21,11 @@ def recursion(z_o, x_m, schedule, *, eta, noise=None):
         x = (s_s / s_t) * math.exp(eta * h) * (x - a_t * (1 - math.exp(-(1 + eta) * h)) * z_o - term)
         out[step] = x
     return out
+
+
+def reconstruct(predict, inversion, *, start, noise):
+    """Sample on from the inverted latents at point ``start``."""
+    return solver.sample(predict, inversion.latent(start), inversion.schedule, noise=noise, start=start)
 
 
 SCHEDULES = [edm(40), rectified_flow(40, sigma_max=0.98)]

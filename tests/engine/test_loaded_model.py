@@ -9,6 +9,7 @@ import torch
 from tertium.engine import operations
 from tertium.engine.models import stable_audio
 from tertium.engine.models.loaded_model import NAMES, load_model
+from tertium.engine.sampling.denoiser import Denoiser
 from tertium.engine.sampling.schedule import edm, rectified_flow
 from tests.engine import stable_audio_open, tiny
 from tests.engine.conftest import write_model
@@ -93,7 +94,7 @@ def test_half_precision_predicts_what_float32_predicts(precision, tmp_path):
     x = torch.randn(1, 4, 1000, generator=torch.Generator().manual_seed(1)) * 3
     assert half.encode(tone(half, 0.5)).dtype == torch.float32
     schedule = edm(200)
-    results = [m.denoiser(schedule)(x, 150, m.condition("", seconds=2.0)) for m in (whole, half)]
+    results = [Denoiser(m.model, schedule)(x, 150, m.condition("", seconds=2.0)) for m in (whole, half)]
     assert results[1].dtype == torch.float32
     assert float((results[0] - results[1]).norm() / results[0].norm()) < 0.02
 

@@ -73,17 +73,17 @@ def test_a_prompt_or_what_was_learned_is_laid_under_the_loop_as_without_one(prom
     before = tiny_unit(model) * 4
     settings = {"steps": 4, "prompt": "rain", "blend": 0.0, "seed": 3}
     plain = pair.prepare(model, original, None, FuseSettings(**settings), memory=memory).fused(None)
-    kept = len(memory)
+    size, surrounded = memory.nbytes, around(original, before, before)
     looped = pair.prepare(
-        model, around(original, before, before), None,
-        FuseSettings(**settings, loop=Loop(before, samples)), memory=memory,
+        model, surrounded, None, FuseSettings(**settings, loop=Loop(before, samples)), memory=memory
     ).fused(None)  # fmt: skip
     edge = before // unit
     inner = looped[..., edge:-edge]
     assert torch.equal(inner, plain)
     assert torch.equal(looped[..., :edge], inner[..., -edge:])
     assert torch.equal(looped[..., -edge:], inner[..., :edge])
-    assert len(memory) == kept + 1, "only the original was encoded anew: the reference phase was there"
+    added = memory.nbytes - size
+    assert added == model.encode(surrounded).nbytes, "only the original was encoded: the reference phase was there"
 
 
 def tiny_unit(model):

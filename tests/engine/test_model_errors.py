@@ -209,8 +209,9 @@ def test_a_model_with_nothing_added_is_not_taken_for_stable_audio_3(folder):
     build.check_config(config, folder / "model_config.json")
 
 
-def test_the_embedded_model_is_gone(tmp_path):
-    error = refused(errors.ModelNotDownloaded, "pocket", pocket_folder=tmp_path / "nowhere")
+def test_the_embedded_model_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "POCKET", tmp_path / "nowhere")
+    error = refused(errors.ModelNotDownloaded, "pocket")
     assert "embedded model's folder" in error.message
     assert "Reinstall tertium" in error.remedy
 

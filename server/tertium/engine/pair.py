@@ -37,7 +37,6 @@ class Pair:
     Attributes:
         settings: steps, order, eta, hold and seed of all of them; their own blend or intervention is not read.
         reference, null: data predictions.
-        z_r: latents of the reference sound; None where a prompt leads.
         inversion: of the original, whose latents are its ``z_o``.
         lead: the reference phase.
     """
@@ -45,7 +44,6 @@ class Pair:
     settings: PairSettings
     reference: solver.Predict
     null: solver.Predict
-    z_r: torch.Tensor | None
     inversion: Inversion
     noise: StepNoise | LoopedNoise
     lead: Lead
@@ -145,8 +143,7 @@ def prepare(
             predict, initial=noise.initial(), schedule=schedule, noise=noise, order=settings.order, eta=settings.eta
         )
     inversion = inversion_of(model, z_o, schedule, settings, null=null)
-    z_r = None if reference is None else predict.z_r
-    return Pair(settings, predict, null, z_r, inversion, noise, led, memory)
+    return Pair(settings, predict, null, inversion, noise, led, memory)
 
 
 def _led(

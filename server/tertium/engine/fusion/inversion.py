@@ -137,26 +137,3 @@ def _stochastic(
         return e
 
     return noise_map
-
-
-def reconstruct(
-    predict: solver.Predict,
-    inversion: Inversion,
-    *,
-    start: int,
-    noise: solver.Noise,
-    order: int = 3,
-    eta: float = 1.0,
-    on_step: Callable[[int], None] | None = None,
-) -> torch.Tensor:
-    """Sample on from the inverted latents at point ``start``: what the model makes of the original from that noise level."""
-    return solver.sample(
-        predict,
-        inversion.latent(start),
-        inversion.schedule,
-        noise=noise,
-        order=order,
-        eta=eta,
-        start=start,
-        on_step=on_step,
-    )

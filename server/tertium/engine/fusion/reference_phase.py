@@ -245,9 +245,6 @@ class Memory:
         """Memory that is held, in bytes."""
         return sum(value.nbytes for value in self._kept.values())
 
-    def __len__(self) -> int:
-        return len(self._kept)
-
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
         """What is kept under a key; made, and kept, where nothing is."""
         if key not in self._kept:

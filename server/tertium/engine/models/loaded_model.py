@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-from pathlib import Path
 
 import torch
 
@@ -11,7 +10,6 @@ from tertium.engine.models.device import choose_device, choose_dtype, place, tex
 from tertium.engine.models.errors import package_missing
 from tertium.engine.sampling import conditioning
 from tertium.engine.sampling.conditioning import Conditioning
-from tertium.engine.sampling.denoiser import Denoiser
 from tertium.engine.sampling.schedule import Schedule, edm, rectified_flow
 
 NAMES = weights.NAMES
@@ -122,10 +120,6 @@ class LoadedModel:
         """The schedule that suits the model's objective, of N = ``steps`` steps."""
         return edm(steps) if self.objective == "v" else rectified_flow(steps)
 
-    def denoiser(self, schedule: Schedule) -> Denoiser:
-        """The model's data prediction along a schedule."""
-        return Denoiser(self.model, schedule)
-
     def condition(self, prompt: str, *, seconds: float) -> Conditioning:
         """What the network is told for a prompt and a sound of ``seconds``."""
         return conditioning.condition(self.model, prompt, seconds=seconds, device=self.device)
@@ -136,9 +130,7 @@ class LoadedModel:
         return empty.as_null() if null == "empty" else empty.null()
 
 
-def load_model(
-    name_or_folder: str, *, device: str = "auto", precision: str = "auto", pocket_folder: Path | None = None
-) -> LoadedModel:
+def load_model(name_or_folder: str, *, device: str = "auto", precision: str = "auto") -> LoadedModel:
     """Load a model, from this machine or from the model hub.
 
     Args:
@@ -146,12 +138,11 @@ def load_model(
             ``model.safetensors``, ``model.ckpt`` or ``model.pt``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: ``auto``, ``fp32``, ``fp16``, ``bf16``.
-        pocket_folder: where the embedded model lies instead of in the package.
 
     Raises:
         ModelError: one of its kinds, by reason, with its remedy.
     """
-    return _load(weights.locate(str(name_or_folder), pocket_folder=pocket_folder), device, precision)
+    return _load(weights.locate(str(name_or_folder)), device, precision)
 
 
 def _load(files: weights.ModelFiles, device: str, dtype: str) -> LoadedModel:

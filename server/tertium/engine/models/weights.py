@@ -38,12 +38,11 @@ class ModelFiles:
     weights: Path
 
 
-def locate(name_or_folder: str, *, pocket_folder: Path | None = None) -> ModelFiles:
+def locate(name_or_folder: str) -> ModelFiles:
     """The files of a model.
 
     Args:
         name_or_folder: one of :data:`NAMES`, or the path of a folder with ``model_config.json`` and one of :data:`WEIGHTS`.
-        pocket_folder: where ``pocket`` lies instead of in this package.
 
     Raises:
         ModelError: one of its kinds, by reason.
@@ -52,14 +51,13 @@ def locate(name_or_folder: str, *, pocket_folder: Path | None = None) -> ModelFi
         config = hub.fetch(name_or_folder, CONFIG)
         return ModelFiles(name_or_folder, config, hub.fetch(name_or_folder, *WEIGHTS[:2]))
     if name_or_folder == "pocket":
-        folder = pocket_folder or POCKET
-        if not folder.is_dir():
+        if not POCKET.is_dir():
             raise ModelNotDownloaded(
-                f"The embedded model's folder {folder} is not there.",
+                f"The embedded model's folder {POCKET} is not there.",
                 value=name_or_folder,
                 remedy="Reinstall tertium; in a checkout, get the folder back with git, or make the weights with server/pocket.",
             )
-        return ModelFiles("pocket", *_in_folder(folder))
+        return ModelFiles("pocket", *_in_folder(POCKET))
     folder = Path(name_or_folder).expanduser()
     if not folder.is_dir():
         raise UnknownModel(

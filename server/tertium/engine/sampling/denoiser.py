@@ -63,7 +63,6 @@ class Denoiser:
 
     def __init__(self, model: torch.nn.Module, schedule: Schedule):
         self.transformer = model.model.model
-        self.schedule = schedule
         weight = next(self.transformer.parameters())
         self.device, self.dtype = weight.device, weight.dtype
         points = zip(schedule.alphas, schedule.sigmas, strict=True)

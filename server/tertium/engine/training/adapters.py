@@ -17,7 +17,6 @@ from tertium.engine.models import stable_audio
 from tertium.engine.models.device import PreciseTimesteps
 from tertium.engine.models.loaded_model import LoadedModel
 
-METHODS = ("lora", "full")
 _ADAPTER = "reference"
 
 
@@ -26,7 +25,7 @@ class Weights:
     """What was learned.
 
     Args:
-        method: see :data:`METHODS`.
+        method: ``lora`` or ``full``.
         tensors: by name within the diffusion transformer: ``<layer>.lora_A`` (rank, in) and ``<layer>.lora_B`` (out, rank), or all its weights.
         rank: of a LoRA; 0 for full weights.
     """
@@ -34,10 +33,6 @@ class Weights:
     method: str
     tensors: Mapping[str, torch.Tensor]
     rank: int = 0
-
-    @property
-    def bytes(self) -> int:
-        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
 
 
 def lora_view(model: LoadedModel, *, rank: int, generator: torch.Generator | None = None) -> LoadedModel:
@@ -136,11 +131,6 @@ class Residents:
     def bytes(self) -> int:
         """What those that are kept add to the base."""
         return sum(size for _, size in self._kept.values())
-
-    @property
-    def keys(self) -> tuple[Hashable, ...]:
-        """Those that are kept, the next to go first."""
-        return tuple(self._kept)
 
     def get(self, key: Hashable, load: Callable[[], Weights]) -> LoadedModel:
         """The fine-tuned model of a key, loaded if it is not kept.
