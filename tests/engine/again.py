@@ -42,7 +42,7 @@ def main(seed: int, folder: Path) -> dict[str, str]:
         settings = GenerateSettings(prompt="x", seconds=chance.uniform(0.5, 1.5), steps=2, seed=chance.randrange(99))
         history += [operations.generate(model, settings), torch.empty(chance.randrange(1, 10**6))]
     result = operations.fuse(model, original, reference, FuseSettings(steps=5, seed=3, blend=0.5))
-    made = {"fused": sound_id(result.numpy(), model.sample_rate)}
+    digests = {"fused": sound_id(result.numpy(), model.sample_rate)}
     for method in RATES:
         rank = 2 if method == "lora" else 0
         ranked = {"rank": rank} if rank else {}
@@ -51,14 +51,14 @@ def main(seed: int, folder: Path) -> dict[str, str]:
         )
         learner.run()
         weights = safetensors.torch.save(dict(learner.weights().tensors))
-        made[f"learned {method}"] = hashlib.sha256(weights).hexdigest()
+        digests[f"learned {method}"] = hashlib.sha256(weights).hexdigest()
         path = folder / f"{method}.safetensors"
         if not path.exists():
             path.write_bytes(weights)
         view = adapters.apply(model, torch_learner.read(str(path), method=method, rank=rank))
         led = operations.fuse(view, original, None, FuseSettings(prompt="tone", steps=5, seed=3, blend=0.5))
-        made[f"under {method}"] = sound_id(led.numpy(), model.sample_rate)
-    return made
+        digests[f"under {method}"] = sound_id(led.numpy(), model.sample_rate)
+    return digests
 
 
 if __name__ == "__main__":

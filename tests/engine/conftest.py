@@ -53,10 +53,10 @@ def prompted_model(tmp_path_factory):
     """A small flow model that reads a prompt by a table of words; its tokenizer lies beside its configuration."""
     from tertium.engine.models.loaded_model import load_model
 
-    made, folder = tmp_path_factory.mktemp("text"), tmp_path_factory.mktemp("models") / "prompted"
-    stable_audio_open.put_text_encoder(made)
+    cache, folder = tmp_path_factory.mktemp("text"), tmp_path_factory.mktemp("models") / "prompted"
+    stable_audio_open.put_text_encoder(cache)
     folder.mkdir()
-    (made / "models--t5-base/snapshots" / ("0" * 40)).rename(folder / "words")
+    (cache / "models--t5-base/snapshots" / ("0" * 40)).rename(folder / "words")
     config = tiny.model_config("rectified_flow")
     text = {"id": "prompt", "type": "lut", "config": {"tokenizer_name": str(folder / "words"), "max_length": 4}}
     config["model"]["conditioning"]["configs"].append(text)

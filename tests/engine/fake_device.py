@@ -26,11 +26,11 @@ class Accelerator(TorchDispatchMode):
     def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
         if operator is torch.ops.aten._local_scalar_dense.default:
             return bool(1) if args[0].dtype is torch.bool else 1.0 if args[0].dtype.is_floating_point else 1
-        made = operator(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
+        result = operator(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
             if isinstance(tensor, torch.Tensor) and tensor.device.type == DEVICE.type:
                 assert tensor.dtype not in DOUBLE, f"{operator} makes {tensor.dtype} on the device, which MPS has not"
-        return made
+        return result
 
 
 def _replaced(module, convert, recurse=True):

@@ -24,13 +24,13 @@ def size(weights):
 def learners(prompted_model):
     """One learner a method, a few steps on."""
     noise = torch.randn(2, 8000, generator=torch.Generator().manual_seed(1)) * 0.1
-    made = {
+    learners = {
         method: Learner(prompted_model, noise, LearnSettings(prompt="drum", method=method, steps=5, rank=3, rate=1e-2))
         for method in RATES
     }
-    for learner in made.values():
+    for learner in learners.values():
         learner.run()
-    return made
+    return learners
 
 
 @pytest.mark.parametrize("method", RATES)
@@ -48,7 +48,7 @@ def test_a_lora_that_learned_nothing_changes_nothing_and_shares_all_weights(prom
     assert torch.equal(prediction(view), prediction(prompted_model))
     base = {tensor.data_ptr() for tensor in prompted_model.model.parameters()}
     own = [tensor for tensor in view.model.parameters() if tensor.data_ptr() not in base]
-    assert sum(t.numel() for t in own) == sum(p.numel() for p in adapters.learned(view, "lora").values())
+    assert sum(t.numel() for t in own) == sum(p.numel() for p in adapters.learned_parameters(view, "lora").values())
     assert view.model.conditioner is prompted_model.model.conditioner
 
 
@@ -56,7 +56,7 @@ def test_every_linear_layer_of_the_transformer_learns(prompted_model):
     view = adapters.lora_view(prompted_model, rank=2)
     transformer = prompted_model.model.model.model
     linears = {name for name, layer in transformer.named_modules() if isinstance(layer, torch.nn.Linear)}
-    assert {name.rpartition(".")[0] for name in adapters.learned(view, "lora")} == linears
+    assert {name.rpartition(".")[0] for name in adapters.learned_parameters(view, "lora")} == linears
 
 
 def test_weights_of_another_shape_are_refused(prompted_model, learners):

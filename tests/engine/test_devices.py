@@ -35,22 +35,22 @@ def everything(model):
         learner = Learner(model, hum, LearnSettings(prompt="rain", method=method, steps=1, batch=2, rank=2, ema=0.9))
         learner.run()
         learner.load_state_dict(learner.state_dict())
-        taught = adapters.apply(model, learner.weights())
-        yield operations.fuse(taught, drums, None, FuseSettings(steps=3, intervention=1, prompt="rain"))
+        trained = adapters.apply(model, learner.weights())
+        yield operations.fuse(trained, drums, None, FuseSettings(steps=3, intervention=1, prompt="rain"))
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS.values(), ids=PRECISIONS)
 def test_pocket_computes_where_it_lies(monkeypatch, dtype):
     with fake_device.on(monkeypatch, "pocket", dtype) as model:
         assert (model.device.type, model.dtype) == (fake_device.DEVICE.type, dtype)
-        assert {(made.device.type, made.dtype) for made in everything(model)} == {("cpu", torch.float32)}
+        assert {(audio.device.type, audio.dtype) for audio in everything(model)} == {("cpu", torch.float32)}
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS.values(), ids=PRECISIONS)
 def test_published_configurations_compute_where_they_lie(monkeypatch, published, hub_cache, dtype):  # noqa: F811
     stable_audio_open.put_text_encoder(hub_cache)
     with fake_device.on(monkeypatch, str(published), dtype) as model:
-        assert {(made.device.type, made.dtype) for made in everything(model)} == {("cpu", torch.float32)}
+        assert {(audio.device.type, audio.dtype) for audio in everything(model)} == {("cpu", torch.float32)}
 
 
 def test_a_tensor_that_was_left_on_the_cpu_is_found(monkeypatch):

@@ -10,7 +10,7 @@ import torch
 from tertium.engine import operations
 from tertium.engine.settings import GenerateSettings, LearnSettings, SettingError
 from tertium.engine.training import adapters, fine_tune
-from tertium.engine.training.fine_tune import Learner, LearningFailed
+from tertium.engine.training.fine_tune import Learner, TrainingFailed
 from tertium.errors import SoundError
 
 METHODS = ("lora", "full")
@@ -64,12 +64,12 @@ def test_interrupted_and_resumed_is_bit_for_bit_as_undisturbed(tiny_model, refer
     interrupted = Learner(tiny_model, reference, settings(method=method, ema=ema))
     with pytest.raises(Interrupted):
         interrupted.run(stop_at_three)
-    kept = on_disk(interrupted.state_dict(), tmp_path / "state.safetensors")
+    saved = on_disk(interrupted.state_dict(), tmp_path / "state.safetensors")
     resumed = Learner(tiny_model, reference, settings(method=method, ema=ema))
-    resumed.load_state_dict(kept)
+    resumed.load_state_dict(saved)
     assert resumed.step == 3
     resumed.run()
-    assert kept["facts"]["step"] == 3, "what was kept stays as it was"
+    assert saved["facts"]["step"] == 3, "what was kept stays as it was"
     assert resumed.losses == undisturbed.losses
     same = undisturbed.weights().tensors
     assert all(torch.equal(tensor, same[name]) for name, tensor in resumed.weights().tensors.items())
@@ -78,11 +78,11 @@ def test_interrupted_and_resumed_is_bit_for_bit_as_undisturbed(tiny_model, refer
 def test_run_goes_on_where_a_callback_stopped_it(tiny_model, reference):
     undisturbed, learner = (Learner(tiny_model, reference, settings()) for _ in range(2))
     undisturbed.run()
-    heard = []
+    reports = []
 
     def stop_often(step, loss):
-        heard.append((step, loss))
-        if heard.count((step, loss)) == 1:
+        reports.append((step, loss))
+        if reports.count((step, loss)) == 1:
             raise Interrupted
 
     while learner.step < 8:
@@ -91,7 +91,7 @@ def test_run_goes_on_where_a_callback_stopped_it(tiny_model, reference):
         except Interrupted:
             continue
     assert learner.losses == undisturbed.losses
-    assert heard[0] == (0, None) and heard[-1] == (7, learner.losses[6])
+    assert reports[0] == (0, None) and reports[-1] == (7, learner.losses[6])
 
 
 def test_a_state_may_be_of_before_the_first_step(tiny_model, reference):
@@ -135,14 +135,14 @@ def test_listening_to_what_would_be_kept_does_not_disturb_the_learning(tiny_mode
     undisturbed.run()
     for _ in range(4):
         learner.take_step()
-    with learner.as_kept() as model:
+    with learner.with_learned_weights() as model:
         name = next(iter(learner.weights().tensors))
-        assert torch.equal(adapters.learned(model, "lora")[name], learner.weights().tensors[name])
-        heard = operations.generate(model, GenerateSettings(prompt="drum loop", seconds=1.0, steps=2))
+        assert torch.equal(adapters.learned_parameters(model, "lora")[name], learner.weights().tensors[name])
+        preview = operations.generate(model, GenerateSettings(prompt="drum loop", seconds=1.0, steps=2))
     applied = adapters.apply(tiny_model, learner.weights())
     again = operations.generate(applied, GenerateSettings(prompt="drum loop", seconds=1.0, steps=2))
     # A weight that can learn and one that is frozen may be multiplied by different kernels: equal but for rounding.
-    torch.testing.assert_close(heard, again, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(preview, again, rtol=1e-4, atol=1e-4)
     learner.run()
     assert learner.losses == undisturbed.losses
 
@@ -189,7 +189,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_weights(tiny_model, refere
     before = learner.weights().tensors
     learner._latents[0, 0, 0] = math.nan
     with pytest.raises(
-        LearningFailed, match="went astray at step 1: the loss is no finite number. Give a lower rate than 0.001."
+        TrainingFailed, match="went astray at step 1: the loss is no finite number. Give a lower rate than 0.001."
     ):
         learner.run()
     assert all(torch.equal(tensor, before[name]) for name, tensor in learner.weights().tensors.items())
@@ -266,4 +266,4 @@ def test_models_in_half_precision_learn(tiny_folder, reference, method, precisio
     learner.run()
     assert all(math.isfinite(loss) for loss in learner.losses)
     applied = adapters.apply(model, learner.weights())
-    assert {p.dtype for p in adapters.learned(applied, method).values()} == {dtype}
+    assert {p.dtype for p in adapters.learned_parameters(applied, method).values()} == {dtype}

@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from tertium.engine.fusion.fuse import InstantReference, blend_to_intervention, fuse_latents, held
+from tertium.engine.fusion.fuse import InstantReference, blend_to_intervention, fuse_latents, hold_reference
 from tertium.engine.fusion.inversion import invert
 from tertium.engine.sampling import solver
 from tertium.engine.sampling.noise import StepNoise
@@ -77,8 +77,8 @@ def test_the_ends_of_blend_are_the_two_sounds_themselves(schedule, pair):
 def test_the_last_steps_lead_on_to_the_original(pair):
     """At N - 1 the update carries nothing on; the result must not fall back to the reference there."""
     z_o, _, fuse = pair(edm(50), drawn=0.1)
-    kept = [similarity(fuse(k), z_o) for k in (42, 45, 47, 49, 50)]
-    assert kept == sorted(kept)
+    similarities = [similarity(fuse(k), z_o) for k in (42, 45, 47, 49, 50)]
+    assert similarities == sorted(similarities)
 
 
 def test_the_intervention_is_the_update_formula(latents):
@@ -112,9 +112,9 @@ def test_history_is_kept_across_the_intervention(pair):
 
 def test_hold_draws_to_the_reference(pair):
     _, z_r, fuse = pair(edm(100), drawn=0.0)
-    kept = [similarity(fuse(85, hold=w), z_r) for w in (0.0, 0.2, 0.5, 1.0)]
-    assert kept == sorted(kept)
-    assert kept[-1] == pytest.approx(1.0)
+    similarities = [similarity(fuse(85, hold=w), z_r) for w in (0.0, 0.2, 0.5, 1.0)]
+    assert similarities == sorted(similarities)
+    assert similarities[-1] == pytest.approx(1.0)
 
 
 def test_hold_calls_only_what_it_needs():
@@ -124,10 +124,10 @@ def test_hold_calls_only_what_it_needs():
     def right(x, step):
         return x
 
-    assert held(right, wrong, hold=0.0) is right
-    assert held(wrong, right, hold=1.0) is right
+    assert hold_reference(right, wrong, hold=0.0) is right
+    assert hold_reference(wrong, right, hold=1.0) is right
     with pytest.raises(ValueError, match="hold must lie between 0 and 1; got 1.1"):
-        held(right, right, hold=1.1)
+        hold_reference(right, right, hold=1.1)
 
 
 def test_an_instant_reference_answers_for_every_row(latents):

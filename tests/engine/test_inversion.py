@@ -100,13 +100,13 @@ def test_clean_inversion_keeps_the_original_better_than_noisy_ones(latents):
     null = GaussianDenoiser(falling_power(512), schedule)
     noise, other = (StepNoise(2, z_o.shape, dtype=torch.float64, stream=s) for s in (0, 1))
     start = next(i for i, sigma in enumerate(schedule.sigmas) if sigma < 1.0)
-    kept = {
+    similarities = {
         anchor: similarity(
             reconstruct(null, invert(z_o, schedule, anchor=anchor, noise=other), start=start, noise=noise), z_o
         )
         for anchor in ("clean", "forward", "stochastic")
     }
-    assert kept["clean"] > kept["forward"] > kept["stochastic"]
+    assert similarities["clean"] > similarities["forward"] > similarities["stochastic"]
 
 
 @pytest.mark.parametrize(

@@ -62,11 +62,11 @@ def test_the_noise_of_a_loop_is_its_own_repeated(tiny_model):
         assert torch.equal(other[..., -2:], one[..., :2])
 
 
-@pytest.mark.parametrize("taught", [None, 0.5, 0.9])
-def test_a_prompt_or_what_was_learned_is_laid_under_the_loop_as_without_one(prompted_model, taught):
+@pytest.mark.parametrize("trained_seconds", [None, 0.5, 0.9])
+def test_a_prompt_or_what_was_learned_is_laid_under_the_loop_as_without_one(prompted_model, trained_seconds):
     """The reference alone, in latents: the same within the loop, and repeated around it; and the reference phase is one."""
     model = copy.copy(prompted_model)
-    model.checkpoint, model.taught_seconds = "one" if taught else None, taught
+    model.checkpoint, model.trained_seconds = "one" if trained_seconds else None, trained_seconds
     unit = model.downsampling
     samples = tiny_unit(model) * (5600 // tiny_unit(model))
     original, memory = sound(1, samples), Memory(10**8)
@@ -131,8 +131,8 @@ def test_no_seam_is_heard_however_far_a_loop_is_fused(pocket, demo, begin, secon
     loop, given, placed = looping(pocket, samples)
     for blend in (0.0, 0.5, 1.0):
         settings = FuseSettings(blend=blend, hold=0.2, seed=1, loop=placed)
-        made = operations.fuse(pocket, given, hum, settings).numpy()
-        closed = loop.closed(made, 44_100, samples.shape[1])
+        result = operations.fuse(pocket, given, hum, settings).numpy()
+        closed = loop.closed(result, 44_100, samples.shape[1])
         seam, within = steps(closed)
         assert closed.shape == samples.shape
         assert seam < within - 6
@@ -144,10 +144,10 @@ def test_no_seam_is_heard_however_far_a_loop_is_fused(pocket, demo, begin, secon
 def test_without_it_the_seam_is_the_loudest_of_all(pocket, demo):
     """Else there would be nothing to mend."""
     hum = torch.from_numpy(demo["haunted_hum"])
-    made = operations.fuse(
+    result = operations.fuse(
         pocket, torch.from_numpy(bar(demo, 1.0, 2.0)), hum, FuseSettings(blend=0.5, hold=0.2, seed=1)
     )
-    seam, within = steps(made.numpy())
+    seam, within = steps(result.numpy())
     assert seam > within + 6
 
 
@@ -158,8 +158,8 @@ def test_the_ends_of_the_knob_stay_the_two_sounds(pocket, demo):
     inner = slice(4096, -4096)
     for blend in (0.0, 1.0):
         plain = operations.fuse(pocket, torch.from_numpy(samples), hum, FuseSettings(blend=blend))
-        made = operations.fuse(pocket, given, hum, FuseSettings(blend=blend, loop=placed)).numpy()
-        closed = torch.from_numpy(loop.closed(made, 44_100, samples.shape[1]))
+        result = operations.fuse(pocket, given, hum, FuseSettings(blend=blend, loop=placed)).numpy()
+        closed = torch.from_numpy(loop.closed(result, 44_100, samples.shape[1]))
         assert likeness(closed[:, inner], plain[:, inner]) > 0.97
 
 
@@ -173,8 +173,8 @@ def test_morphs_and_variations_close_too(pocket, demo):
     samples, hum = bar(demo, 1.0, 1.0), torch.from_numpy(demo["haunted_hum"])
     loop, given, placed = looping(pocket, samples)
     settings = MorphSettings(count=4, hold=0.2, steps=20, loop=placed)
-    made = [take.audio for take in operations.morph(pocket, given, hum, settings)]
-    made.append(operations.vary(pocket, given, VarySettings(strength=0.5, steps=20, loop=placed)))
-    for one in made:
+    results = [take.audio for take in operations.morph(pocket, given, hum, settings)]
+    results.append(operations.vary(pocket, given, VarySettings(strength=0.5, steps=20, loop=placed)))
+    for one in results:
         seam, within = steps(loop.closed(one.numpy(), 44_100, samples.shape[1]))
         assert seam < within - 6

@@ -100,21 +100,21 @@ def test_no_weights(folder):
     assert "model.safetensors" in error.remedy
 
 
-@pytest.mark.parametrize("kept", [0, 5, 1000, -1])
-def test_weights_cut_short(kept, folder):
+@pytest.mark.parametrize("length", [0, 5, 1000, -1])
+def test_weights_cut_short(length, folder):
     whole = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(whole[:kept])
+    (folder / "model.safetensors").write_bytes(whole[:length])
     error = refused(errors.WeightsDamaged, folder)
     assert "cannot be read" in error.message
     assert "get it again" in error.remedy
 
 
-@pytest.mark.parametrize("kept", [0, 3, 5000])
-def test_a_checkpoint_cut_short(kept, folder):
+@pytest.mark.parametrize("length", [0, 3, 5000])
+def test_a_checkpoint_cut_short(length, folder):
     tensors = safetensors.torch.load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     torch.save({"state_dict": tensors}, folder / "model.ckpt")
-    (folder / "model.ckpt").write_bytes((folder / "model.ckpt").read_bytes()[:kept])
+    (folder / "model.ckpt").write_bytes((folder / "model.ckpt").read_bytes()[:length])
     refused(errors.WeightsDamaged, folder)
 
 
@@ -286,13 +286,13 @@ def test_a_hub_that_never_answers_is_given_up_after_its_patience_and_said(hub_ca
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        monkeypatch.setattr(own, "PATIENCE", 0.2)
-        told = []
-        with own.telling(told.append):
+        monkeypatch.setattr(own, "TIMEOUT", 0.2)
+        reports = []
+        with own.reporting_to(reports.append):
             error = refused(errors.ModelNotDownloaded, "stable-audio-open-1.0")
     assert "the model hub cannot be reached" in error.message
     assert "/hf download stabilityai/stable-audio-open-1.0`" in error.remedy
-    assert told == [f"asking the model hub ({huggingface_hub.constants.ENDPOINT})"]
+    assert reports == [f"asking the model hub ({huggingface_hub.constants.ENDPOINT})"]
 
 
 @pytest.mark.parametrize("status", [401, 403])

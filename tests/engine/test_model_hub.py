@@ -16,7 +16,7 @@ from tests.engine import stable_audio_open
 
 ENCODER = stable_audio_open.configuration()["model"]["conditioning"]
 WEIGHTS = "model.safetensors"
-AS_SHIPPED = hub.PATIENCE
+AS_SHIPPED = hub.TIMEOUT
 
 
 class Hub:
@@ -126,7 +126,7 @@ def a_hub(published, hub_cache, monkeypatch):
     monkeypatch.setattr(hf_api.api, "endpoint", server.endpoint)
     template = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.file_download, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(hub, "PATIENCE", 60.0)  # a busy machine is no silence
+    monkeypatch.setattr(hub, "TIMEOUT", 60.0)  # a busy machine is no silence
     _http.reset_sessions()
     yield server
     _http.reset_sessions()
@@ -136,20 +136,20 @@ def a_hub(published, hub_cache, monkeypatch):
 def load_encoder():
     config = json.loads(json.dumps(ENCODER))
     files = weights.ModelFiles("model", Path("/nowhere/model_config.json"), Path("/nowhere/model.safetensors"))
-    told = []
-    with hub.telling(told.append):
-        return build._conditioner(config, files), told
+    reports = []
+    with hub.reporting_to(reports.append):
+        return build._conditioner(config, files), reports
 
 
 def test_an_encoder_is_fetched_and_then_never_asked_for_again(a_hub):
-    made, told = load_encoder()
-    assert made is not None
+    encoder, reports = load_encoder()
+    assert encoder is not None
     asking = f"asking the model hub ({a_hub.endpoint})"
-    assert told == [asking, "fetching the text encoder t5-base from the model hub"]
+    assert reports == [asking, "fetching the text encoder t5-base from the model hub"]
     assert hub.has_encoder("t5-base")
     a_hub.asked.clear()
-    made, told = load_encoder()
-    assert made is not None and told == [] and a_hub.asked == []
+    encoder, reports = load_encoder()
+    assert encoder is not None and reports == [] and a_hub.asked == []
 
 
 @pytest.mark.parametrize("lost", [[WEIGHTS], [WEIGHTS, "tokenizer.json", "special_tokens_map.json"], ["config.json"]])
@@ -158,8 +158,8 @@ def test_an_encoder_that_was_fetched_in_part_is_completed(lost, a_hub, hub_cache
     for name in lost:
         (hub_cache / "models--t5-base/snapshots" / ("0" * 40) / name).unlink()
     assert not hub.has_encoder("t5-base")
-    made, _ = load_encoder()
-    assert made is not None
+    encoder, _ = load_encoder()
+    assert encoder is not None
     assert ("GET", f"/t5-base/resolve/main/{lost[0]}") in a_hub.asked
 
 
@@ -174,7 +174,7 @@ def test_an_encoder_that_was_fetched_in_part_is_told_without_a_network(lost, hub
 
 
 def test_a_hub_that_falls_silent_is_asked_once(a_hub, monkeypatch):
-    monkeypatch.setattr(hub, "PATIENCE", 2.0)
+    monkeypatch.setattr(hub, "TIMEOUT", 2.0)
     a_hub.is_silent = lambda method, path: path != "/"
     with pytest.raises(errors.ModelNotDownloaded):
         load_encoder()
@@ -197,16 +197,16 @@ def test_what_had_come_when_a_transfer_stopped_is_kept(a_hub, monkeypatch):
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1024)  # which are written at a time
-    monkeypatch.setattr(hub, "PATIENCE", 2.0)
+    monkeypatch.setattr(hub, "TIMEOUT", 2.0)
     a_hub.cut = WEIGHTS
     with pytest.raises(errors.ModelNotDownloaded):
         load_encoder()
     assert a_hub.asked.count(("GET", f"/t5-base/resolve/main/{WEIGHTS}")) == 1
     a_hub.cut = None
-    monkeypatch.setattr(hub, "PATIENCE", 60.0)
-    made, _ = load_encoder()
+    monkeypatch.setattr(hub, "TIMEOUT", 60.0)
+    encoder, _ = load_encoder()
     half = (a_hub.folder / WEIGHTS).stat().st_size // 2
-    assert made is not None and a_hub.ranges == [(WEIGHTS, f"bytes={half // 1024 * 1024}-")]
+    assert encoder is not None and a_hub.ranges == [(WEIGHTS, f"bytes={half // 1024 * 1024}-")]
 
 
 def test_no_request_waits_longer_than_the_patience(a_hub, monkeypatch):
@@ -218,14 +218,14 @@ def test_no_request_waits_longer_than_the_patience(a_hub, monkeypatch):
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", counted)
     load_encoder()
-    assert len(waits) == len(a_hub.asked) and set(waits) == {hub.PATIENCE} and AS_SHIPPED <= 5
+    assert len(waits) == len(a_hub.asked) and set(waits) == {hub.TIMEOUT} and AS_SHIPPED <= 5
 
 
 def test_the_client_is_as_it_was_after_that():
     import huggingface_hub
 
     before = huggingface_hub.constants.HF_HUB_DISABLE_XET
-    with hub.patiently():
+    with hub.short_timeout():
         assert huggingface_hub.constants.HF_HUB_DISABLE_XET
         patient = huggingface_hub.utils.get_session()
     assert huggingface_hub.constants.HF_HUB_DISABLE_XET is before

@@ -64,10 +64,10 @@ def learn_then_fuse(model, drums, hum):
     """A few steps at a rate at which rounding is no lottery, previewed, then used."""
     learner = Learner(model, hum, LearnSettings(prompt="a hum", steps=3, batch=2, rank=4, rate=1e-4, precision="fp32"))
     learner.run()
-    with learner.as_kept() as previewed:
+    with learner.with_learned_weights() as previewed:
         preview = operations.generate(previewed, GenerateSettings(prompt="a hum", seconds=SECONDS, steps=STEPS))
-    taught = adapters.apply(model, learner.weights())
-    fused = operations.fuse(taught, drums, None, FuseSettings(steps=STEPS, blend=0.5, prompt="a hum"))
+    trained = adapters.apply(model, learner.weights())
+    fused = operations.fuse(trained, drums, None, FuseSettings(steps=STEPS, blend=0.5, prompt="a hum"))
     return torch.cat([preview, fused], -1)
 
 
@@ -82,12 +82,12 @@ def pockets():
 @pytest.fixture(scope="module")
 def whole(pockets):
     """What each operation makes in float32, made when first asked for."""
-    made = {}
+    results = {}
 
     def of(operation):
-        if operation not in made:
-            made[operation] = performed(operation, pockets["fp32"])
-        return made[operation]
+        if operation not in results:
+            results[operation] = performed(operation, pockets["fp32"])
+        return results[operation]
 
     return of
 
@@ -105,9 +105,9 @@ def likeness(one, other, rate):
 def test_pocket_sounds_in_half_precision_as_in_float32(pockets, whole, operation, precision):
     model = pockets[precision]
     assert {tensor.dtype for tensor in model.model.model.parameters()} == {model.dtype} != {torch.float32}
-    made = performed(operation, model)
-    assert torch.isfinite(made).all() and made.abs().max() > 0.01
-    assert likeness(made, whole(operation), model.sample_rate) >= 0.99
+    audio = performed(operation, model)
+    assert torch.isfinite(audio).all() and audio.abs().max() > 0.01
+    assert likeness(audio, whole(operation), model.sample_rate) >= 0.99
 
 
 @pytest.mark.parametrize("precision", HALF)
@@ -155,16 +155,16 @@ def test_published_configurations_compute_in_every_precision(published, hub_cach
     shared = {"steps": 2, "hold": 0.2}
     learner = Learner(model, hum, LearnSettings(prompt="a hum", steps=1, batch=1, rank=2))
     learner.run()
-    taught = adapters.apply(model, learner.weights())
-    with learner.as_kept() as previewed:
+    trained = adapters.apply(model, learner.weights())
+    with learner.with_learned_weights() as previewed:
         preview = operations.generate(previewed, GenerateSettings(prompt="hum", seconds=0.5, steps=2))
     window.measure(model, drums, hum, WindowSettings(steps=4, hold=0.2, points=4))
-    for made in (
+    for audio in (
         preview,
         operations.vary(model, drums, VarySettings(prompt="drum", steps=2)),
         operations.invert(model, drums, InvertSettings(steps=2, reconstruct_from=0)).reconstruction,
         operations.fuse(model, drums, hum, FuseSettings(**shared, intervention=1)),
         *(take.audio for take in operations.morph(model, drums, hum, MorphSettings(**shared, count=2))),
-        operations.fuse(taught, drums, None, FuseSettings(steps=2, prompt="hum", intervention=0)),
+        operations.fuse(trained, drums, None, FuseSettings(steps=2, prompt="hum", intervention=0)),
     ):
-        assert torch.isfinite(made).all() and made.abs().max() > 0
+        assert torch.isfinite(audio).all() and audio.abs().max() > 0

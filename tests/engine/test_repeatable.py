@@ -44,11 +44,11 @@ def test_weights_behind_another_header_give_the_same_samples(tiny_folder, tmp_pa
 def test_processes_with_different_histories_make_the_same_sounds(tmp_path):
     """Other jobs before, memory in other pieces, samples at other places: fusions, what is learned, and fusions under that."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "server", ROOT / "protocol")))}
-    made = []
+    results = []
     for seed in (1, 2):
         command = [sys.executable, "-m", "tests.engine.again", str(seed), str(tmp_path)]
         run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=150)
         assert run.returncode == 0, run.stderr
-        made.append(json.loads(run.stdout.splitlines()[-1]))
-    assert len(set(made[0].values())) == 5
-    assert made[0] == made[1]
+        results.append(json.loads(run.stdout.splitlines()[-1]))
+    assert len(set(results[0].values())) == 5
+    assert results[0] == results[1]

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 
 from tertium.engine.fusion.fuse import blend_to_intervention
-from tertium.engine.fusion.morph import spread, steps_taken
+from tertium.engine.fusion.morph import count_steps, spread
 from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.inputs import check_sound, inversion_of, latent_of, noise_of, null_of, prompted, seconds_of
 from tertium.engine.models.loaded_model import MIN_SECONDS, LoadedModel
 from tertium.engine.pair import prepare
-from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, unheard
+from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, ignore_progress
 from tertium.engine.sampling import solver
 from tertium.engine.sampling.noise import StepNoise
 from tertium.engine.sampling.schedule import Schedule
@@ -46,7 +46,9 @@ __all__ = [
 
 
 @torch.no_grad()
-def generate(model: LoadedModel, settings: GenerateSettings, *, on_progress: OnProgress = unheard) -> torch.Tensor:
+def generate(
+    model: LoadedModel, settings: GenerateSettings, *, on_progress: OnProgress = ignore_progress
+) -> torch.Tensor:
     """A sound from a prompt, from scratch: (channels, samples). Stages: sample, decode.
 
     Raises:
@@ -74,7 +76,7 @@ def generate(model: LoadedModel, settings: GenerateSettings, *, on_progress: OnP
 
 @torch.no_grad()
 def vary(
-    model: LoadedModel, original: torch.Tensor, settings: VarySettings, *, on_progress: OnProgress = unheard
+    model: LoadedModel, original: torch.Tensor, settings: VarySettings, *, on_progress: OnProgress = ignore_progress
 ) -> torch.Tensor:
     """A variation of a sound (audio-to-audio, the paper's baseline), as long as the original. Stages: encode, sample, decode.
 
@@ -113,7 +115,7 @@ class Inverted:
 
 @torch.no_grad()
 def invert(
-    model: LoadedModel, original: torch.Tensor, settings: InvertSettings, *, on_progress: OnProgress = unheard
+    model: LoadedModel, original: torch.Tensor, settings: InvertSettings, *, on_progress: OnProgress = ignore_progress
 ) -> Inverted:
     """The latents of a sound at every noise level, and what the null prompt makes of them from one. Stages: encode, sample, decode.
 
@@ -151,7 +153,7 @@ def fuse(
     settings: FuseSettings,
     *,
     memory: Memory | None = None,
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = ignore_progress,
 ) -> torch.Tensor:
     """A fusion of two sounds, or of a sound and a prompt, as long as the original. Stages: encode, reference, completion, decode.
 
@@ -208,7 +210,7 @@ def morph(
     settings: MorphSettings,
     *,
     memory: Memory | None = None,
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = ignore_progress,
 ) -> Iterator[Take]:
     """Several fusions of a pair, evenly from the reference's end to the original's, each as long as the original. Stages: encode, completion, decode.
 
@@ -236,13 +238,13 @@ def morph(
         audio = model.decode(latents, samples=original.shape[1])[0]
         return Take(index + 1, blends[index], steps[index], audio)
 
-    on_step = progress.counted("completion", steps_taken(steps, settings.steps, led=reference is None))
+    on_step = progress.counted("completion", count_steps(steps, settings.steps, sampled=reference is None))
     yield take(0, pair.fused(steps[0], on_step=on_step))
     yield take(len(steps) - 1, pair.fused(steps[-1]))
-    made = pair.morphed(between, on_step=on_step)
+    latents = pair.morphed(between, on_step=on_step)
     for index, step in enumerate(between, start=1):
         progress.at("decode", index / len(steps))
-        yield take(index, made[step])
+        yield take(index, latents[step])
     progress.at("decode", 1.0)
 
 

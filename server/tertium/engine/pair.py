@@ -120,7 +120,7 @@ def prepare(
         )
     schedule, seconds, loop = model.schedule(settings.steps), seconds_of(model, original), settings.loop
     own = original.shape[1] if loop is None else loop.samples
-    taught = own / model.sample_rate if model.taught_seconds is None else model.taught_seconds
+    taught = own / model.sample_rate if model.trained_seconds is None else model.trained_seconds
     on_encode(0.0)
     if reference is None:
         predict = denoiser_of(
@@ -164,7 +164,7 @@ def _led(
         frames: of the original's latents; of a loop's, those of the loop alone.
     """
     samples = round(seconds * model.sample_rate)
-    own = frames if model.taught_seconds is None else model.frames(samples)
+    own = frames if model.trained_seconds is None else model.frames(samples)
     noise = plain_noise(model, settings, own)
 
     def lead() -> Lead:

@@ -9,7 +9,7 @@ ENCODE, DECODE = 3.0, 6.0
 """Rough costs of an encode and a decode, in forwards of the diffusion network."""
 
 
-def unheard(stage: str, fraction: float) -> None:
+def ignore_progress(stage: str, fraction: float) -> None:
     """An :data:`OnProgress` that does nothing."""
 
 

@@ -51,11 +51,11 @@ class Sampling:
     loop: Loop | None = None
 
     def __post_init__(self):
-        _whole("steps", self.steps, 1, MAX_STEPS)
-        _whole("order", self.order, 1, 3)
-        _real("eta", self.eta, 0.0, 1.0)
-        _whole("seed", self.seed, 0, MAX_SEED)
-        _one_of("null", self.null, NULLS)
+        _check_whole("steps", self.steps, 1, MAX_STEPS)
+        _check_whole("order", self.order, 1, 3)
+        _check_real("eta", self.eta, 0.0, 1.0)
+        _check_whole("seed", self.seed, 0, MAX_SEED)
+        _check_choice("null", self.null, NULLS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +74,9 @@ class GenerateSettings(Sampling):
 
     def __post_init__(self):
         super().__post_init__()
-        _text("prompt", self.prompt)
-        _real("seconds", self.seconds, 0.0, math.inf)
-        _optional_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
+        _check_text("prompt", self.prompt)
+        _check_real("seconds", self.seconds, 0.0, math.inf)
+        _check_optional_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +95,9 @@ class VarySettings(Sampling):
 
     def __post_init__(self):
         super().__post_init__()
-        _real("strength", self.strength, 0.0, 1.0)
-        _text("prompt", self.prompt)
-        _optional_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
+        _check_real("strength", self.strength, 0.0, 1.0)
+        _check_text("prompt", self.prompt)
+        _check_optional_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
 
     @property
     def start(self) -> int:
@@ -120,9 +120,9 @@ class InvertSettings(Sampling):
 
     def __post_init__(self):
         super().__post_init__()
-        _one_of("anchor", self.anchor, ANCHORS)
+        _check_choice("anchor", self.anchor, ANCHORS)
         if self.reconstruct_from is not None:
-            _whole("reconstruct_from", self.reconstruct_from, 0, self.steps)
+            _check_whole("reconstruct_from", self.reconstruct_from, 0, self.steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,13 +144,13 @@ class PairSettings(Sampling):
 
     def __post_init__(self):
         super().__post_init__()
-        _real("hold", self.hold, 0.0, 1.0)
-        _one_of("anchor", self.anchor, ANCHORS)
-        _real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
+        _check_real("hold", self.hold, 0.0, 1.0)
+        _check_choice("anchor", self.anchor, ANCHORS)
+        _check_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
         if self.prompt is not None:
-            _text("prompt", self.prompt)
+            _check_text("prompt", self.prompt)
         if len(self.window) < 2 or not all(math.isfinite(ratio) and ratio > 0 for ratio in self.window):
-            raise _refuse("window", self.window, "two or more ratios above 0")
+            raise _refusal("window", self.window, "two or more ratios above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,9 +175,9 @@ class FuseSettings(PairSettings):
                 value=self.intervention,
                 remedy="Give one of the two: blend as a knob from 0 to 1, or intervention as a step.",
             )
-        _optional_real("blend", self.blend, 0.0, 1.0)
+        _check_optional_real("blend", self.blend, 0.0, 1.0)
         if self.intervention is not None:
-            _whole("intervention", self.intervention, 0, self.steps)
+            _check_whole("intervention", self.intervention, 0, self.steps)
 
     def intervention_on(self, schedule: Schedule) -> int | None:
         """The step at which the original comes in on a schedule of ``steps`` steps; None for never, the reference alone."""
@@ -198,7 +198,7 @@ class MorphSettings(PairSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        _whole("count", self.count, 2, MAX_COUNT)
+        _check_whole("count", self.count, 2, MAX_COUNT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +213,7 @@ class WindowSettings(PairSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        _whole("points", self.points, 4, MAX_POINTS)
+        _check_whole("points", self.points, 4, MAX_POINTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,21 +254,21 @@ class LearnSettings:
     precision: str = "auto"
 
     def __post_init__(self):
-        _text("prompt", self.prompt)
+        _check_text("prompt", self.prompt)
         if not self.prompt.strip():
-            raise _refuse("prompt", self.prompt, "text that the reference shall answer to")
+            raise _refusal("prompt", self.prompt, "text that the reference shall answer to")
         if self.method not in RATES:
-            raise _refuse("method", self.method, f"one of {', '.join(RATES)}")
-        _whole("steps", self.steps, 1, 100000)
-        _whole("batch", self.batch, 1, 64)
-        _optional_real("seconds", self.seconds, 0.5, math.inf)
-        _whole("rank", self.rank, 1, 256)
-        _optional_real("rate", self.rate, 1e-7, 0.1)
-        _real("null_dropout", self.null_dropout, 0.0, 1.0)
-        _real("ema", self.ema, 0.0, MAX_EMA)
-        _whole("seed", self.seed, 0, MAX_SEED)
+            raise _refusal("method", self.method, f"one of {', '.join(RATES)}")
+        _check_whole("steps", self.steps, 1, 100000)
+        _check_whole("batch", self.batch, 1, 64)
+        _check_optional_real("seconds", self.seconds, 0.5, math.inf)
+        _check_whole("rank", self.rank, 1, 256)
+        _check_optional_real("rate", self.rate, 1e-7, 0.1)
+        _check_real("null_dropout", self.null_dropout, 0.0, 1.0)
+        _check_real("ema", self.ema, 0.0, MAX_EMA)
+        _check_whole("seed", self.seed, 0, MAX_SEED)
         if self.precision not in ("auto", "fp32", "bf16"):
-            raise _refuse("precision", self.precision, "one of auto, fp32, bf16")
+            raise _refusal("precision", self.precision, "one of auto, fp32, bf16")
 
     @property
     def peak_rate(self) -> float:
@@ -276,39 +276,39 @@ class LearnSettings:
         return RATES[self.method] if self.rate is None else self.rate
 
 
-def _refuse(field: str, value: object, wanted: str) -> SettingError:
+def _refusal(field: str, value: object, wanted: str) -> SettingError:
     return SettingError(
         f"{field} must be {wanted}; it is {value!r}.", field=field, value=value, remedy=f"Give {wanted}."
     )
 
 
-def _whole(field: str, value: object, low: int, high: int) -> None:
+def _check_whole(field: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise _refuse(field, value, f"a whole number from {low} to {high}")
+        raise _refusal(field, value, f"a whole number from {low} to {high}")
 
 
-def _real(field: str, value: object, low: float, high: float) -> None:
+def _check_real(field: str, value: object, low: float, high: float) -> None:
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
         or not math.isfinite(value)
         or not low <= value <= high
     ):
-        raise _refuse(
+        raise _refusal(
             field, value, f"a number from {low:g} to {high:g}" if math.isfinite(high) else f"a number above {low:g}"
         )
 
 
-def _optional_real(field: str, value: object, low: float, high: float) -> None:
+def _check_optional_real(field: str, value: object, low: float, high: float) -> None:
     if value is not None:
-        _real(field, value, low, high)
+        _check_real(field, value, low, high)
 
 
-def _text(field: str, value: object) -> None:
+def _check_text(field: str, value: object) -> None:
     if not isinstance(value, str):
-        raise _refuse(field, value, "text")
+        raise _refusal(field, value, "text")
 
 
-def _one_of(field: str, value: object, known: tuple[str, ...]) -> None:
+def _check_choice(field: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise _refuse(field, value, f"one of {', '.join(known)}")
+        raise _refusal(field, value, f"one of {', '.join(known)}")

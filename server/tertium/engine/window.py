@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import torch
 
 from tertium.engine.fusion.fuse import WINDOW
-from tertium.engine.fusion.morph import Intervention, steps_taken
+from tertium.engine.fusion.morph import Intervention, count_steps
 from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.fusion.similarity import correlation, log_mel, log_mel_correlation, mel_power, unexplained
 from tertium.engine.models.loaded_model import LoadedModel
 from tertium.engine.pair import prepare
-from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, unheard
+from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, ignore_progress
 from tertium.engine.sampling.schedule import Schedule
 from tertium.engine.settings import WindowSettings
 
@@ -76,7 +76,7 @@ def measure(
     settings: WindowSettings,
     *,
     memory: Memory | None = None,
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = ignore_progress,
 ) -> Window:
     """Measure the window of a pair: at half of the points evenly, then at the others where the move is. Stages: encode, completion, decode; of more.
 
@@ -88,38 +88,38 @@ def measure(
     """
     schedule = model.schedule(settings.steps)
     coarse = interventions(schedule, (settings.points + 1) // 2)
-    progress = Progress(on_progress, _costs(settings, coarse, led=reference is None))
+    progress = Progress(on_progress, _costs(settings, coarse, sampled=reference is None))
     pair = prepare(
         model, original, reference, settings, memory=memory, on_encode=lambda part: progress.at("encode", part)
     )
     first = [None, *coarse, settings.steps]
-    taken = steps_taken(first, settings.steps, led=reference is None)
-    made = pair.morphed(first, on_step=progress.counted("completion", taken))
+    count = count_steps(first, settings.steps, sampled=reference is None)
+    latents = pair.morphed(first, on_step=progress.counted("completion", count))
     powers = {}
 
-    def listen(stage: str, steps: Sequence[Intervention]) -> None:
+    def measure_power(stage: str, steps: Sequence[Intervention]) -> None:
         for index, k in enumerate(steps):
             progress.at(stage, index / len(steps))
-            powers[k] = mel_power(model.decode(made[k], samples=original.shape[1])[0], model.sample_rate)
+            powers[k] = mel_power(model.decode(latents[k], samples=original.shape[1])[0], model.sample_rate)
 
-    listen("decode", first)
+    measure_power("decode", first)
     along = positions(*_likeness(first, powers))
-    more = between(first[1:-1], along[1:-1], settings.points - len(coarse))
+    more = refine(first[1:-1], along[1:-1], settings.points - len(coarse))
     if more:
-        count = progress.counted("completion of more", steps_taken(more, settings.steps, led=False))
-        made |= pair.morphed(more, on_step=count)
-        listen("decode of more", more)
+        report = progress.counted("completion of more", count_steps(more, settings.steps, sampled=False))
+        latents |= pair.morphed(more, on_step=report)
+        measure_power("decode of more", more)
     progress.at("decode of more", 1.0)
     every = [None, *sorted({*coarse, *more}), settings.steps]
-    return window_of(_points(every, made, powers, schedule), schedule)
+    return window_of(_points(every, latents, powers, schedule), schedule)
 
 
-def _costs(settings: WindowSettings, coarse: Sequence[int], *, led: bool) -> dict[str, float]:
+def _costs(settings: WindowSettings, coarse: Sequence[int], *, sampled: bool) -> dict[str, float]:
     more = settings.points - len(coarse)
     mean = sum(settings.steps - k for k in coarse) / len(coarse)
     return {
         "encode": 2 * ENCODE,
-        "completion": mean * len(coarse) + settings.steps * led,
+        "completion": mean * len(coarse) + settings.steps * sampled,
         "decode": DECODE * (len(coarse) + 2),
         "completion of more": mean * more,
         "decode of more": DECODE * more,
@@ -139,7 +139,7 @@ def _likeness(
 
 def _points(
     every: Sequence[Intervention],
-    made: Mapping[Intervention, torch.Tensor],
+    latents: Mapping[Intervention, torch.Tensor],
     powers: Mapping[Intervention, torch.Tensor],
     schedule: Schedule,
 ) -> list[Point]:
@@ -152,8 +152,8 @@ def _points(
             noise_to_signal=None if k in (first, last) else schedule.noise_to_signal(k),
             original=to_original[i],
             reference=to_reference[i],
-            latent_original=correlation(made[k], made[last]),
-            latent_reference=correlation(made[k], made[first]),
+            latent_original=correlation(latents[k], latents[last]),
+            latent_reference=correlation(latents[k], latents[first]),
             unexplained=unexplained(powers[k], powers[last], powers[first]),
             position=along[i],
         )
@@ -168,7 +168,7 @@ def interventions(schedule: Schedule, count: int) -> list[int]:
     return sorted({round(first + (last - first) * i / (count - 1)) for i in range(count)})
 
 
-def between(tried: Sequence[int], along: Sequence[float], count: int) -> list[int]:
+def refine(tried: Sequence[int], along: Sequence[float], count: int) -> list[int]:
     """At most ``count`` further steps to try, where the position moves most: each halves the widest move that has a step left within it.
 
     Args:

@@ -40,7 +40,7 @@ class InstantReference:
         return self.z_r.expand_as(x)
 
 
-def held(null: solver.Predict, reference: solver.Predict, *, hold: float) -> solver.Predict:
+def hold_reference(null: solver.Predict, reference: solver.Predict, *, hold: float) -> solver.Predict:
     """The completion's data prediction, (1 - hold) x_theta(null) + hold x_theta(reference).
 
     Args:
@@ -92,7 +92,7 @@ def fuse_latents(
         initial: standard normal noise to start from, (batch, channels, frames).
         intervention: k, 0 … N, or None for none at all: the reference alone. At N the result is the original's own latents. At N - 1
             the update carries nothing on (its sigma is 0), so there the inverted latents go in before the last prediction.
-        hold: see :func:`held`; 0 … 1.
+        hold: see :func:`hold_reference`; 0 … 1.
         lead: the reference phase, of the same reference, schedule, noise, order and eta, as far as it is known; see :func:`lead_of`. None computes it.
             The result is the same to the last bit.
         on_step: called with each step before it is taken; what it raises stops the fusion.
@@ -103,7 +103,7 @@ def fuse_latents(
     schedule = inversion.schedule
     solver.check(schedule, order, eta, 0)
     check_intervention(intervention, schedule)
-    completion = held(null, reference, hold=hold)
+    completion = hold_reference(null, reference, hold=hold)
     if intervention == schedule.steps:
         return inversion.latent(schedule.steps)
     sampling = {"noise": noise, "order": order, "eta": eta}
@@ -115,7 +115,7 @@ def fuse_latents(
         return lead.end(on_step=on_step)
     # The intervention: the inverted latents are carried on, the reference's prediction and its history stay.
     known = lead.predictions(intervention, on_step=on_step)
-    x = solver.take(inversion.latent(intervention), known, schedule, intervention, **sampling)
+    x = solver.take_step(inversion.latent(intervention), known, schedule, intervention, **sampling)
     return solver.sample(
         completion, x, schedule, start=intervention + 1, history=known[: order - 1], on_step=on_step, **sampling
     )

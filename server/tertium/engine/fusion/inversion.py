@@ -86,7 +86,7 @@ def invert(
     if anchor == "predicted":
         if null is None:
             raise ValueError("the anchor 'predicted' needs the null-prompt data prediction")
-        return Inversion(z_o, schedule, _grown(predicted_noise(null, z_o, schedule), schedule, eta))
+        return Inversion(z_o, schedule, _closed_form(predicted_noise(null, z_o, schedule), schedule, eta))
     if noise is None:
         raise ValueError(f"the anchor {anchor!r} needs noise")
     if anchor == "forward":
@@ -101,7 +101,7 @@ def predicted_noise(null: solver.Predict, z_o: torch.Tensor, schedule: Schedule)
     return (z_o - null(z_o * alpha, m)) * (alpha / sigma)
 
 
-def _grown(boundary: torch.Tensor, schedule: Schedule, eta: float) -> Callable[[int], torch.Tensor]:
+def _closed_form(boundary: torch.Tensor, schedule: Schedule, eta: float) -> Callable[[int], torch.Tensor]:
     """Closed form: the boundary's noise map times exp(eta (lambda_m - lambda_s)), constant along the ODE."""
     lam_m = schedule.lam(schedule.last_noisy)
 

@@ -11,7 +11,7 @@ import torch
 from tertium.engine.fusion.reference_phase import Lead, OnStep
 from tertium.engine.sampling.noise import StepNoise
 
-LED_OVER = 882
+CROSSFADE = 882
 """Samples at the beginning of a loop over which a reference that goes on after the loop's end is led over to its own beginning."""
 
 
@@ -37,7 +37,7 @@ class Loop:
 
         Under the loop it is repeated or cut to its length, as it is without one; where it goes on beyond that, it is led over.
         """
-        own, fade = reference.shape[1], min(LED_OVER, self.samples)
+        own, fade = reference.shape[1], min(CROSSFADE, self.samples)
         under = reference[:, torch.arange(self.samples + fade) % own]
         rising = (torch.arange(fade) + 0.5) / fade
         first = torch.lerp(under[:, self.samples :], under[:, :fade], rising)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from tertium.engine.fusion.fuse import check_intervention, fuse_latents, held, lead_of
+from tertium.engine.fusion.fuse import check_intervention, fuse_latents, hold_reference, lead_of
 from tertium.engine.fusion.inversion import Inversion
 from tertium.engine.fusion.reference_phase import Lead
 from tertium.engine.sampling import solver
@@ -50,38 +50,38 @@ def morph_latents(
     sampling = {"noise": noise, "order": order, "eta": eta}
     lead = lead or lead_of(reference, initial=initial, schedule=schedule, **sampling)
     batched = sorted({k for k in interventions if k is not None and k < schedule.steps - 1})
-    made = {}
+    latents = {}
     for end in set(interventions) - set(batched):
-        made[end] = fuse_latents(
+        latents[end] = fuse_latents(
             reference, null, inversion, initial=initial, intervention=end, hold=hold, lead=lead, on_step=on_step, **sampling
         )  # fmt: skip
     if not batched:
-        return made
+        return latents
     lead.predictions(batched[-1], on_step=on_step)
-    completion = held(null, reference, hold=hold)
+    completion = hold_reference(null, reference, hold=hold)
     x, predictions = None, ()
     for step in range(batched[0], schedule.steps):
         if x is not None:
             if on_step is not None:
                 on_step(step)
             predictions = (completion(x, step), *predictions)[:order]
-            x = solver.take(x, predictions, schedule, step, **sampling)
+            x = solver.take_step(x, predictions, schedule, step, **sampling)
         if step in batched:
             known = lead.predictions(step)
-            entering = solver.take(inversion.latent(step), known, schedule, step, **sampling)
+            entering = solver.take_step(inversion.latent(step), known, schedule, step, **sampling)
             x, predictions = _joined(x, predictions, entering, known)
-    return made | {k: x[row : row + 1] for row, k in enumerate(batched)}
+    return latents | {k: x[row : row + 1] for row, k in enumerate(batched)}
 
 
-def steps_taken(interventions: Sequence[Intervention], steps: int, *, led: bool) -> int:
+def count_steps(interventions: Sequence[Intervention], steps: int, *, sampled: bool) -> int:
     """How many steps a morph on a schedule of ``steps`` reports at most.
 
     Args:
-        led: whether the reference phase is sampled, and not instant.
+        sampled: whether the reference phase is sampled, and not instant.
     """
     inner = {k for k in interventions if k is not None and k < steps}
     leads = {steps if k is None else k + 1 for k in interventions if k is None or k < steps - 1}
-    reference = max(leads, default=0) if led else 0
+    reference = max(leads, default=0) if sampled else 0
     batched = inner - {steps - 1}
     return reference + len(inner - batched) + (steps - min(batched) - 1 if batched else 0)
 

@@ -110,7 +110,7 @@ class Trajectory:
                 on_step(step)
             self._predictions.append(self._reference(self._state, step))
             known = self._latest(step)
-            self._state = solver.take(
+            self._state = solver.take_step(
                 self._state, known, self._schedule, step, noise=self._noise, order=self._order, eta=self._eta
             )
 
@@ -237,21 +237,21 @@ class Memory:
 
     def __init__(self, limit: int, store: Store | None = None):
         self.limit, self.store = limit, store
-        self._kept: OrderedDict[Hashable, Sized] = OrderedDict()
+        self._values: OrderedDict[Hashable, Sized] = OrderedDict()
         self._saved: dict[Hashable, int] = {}  # how many steps the store knows
 
     @property
     def nbytes(self) -> int:
         """Memory that is held, in bytes."""
-        return sum(value.nbytes for value in self._kept.values())
+        return sum(value.nbytes for value in self._values.values())
 
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
         """What is kept under a key; made, and kept, where nothing is."""
-        if key not in self._kept:
-            self._kept[key] = value = make()
+        if key not in self._values:
+            self._values[key] = value = make()
             self._fetch(key, value)
-        self._kept.move_to_end(key)
-        value = self._kept[key]
+        self._values.move_to_end(key)
+        value = self._values[key]
         self.trim()
         return value  # type: ignore[return-value]
 
@@ -259,14 +259,14 @@ class Memory:
         """Save what has grown, and forget what was used longest ago until the rest fits."""
         self._save()
         held = self.nbytes
-        while self._kept and held > self.limit:
-            key, value = self._kept.popitem(last=False)
+        while self._values and held > self.limit:
+            key, value = self._values.popitem(last=False)
             self._saved.pop(key, None)
             held -= value.nbytes
 
     def clear(self) -> None:
         """Forget everything; what is in the store stays there."""
-        self._kept.clear()
+        self._values.clear()
         self._saved.clear()
 
     def _fetch(self, key: Hashable, value: Sized) -> None:
@@ -282,7 +282,7 @@ class Memory:
     def _save(self) -> None:
         if self.store is None:
             return
-        for key, value in self._kept.items():
+        for key, value in self._values.items():
             if isinstance(key, TrajectoryKey) and isinstance(value, Trajectory):
                 known = value.steps_known
                 if known > self._saved.get(key, 0):

@@ -18,7 +18,7 @@ SPECTRAL_CODEC = "tertium_spectral_codec"
 _BUILD_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What upstream raises, from deep inside, at a configuration that makes no sense."""
 
-_NOT_WHOLE = (OSError, ImportError, AttributeError, TypeError, ValueError)
+_INCOMPLETE_ERRORS = (OSError, ImportError, AttributeError, TypeError, ValueError)
 """How transformers says that it can neither find nor fetch a model: in its own words where nothing of it is there, else by what then breaks."""
 
 
@@ -38,7 +38,7 @@ def build(config: dict, files: weights.ModelFiles) -> torch.nn.Module:
     except (ModuleNotFoundError, stable_audio.MissingPackage) as error:
         raise package_missing(error, files.name) from error
     except _BUILD_ERRORS as error:
-        raise _bad(files.config, f"no model can be built from it: {type(error).__name__}: {error}") from error
+        raise _bad_config(files.config, f"no model can be built from it: {type(error).__name__}: {error}") from error
     weights.check(tensors, model.state_dict(), path=files.weights)
     model.load_state_dict(tensors, strict=True, assign=True)
     return model.eval().requires_grad_(False)
@@ -57,27 +57,29 @@ def check_config(config: dict, path: Path) -> None:
             remedy="Use Stable Audio Open 1.0 or Small, a model fine-tuned from them, or pocket.",
         )
     if config.get("model_type") != "diffusion_cond":
-        raise _bad(path, f"model_type must be 'diffusion_cond'; it is {config.get('model_type')!r}")
+        raise _bad_config(path, f"model_type must be 'diffusion_cond'; it is {config.get('model_type')!r}")
     for name in ("sample_rate", "sample_size"):
         if not isinstance(config.get(name), int) or config[name] <= 0:
-            raise _bad(path, f"{name} must be a whole number above 0; it is {config.get(name)!r}")
+            raise _bad_config(path, f"{name} must be a whole number above 0; it is {config.get(name)!r}")
     diffusion = _section(config, path, "model", "diffusion")
     _section(config, path, "model", "diffusion", "config")
     pretransform = _section(config, path, "model", "pretransform")
     if diffusion.get("type") != "dit":
-        raise _bad(path, f"model.diffusion.type must be 'dit'; it is {diffusion.get('type')!r}")
+        raise _bad_config(path, f"model.diffusion.type must be 'dit'; it is {diffusion.get('type')!r}")
     objective = diffusion.get("diffusion_objective", "v")
     if objective not in OBJECTIVES:
-        raise _bad(path, f"diffusion_objective must be one of {', '.join(OBJECTIVES)}; it is {objective!r}")
+        raise _bad_config(path, f"diffusion_objective must be one of {', '.join(OBJECTIVES)}; it is {objective!r}")
     if diffusion.get("input_concat_ids"):
-        raise _bad(path, "it is a model for inpainting (input_concat_ids), which fusion has no use for")
+        raise _bad_config(path, "it is a model for inpainting (input_concat_ids), which fusion has no use for")
     bottleneck = pretransform.get("config", {}).get("bottleneck", {}).get("type", "")
     if any(kind in bottleneck for kind in ("rvq", "fsq")):
-        raise _bad(path, f"its latents are discrete (bottleneck {bottleneck!r}), and fusion needs continuous ones")
+        raise _bad_config(
+            path, f"its latents are discrete (bottleneck {bottleneck!r}), and fusion needs continuous ones"
+        )
     entries = config["model"].get("conditioning", {}).get("configs", [])
     unknown = [entry.get("id") for entry in entries if entry.get("id") not in KNOWN]
     if unknown:
-        raise _bad(path, f"it is conditioned by {unknown[0]!r}; Tertium can give {', '.join(KNOWN)}")
+        raise _bad_config(path, f"it is conditioned by {unknown[0]!r}; Tertium can give {', '.join(KNOWN)}")
 
 
 def _is_third_generation(config: dict) -> bool:
@@ -132,14 +134,14 @@ def _conditioner(config: dict, files: weights.ModelFiles) -> torch.nn.Module:
             return make(copy.deepcopy(config))
     except (ModuleNotFoundError, stable_audio.MissingPackage):
         raise
-    except _NOT_WHOLE as error:
+    except _INCOMPLETE_ERRORS as error:
         if not texts or (not isinstance(error, OSError) and hub.has_encoder(name)):
             raise
         missing = error
     try:
         if hub.is_reachable():
-            hub.fetching(f"the text encoder {name}")
-            with hub.patiently():
+            hub.report_fetch(f"the text encoder {name}")
+            with hub.short_timeout():
                 return make(config)
     except OSError as error:
         missing = error
@@ -155,11 +157,11 @@ def _section(config: dict, path: Path, *names: str) -> dict:
     for name in names:
         found = found.get(name)
         if not isinstance(found, dict):
-            raise _bad(path, f"it has no {'.'.join(names)}")
+            raise _bad_config(path, f"it has no {'.'.join(names)}")
     return found
 
 
-def _bad(path: Path, reason: str) -> BadConfig:
+def _bad_config(path: Path, reason: str) -> BadConfig:
     return BadConfig(
         f"{path} describes no model that can be used here: {reason}.",
         value=str(path),

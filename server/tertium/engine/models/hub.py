@@ -1,7 +1,7 @@
 """Files of a published model: from the hub's cache on this machine, else fetched with the user's token.
 
 On stage there is no network, or one that leads nowhere. So what is on this machine is used without a question asked; and where something
-has to be fetched, the hub is given up once it was silent for :data:`PATIENCE`, whereas its client would try again and again for minutes.
+has to be fetched, the hub is given up once it was silent for :data:`TIMEOUT`, whereas its client would try again and again for minutes.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ REPOSITORIES = {
 TEXT_ENCODER = "t5-base"
 """The repository of the text encoder that all of them need, which is not in theirs."""
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 """Seconds for which the hub may be silent."""
 
 _ENCODER_FILES = (
@@ -38,17 +38,17 @@ _ENCODER_FILES = (
 
 T = TypeVar("T")
 
-_told: ContextVar[Callable[[str], None]] = ContextVar("_told", default=lambda text: None)
+_report: ContextVar[Callable[[str], None]] = ContextVar("_report", default=lambda text: None)
 
 
 @contextlib.contextmanager
-def telling(tell: Callable[[str], None]) -> Iterator[None]:
+def reporting_to(tell: Callable[[str], None]) -> Iterator[None]:
     """Within it, ``tell`` is called with a line of text whenever something is fetched or waited for."""
-    token = _told.set(tell)
+    token = _report.set(tell)
     try:
         yield
     finally:
-        _told.reset(token)
+        _report.reset(token)
 
 
 def command(words: str) -> str:
@@ -76,36 +76,36 @@ def offline() -> Iterator[None]:
 
 
 def is_reachable() -> bool:
-    """Whether the hub answers at all, asked once, within :data:`PATIENCE`."""
+    """Whether the hub answers at all, asked once, within :data:`TIMEOUT`."""
     hub = stable_audio.load("huggingface_hub")
     if hub.constants.HF_HUB_OFFLINE:
         return False
-    _told.get()(f"asking the model hub ({hub.constants.ENDPOINT})")
+    _report.get()(f"asking the model hub ({hub.constants.ENDPOINT})")
     try:
-        _in_time(lambda: hub.utils.get_session().head(hub.constants.ENDPOINT, timeout=PATIENCE))
+        _within_timeout(lambda: hub.utils.get_session().head(hub.constants.ENDPOINT, timeout=TIMEOUT))
     except OSError:  # which the client's own exceptions are
         return False
     return True
 
 
 @contextlib.contextmanager
-def patiently() -> Iterator[None]:
-    """Within it, the hub's client gives up at the first silence of :data:`PATIENCE`, and from then on asks for nothing more."""
+def short_timeout() -> Iterator[None]:
+    """Within it, the hub's client gives up at the first silence of :data:`TIMEOUT`, and from then on asks for nothing more."""
     hub, requests = stable_audio.load("huggingface_hub"), stable_audio.load("requests")
     constants, before = hub.constants, hub.constants.HF_HUB_DISABLE_XET
     gone: list[str] = []
 
     def give_up(error: Exception) -> Exception:
-        gone.append(str(error) or f"it did not answer within {PATIENCE:g} s")
+        gone.append(str(error) or f"it did not answer within {TIMEOUT:g} s")
         return hub.errors.OfflineModeIsEnabled(f"The model hub does not answer: {gone[0]}")
 
-    class Patient(requests.adapters.HTTPAdapter):
+    class TimeoutAdapter(requests.adapters.HTTPAdapter):
         def send(self, request, *args, **options):
             if gone:
                 raise hub.errors.OfflineModeIsEnabled(f"The model hub does not answer: {gone[0]}")
-            options["timeout"] = PATIENCE
+            options["timeout"] = TIMEOUT
             try:
-                response = _in_time(lambda: super(Patient, self).send(request, *args, **options))
+                response = _within_timeout(lambda: super(TimeoutAdapter, self).send(request, *args, **options))
                 if response.status_code >= 500:
                     raise TimeoutError(f"it says {response.status_code} {response.reason}")
             except (requests.ConnectionError, requests.Timeout, TimeoutError) as error:
@@ -125,7 +125,7 @@ def patiently() -> Iterator[None]:
     def session():
         made = requests.Session()
         for scheme in ("http://", "https://"):
-            made.mount(scheme, Patient())
+            made.mount(scheme, TimeoutAdapter())
         return made
 
     hub.configure_http_backend(session)
@@ -137,8 +137,8 @@ def patiently() -> Iterator[None]:
         hub.configure_http_backend()
 
 
-def _in_time(ask: Callable[[], T]) -> T:
-    """What ``ask`` returns or raises; TimeoutError after :data:`PATIENCE`. Looking up a name can take longer than any time-out of a request."""
+def _within_timeout(ask: Callable[[], T]) -> T:
+    """What ``ask`` returns or raises; TimeoutError after :data:`TIMEOUT`. Looking up a name can take longer than any time-out of a request."""
     answer: Future[T] = Future()
 
     def run() -> None:
@@ -148,7 +148,7 @@ def _in_time(ask: Callable[[], T]) -> T:
             answer.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
-    return answer.result(PATIENCE)
+    return answer.result(TIMEOUT)
 
 
 def has_encoder(name: str) -> bool:
@@ -162,9 +162,9 @@ def has_encoder(name: str) -> bool:
         return False
 
 
-def fetching(what: str) -> None:
+def report_fetch(what: str) -> None:
     """Say that something is being fetched."""
-    _told.get()(f"fetching {what} from the model hub")
+    _report.get()(f"fetching {what} from the model hub")
 
 
 def fetch(name: str, *filenames: str) -> Path:
@@ -189,9 +189,9 @@ def fetch(name: str, *filenames: str) -> Path:
         raise _not_downloaded(name, hub.constants.HF_HUB_OFFLINE)
     reason: Exception | None = None
     for filename in filenames:
-        fetching(f"{filename} of {name}")
+        report_fetch(f"{filename} of {name}")
         try:
-            with patiently():
+            with short_timeout():
                 return Path(hub.hf_hub_download(repository, filename))
         except errors.RepositoryNotFoundError as error:  # a gated repository is one, and so is any to an invalid token
             raise _gated(name, hub.constants.ENDPOINT) from error

@@ -32,13 +32,13 @@ class LoadedModel:
         objective: see :data:`tertium.engine.sampling.denoiser.OBJECTIVES`.
         device, dtype: where and in what precision the diffusion network runs.
         checkpoint: what was learned on top of the model, None for the model as it is; keeps apart what is remembered of either.
-        taught_seconds: how long that is which was learned; None for the model as it is.
+        trained_seconds: how long that is which was learned; None for the model as it is.
         default_guidance: the guidance that suits generating from a prompt: by ``tertium.guidance`` in the configuration, which
             stable-audio-tools passes over, else by the objective.
     """
 
     checkpoint: str | None = None
-    taught_seconds: float | None = None
+    trained_seconds: float | None = None
 
     def __init__(self, model: torch.nn.Module, config: dict, files: weights.ModelFiles):
         self.model, self._files = model, files

@@ -102,7 +102,7 @@ def _sum_along_tree(
         back &= ~(forth & back)
         hook[ones[forth]], shift[ones[forth]] = others[forth], -differences[forth]
         hook[others[back]], shift[others[back]] = ones[back], differences[back]
-        hook, shift = _to_the_root(hook, shift)
+        hook, shift = _find_roots(hook, shift)
         roots = hook == torch.arange(count)
         component = (torch.cumsum(roots, 0) - 1)[hook]
         levels.append((component, shift))
@@ -124,13 +124,13 @@ def _edges(magnitudes, steps, *, faintest):
     differences = torch.cat([step.flatten() for step in steps])
     flat = magnitudes.float().flatten()
     weights = torch.minimum(flat[ones], flat[others])
-    heard = torch.nonzero(weights > faintest)[:, 0]
+    audible = torch.nonzero(weights > faintest)[:, 0]
     # The bits of positive floats are in the floats' order; below them the edge's number, so that no two are equal.
-    keys = (weights[heard].view(torch.int32).long() << 32) | heard
-    return ones[heard], others[heard], differences[heard], keys
+    keys = (weights[audible].view(torch.int32).long() << 32) | audible
+    return ones[audible], others[audible], differences[audible], keys
 
 
-def _to_the_root(hook: torch.Tensor, shift: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _find_roots(hook: torch.Tensor, shift: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Each pointer on to the end of its chain, and the shifts summed on the way: by doubling."""
     while True:
         further = hook[hook]

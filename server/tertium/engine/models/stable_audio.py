@@ -45,7 +45,7 @@ def _torchvision_schema() -> torch.library.Library:
     return library  # kept by the cache: the declaration lives as long as this object
 
 
-class _Later(types.ModuleType):
+class _LazyModule(types.ModuleType):
     """A package in name, imported when something of it is wanted."""
 
     def __getattr__(self, name: str):
@@ -88,7 +88,7 @@ def load(module: str = "stable_audio_tools") -> types.ModuleType:
     own = module.partition(".")[0] == "stable_audio_tools"
     if own and "k_diffusion" not in sys.modules and importlib.util.find_spec("k_diffusion") is not None:
         # Its samplers, with the image models that come along, are imported only by whoever samples with them.
-        sys.modules["k_diffusion"] = _Later("k_diffusion")
+        sys.modules["k_diffusion"] = _LazyModule("k_diffusion")
     try:
         with quiet[0], quiet[1], _without_compiler() if own else contextlib.nullcontext():
             if own:

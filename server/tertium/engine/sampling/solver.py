@@ -98,7 +98,7 @@ def advance(
     return out
 
 
-def take(
+def take_step(
     x: torch.Tensor,
     predictions: tuple[torch.Tensor, ...],
     schedule: Schedule,
@@ -151,7 +151,7 @@ def sample(
         if on_step is not None:
             on_step(step)
         predictions = (predict(x, step), *predictions)[:order]
-        x = take(x, predictions, schedule, step, noise=noise, order=order, eta=eta)
+        x = take_step(x, predictions, schedule, step, noise=noise, order=order, eta=eta)
     return x
 
 

@@ -69,7 +69,7 @@ def full_view(model: LoadedModel) -> LoadedModel:
     return view
 
 
-def learned(view: LoadedModel, method: str) -> dict[str, torch.nn.Parameter]:
+def learned_parameters(view: LoadedModel, method: str) -> dict[str, torch.nn.Parameter]:
     """The parameters of a view that learn, by name: see :class:`Weights`."""
     transformer = view.model.model.model
     if method == "full":
@@ -88,7 +88,7 @@ def apply(model: LoadedModel, weights: Weights) -> LoadedModel:
         ValueError: the weights do not fit into this model; the message names the first that does not.
     """
     view = lora_view(model, rank=weights.rank) if weights.method == "lora" else _view(model, own_transformer=True)
-    parameters = learned(view, weights.method)
+    parameters = learned_parameters(view, weights.method)
     for name, tensor in weights.tensors.items():
         if name not in parameters or parameters[name].shape != tensor.shape:
             raise ValueError(f"{name} {tuple(tensor.shape)} does not fit into {model.name}")
@@ -125,12 +125,12 @@ class Residents:
 
     def __init__(self, model: LoadedModel, *, budget: int):
         self._model, self.budget = model, budget
-        self._kept: OrderedDict[Hashable, tuple[LoadedModel, int]] = OrderedDict()
+        self._models: OrderedDict[Hashable, tuple[LoadedModel, int]] = OrderedDict()
 
     @property
     def bytes(self) -> int:
         """What those that are kept add to the base."""
-        return sum(size for _, size in self._kept.values())
+        return sum(size for _, size in self._models.values())
 
     def get(self, key: Hashable, load: Callable[[], Weights]) -> LoadedModel:
         """The fine-tuned model of a key, loaded if it is not kept.
@@ -138,20 +138,20 @@ class Residents:
         Raises:
             ValueError: what was loaded does not fit into the base.
         """
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key][0]
+        if key in self._models:
+            self._models.move_to_end(key)
+            return self._models[key][0]
         weights = load()
         view = apply(self._model, weights)
-        size = sum(p.numel() * p.element_size() for p in learned(view, weights.method).values())
-        self._make_room(size)
-        self._kept[key] = (view, size)
+        size = sum(p.numel() * p.element_size() for p in learned_parameters(view, weights.method).values())
+        self._evict(size)
+        self._models[key] = (view, size)
         return view
 
     def clear(self) -> None:
         """Let all of them go."""
-        self._kept.clear()
+        self._models.clear()
 
-    def _make_room(self, size: int) -> None:
-        while self._kept and self.bytes + size > self.budget:
-            self._kept.popitem(last=False)
+    def _evict(self, size: int) -> None:
+        while self._models and self.bytes + size > self.budget:
+            self._models.popitem(last=False)

@@ -33,7 +33,7 @@ FIRST_TIME = {"v": 0.15}
 SKEW = 1.5
 
 
-class LearningFailed(TertiumError):
+class TrainingFailed(TertiumError):
     """The loss is no finite number any more. The weights are those before the step at which that showed."""
 
     def __init__(self, step: int, rate: float):
@@ -68,17 +68,17 @@ class Learner:
     def __init__(self, model: LoadedModel, reference: torch.Tensor, settings: LearnSettings):
         check_sound(model, reference, "reference", longest=False)
         self.settings, self.step, self.losses = settings, 0, []
-        self.seconds, audio = _taught(model, reference, settings)
+        self.seconds, audio = _training_audio(model, reference, settings)
         self._latents = model.encode(audio)
         self._frames = min(model.frames(round(self.seconds * model.sample_rate)), self._latents.shape[-1])
         self._generator = torch.Generator().manual_seed(settings.seed)
-        self._kept_in, self._lower = model.dtype, _lower_precision(model, settings)
+        self._base_dtype, self._lower = model.dtype, _lower_precision(model, settings)
         if settings.method == "lora":
             base = adapters.full_view(model) if model.dtype == torch.float16 else model  # in fp16 gradients vanish
             self.model = adapters.lora_view(base, rank=settings.rank, generator=self._generator)
         else:
             self.model = adapters.full_view(model)
-        self._parameters = adapters.learned(self.model, settings.method)
+        self._parameters = adapters.learned_parameters(self.model, settings.method)
         for parameter in self._parameters.values():
             parameter.requires_grad_(True)
         self._average = (
@@ -99,7 +99,7 @@ class Learner:
                 two steps, whole: ``run`` may be called again.
 
         Raises:
-            LearningFailed: the loss is no finite number.
+            TrainingFailed: the loss is no finite number.
         """
         while self.step < self.settings.steps:
             on_step(self.step, self.losses[-1] if self.losses else None)
@@ -109,7 +109,7 @@ class Learner:
         """One step of the optimiser; returns its loss.
 
         Raises:
-            LearningFailed: the loss, or its gradient, is no finite number; the weights stay as they were.
+            TrainingFailed: the loss, or its gradient, is no finite number; the weights stay as they were.
         """
         generator_before = self._generator.get_state()
         for group in self._optimiser.param_groups:
@@ -120,25 +120,25 @@ class Learner:
         size = torch.nn.utils.clip_grad_norm_(self._parameters.values(), LARGEST_GRADIENT)
         if not (math.isfinite(value := loss.item()) and math.isfinite(size.item())):
             self._generator.set_state(generator_before)
-            raise LearningFailed(self.step, self.settings.peak_rate)
+            raise TrainingFailed(self.step, self.settings.peak_rate)
         self._optimiser.step()
         self.step += 1
-        self._follow()
+        self._update_average()
         self.losses.append(value)
         return value
 
     def weights(self) -> adapters.Weights:
         """What is kept of what was learned so far, copied to the CPU: the running average where there is one; full weights in the precision of the base."""
-        dtype = torch.float32 if self.settings.method == "lora" else self._kept_in
-        kept = self._average or self._parameters
-        tensors = {name: tensor.detach().to("cpu", dtype, copy=True).contiguous() for name, tensor in kept.items()}
+        dtype = torch.float32 if self.settings.method == "lora" else self._base_dtype
+        weights = self._average or self._parameters
+        tensors = {name: tensor.detach().to("cpu", dtype, copy=True).contiguous() for name, tensor in weights.items()}
         return adapters.Weights(
             self.settings.method, tensors, self.settings.rank if self.settings.method == "lora" else 0
         )
 
     @contextlib.contextmanager
     @torch.no_grad()
-    def as_kept(self) -> Iterator[LoadedModel]:
+    def with_learned_weights(self) -> Iterator[LoadedModel]:
         """The model with the weights that would be kept now, for as long as the context lasts; the learning is not touched."""
         own = {name: self._parameters[name].detach().clone() for name in self._average}
         try:
@@ -205,7 +205,7 @@ class Learner:
                 shapes[f"step/{name}"] = torch.Size([])
         return shapes
 
-    def _follow(self) -> None:
+    def _update_average(self) -> None:
         """Move the running average towards the weights; at first faster, so that it soon forgets how they began."""
         if self._average:
             decay = min(self.settings.ema, (1 + self.step) / (20 + self.step))
@@ -273,7 +273,7 @@ def learning_rate(step: int, steps: int, *, peak: float) -> float:
     return peak * min(1.0, (step + 1) / WARM_UP) * fall
 
 
-def _taught(model: LoadedModel, reference: torch.Tensor, settings: LearnSettings) -> tuple[float, torch.Tensor]:
+def _training_audio(model: LoadedModel, reference: torch.Tensor, settings: LearnSettings) -> tuple[float, torch.Tensor]:
     """How long pieces are, in seconds, and the audio that they come from."""
     length = reference.shape[1] / model.sample_rate
     seconds = min(length, model.max_seconds) if settings.seconds is None else settings.seconds
