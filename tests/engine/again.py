@@ -1,6 +1,8 @@
-"""Sounds made with ``pocket`` in a process with a history of its own: what :mod:`tests.engine.test_repeatable` compares.
+"""Sounds computed with ``pocket`` in a process with a random history, for :mod:`tests.engine.test_repeatable` to
+compare.
 
-Run as ``python -m tests.engine.again SEED FOLDER``; what was learned is kept in the folder by the first, and used by all.
+Run as ``python -m tests.engine.again SEED FOLDER``. The first process saves its trained weights in the folder; all
+processes use these.
 """
 
 import hashlib
@@ -24,7 +26,7 @@ from tests.sounds import tone
 
 
 def anywhere(samples: np.ndarray, chance: random.Random) -> torch.Tensor:
-    """The samples where no allocator would put them: at any multiple of 4 bytes."""
+    """Place the samples where no allocator would put them: at any multiple of 4 bytes."""
     memory = np.zeros(samples.size + 64, np.float32)
     begin = chance.randrange(64)
     placed = memory[begin : begin + samples.size].reshape(samples.shape)
@@ -33,7 +35,7 @@ def anywhere(samples: np.ndarray, chance: random.Random) -> torch.Tensor:
 
 
 def main(seed: int, folder: Path) -> dict[str, str]:
-    """Identities of the sounds and of what was learned."""
+    """Return digests of the sounds and of the trained weights."""
     chance = random.Random(seed)
     history: list[object] = [bytes(chance.randrange(1, 200_000)) for _ in range(chance.randrange(300))]
     model = load_model("pocket", device="cpu")

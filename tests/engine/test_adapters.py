@@ -1,4 +1,4 @@
-"""Fine-tuned models beside their base: what they predict, what they share, and which of them stay."""
+"""Fine-tuned models beside their base: their predictions, the weights that they share, and their eviction from memory."""
 
 import pytest
 import torch
@@ -16,13 +16,13 @@ def prediction(model, prompt="drum"):
 
 
 def size(weights):
-    """Bytes of all tensors."""
+    """Return the bytes of all tensors."""
     return sum(tensor.nbytes for tensor in weights.tensors.values())
 
 
 @pytest.fixture(scope="module")
 def learners(prompted_model):
-    """One learner a method, a few steps on."""
+    """One learner for each method, after a few steps."""
     noise = torch.randn(2, 8000, generator=torch.Generator().manual_seed(1)) * 0.1
     learners = {
         method: Learner(prompted_model, noise, LearnSettings(prompt="drum", method=method, steps=5, rank=3, rate=1e-2))
@@ -37,7 +37,7 @@ def learners(prompted_model):
 def test_what_was_learned_predicts_the_same_when_applied(prompted_model, learners, method):
     base, learner = prediction(prompted_model), learners[method]
     applied = adapters.apply(prompted_model, learner.weights())
-    # A weight that can learn and one that is frozen may be multiplied by different kernels: equal but for rounding.
+    # Trainable and frozen weights may be multiplied by different kernels: equal except for rounding.
     torch.testing.assert_close(prediction(applied), prediction(learner.model), rtol=1e-5, atol=1e-5)
     assert not torch.allclose(prediction(applied), base, atol=1e-3)
     assert torch.equal(prediction(prompted_model), base)

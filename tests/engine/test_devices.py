@@ -1,4 +1,4 @@
-"""Everything that is computed stays on the device of the model, in every precision, and nothing there is in double precision."""
+"""All computation stays on the model's device in every precision, and never uses double precision there."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 def everything(model):
-    """Load, encode, condition, predict, step, decode; learn a step, and use what was learned."""
+    """Load, encode, condition, predict, step and decode; train one step and use the trained weights."""
     drums, hum = torch.zeros(2, model.sample_rate), torch.zeros(2, model.sample_rate)
     yield operations.generate(model, GenerateSettings(prompt="rain", seconds=1.0, steps=3, guidance=2.0))
     yield operations.vary(model, drums, VarySettings(prompt="rain", steps=3))

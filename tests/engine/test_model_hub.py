@@ -1,4 +1,6 @@
-"""A model hub that answers, one that falls silent on the way, and what an earlier fetch left half done. Time is counted in requests."""
+"""A model hub that answers, one that falls silent during a transfer, and interrupted earlier downloads. Time is counted
+in requests.
+"""
 
 import hashlib
 import http.server
@@ -24,10 +26,10 @@ class Hub:
 
     Attributes:
         asked: method and path of every request, in order.
-        ranges: what was asked for of a file, where not all of it was.
-        is_silent: asked with a method and a path whether there is no answer.
-        cut: the file of which half is sent, and then nothing.
-        status: what everything but the front page is answered with, where that is not what it is.
+        ranges: file name and byte range of every partial request.
+        is_silent: called with a method and a path; whether the hub leaves the request unanswered.
+        cut: the file of which only half is sent.
+        status: the status of every answer except the front page's; None for the regular one.
     """
 
     def __init__(self, folder: Path):
@@ -103,7 +105,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """The files of a small text encoder, as a repository has them."""
+    """The files of a small text encoder, as in a repository."""
     cache = tmp_path_factory.mktemp("published")
     stable_audio_open.put_text_encoder(cache)
     return cache / "models--t5-base/snapshots" / ("0" * 40)
@@ -111,7 +113,7 @@ def published(tmp_path_factory):
 
 @pytest.fixture
 def a_hub(published, hub_cache, monkeypatch):
-    """A hub that has the text encoder; its client is not offline, and has nothing yet."""
+    """A hub that has the text encoder; its client is online with an empty cache."""
     import huggingface_hub.constants
     import huggingface_hub.file_download
     import transformers.utils.hub
@@ -126,7 +128,7 @@ def a_hub(published, hub_cache, monkeypatch):
     monkeypatch.setattr(hf_api.api, "endpoint", server.endpoint)
     template = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.file_download, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(hub, "TIMEOUT", 60.0)  # a busy machine is no silence
+    monkeypatch.setattr(hub, "TIMEOUT", 60.0)  # long enough for a busy machine
     _http.reset_sessions()
     yield server
     _http.reset_sessions()
@@ -164,7 +166,7 @@ def test_an_encoder_that_was_fetched_in_part_is_completed(lost, a_hub, hub_cache
 
 
 @pytest.mark.parametrize("lost", [[WEIGHTS], [WEIGHTS, "tokenizer.json", "special_tokens_map.json"]])
-def test_an_encoder_that_was_fetched_in_part_is_told_without_a_network(lost, hub_cache):
+def test_an_incomplete_encoder_is_reported_without_a_network(lost, hub_cache):
     stable_audio_open.put_text_encoder(hub_cache)
     for name in lost:
         (hub_cache / "models--t5-base/snapshots" / ("0" * 40) / name).unlink()
@@ -196,7 +198,7 @@ def test_a_hub_that_is_out_of_order_is_asked_once(a_hub):
 def test_what_had_come_when_a_transfer_stopped_is_kept(a_hub, monkeypatch):
     import huggingface_hub.constants
 
-    monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1024)  # which are written at a time
+    monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1024)  # the unit of writing
     monkeypatch.setattr(hub, "TIMEOUT", 2.0)
     a_hub.cut = WEIGHTS
     with pytest.raises(errors.ModelNotDownloaded):
@@ -209,7 +211,7 @@ def test_what_had_come_when_a_transfer_stopped_is_kept(a_hub, monkeypatch):
     assert encoder is not None and a_hub.ranges == [(WEIGHTS, f"bytes={half // 1024 * 1024}-")]
 
 
-def test_no_request_waits_longer_than_the_patience(a_hub, monkeypatch):
+def test_no_request_waits_longer_than_the_timeout(a_hub, monkeypatch):
     waits, send = [], requests.adapters.HTTPAdapter.send
 
     def counted(self, request, *args, **options):
@@ -234,7 +236,7 @@ def test_the_client_is_as_it_was_after_that():
     )
 
 
-def test_a_configuration_that_makes_no_sense_is_told_where_its_encoder_is_whole(hub_cache):
+def test_an_invalid_configuration_is_reported_where_its_encoder_is_complete(hub_cache):
     stable_audio_open.put_text_encoder(hub_cache)
     config = json.loads(json.dumps(ENCODER))
     config["configs"][0]["config"]["nonsense"] = 1
@@ -244,7 +246,7 @@ def test_a_configuration_that_makes_no_sense_is_told_where_its_encoder_is_whole(
 
 
 @pytest.mark.parametrize("name", ["", "a b", "/nowhere/at/all"])
-def test_there_is_no_encoder_under_a_name_that_is_none(name, hub_cache):
+def test_there_is_no_encoder_under_an_invalid_name(name, hub_cache):
     assert not hub.has_encoder(name)
 
 

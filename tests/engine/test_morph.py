@@ -1,4 +1,4 @@
-"""Several fusions in one batch: each is what it would be alone."""
+"""Several fusions in one batch: each equals the fusion alone."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ SEVERAL = (None, 0, 1, 6, 7, 12, STEPS - 2, STEPS - 1, STEPS)
 @pytest.mark.parametrize("hold", [0.0, 0.3])
 @pytest.mark.parametrize("schedule", [edm(STEPS), rectified_flow(STEPS)], ids=["edm", "flow"])
 def test_each_row_has_the_bits_of_its_fusion_where_the_model_has_them(schedule, hold, eta, order, latents):
-    """With a denoiser that works element by element the batch changes nothing at all."""
+    """With an element-wise denoiser the batch changes nothing at all."""
     z_o, reference = latents(1), InstantReference(latents(2))
     null = MemorisedDenoiser(latents(3), 0.5, schedule)
     noise = StepNoise(2, z_o.shape, dtype=torch.float64)
@@ -36,7 +36,7 @@ def test_each_row_has_the_bits_of_its_fusion_where_the_model_has_them(schedule, 
 
 @pytest.mark.parametrize("prompt", [None, "drum"])
 def test_with_a_network_each_row_is_its_fusion_to_rounding(prompt, prompted_model):
-    """A matrix product may round otherwise for another number of rows, in the last bits of float32."""
+    """The rounding of a matrix product may depend on the number of rows, in the last bits of float32."""
     settings = FuseSettings(blend=0.0, steps=STEPS, prompt=prompt, guidance=2.0 if prompt else 1.0, hold=0.1)
     pair = prepare(prompted_model, sound(1), None if prompt else sound(2), settings)
     fused = pair.morphed(SEVERAL)

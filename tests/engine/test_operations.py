@@ -24,7 +24,7 @@ def round_trip(model, audio):
 
 @pytest.fixture
 def forwards(tiny_model):
-    """How many rows the diffusion network was given, call by call."""
+    """Number of rows in each call of the diffusion network."""
     rows = []
     hook = tiny_model.model.model.model.transformer.register_forward_pre_hook(
         lambda _, given: rows.append(len(given[0]))
@@ -63,7 +63,7 @@ def test_a_reference_of_another_length_is_repeated_or_cut(samples, tiny_model):
 def test_an_intervention_moves_from_the_reference_to_the_original(tiny_model):
     original, reference = sound(1), sound(2)
     ends = [round_trip(tiny_model, reference), round_trip(tiny_model, original)]
-    # The network is random; held to the reference for the most part, what remains is the carried original.
+    # The network is random; with a high hold the rest of the result is the original carried forward.
     results = [
         operations.fuse(tiny_model, original, reference, FuseSettings(intervention=k, steps=12, hold=0.95))
         for k in (2, 12)
@@ -107,7 +107,7 @@ def test_a_memory_spares_the_reference_phase_and_changes_no_sample(prompted_mode
         result, *cost = fuse(memory)
         assert torch.equal(result, alone)
         assert cost == expected
-    assert fuse(memory, intervention=8)[1:] == (2 * 2 + 1, 0)  # goes on from where it was
+    assert fuse(memory, intervention=8)[1:] == (2 * 2 + 1, 0)  # continues from its last step
     for other in ({"seed": 1}, {"prompt": "hum"}, {"guidance": 2.0}, {"order": 2}, {"eta": 0.5}, {"steps": 11}):
         assert fuse(memory, **other)[1] > 2 * 7, other
     hook.remove()
@@ -193,7 +193,7 @@ def test_progress_never_goes_back_and_ends_at_one(name, prompted_model):
     assert fractions[0] >= 0.0
     assert fractions[-1] == pytest.approx(1.0)
     assert list(dict.fromkeys(stage for stage, _ in reports)) == STAGES[name]
-    if name not in ("fuse at the end", "fuse never"):  # where nothing is to be sampled
+    if name not in ("fuse at the end", "fuse never"):  # these sample nothing
         assert len(reports) >= 6
 
 
@@ -293,7 +293,7 @@ def test_an_inversion_has_the_null_prompt_that_is_asked_for(prompted_model):
 def test_lengths_that_a_model_does_not_make(tiny_model):
     with pytest.raises(SettingError) as caught:
         operations.generate(tiny_model, GenerateSettings(prompt="", seconds=2.5))
-    assert caught.value.message == "tiny makes sounds of from 0.5 to 2.0 seconds; seconds is 2.5."
+    assert caught.value.message == "tiny generates sounds from 0.5 to 2.0 seconds long; seconds is 2.5."
     assert (caught.value.field, caught.value.value, caught.value.code) == ("seconds", 2.5, "out_of_range")
 
 
@@ -369,7 +369,7 @@ def test_an_anchor_without_finite_latents_is_refused_in_words(prompted_model):
 
 @pytest.mark.parametrize(("reference", "prompt"), [(sound(2), "drum"), (None, None), (None, "")])
 def test_a_fusion_is_led_by_a_reference_or_by_a_prompt(reference, prompt, tiny_model):
-    with pytest.raises(SettingError, match="led by a reference or by a prompt") as caught:
+    with pytest.raises(SettingError, match="needs either a reference or a prompt; it got") as caught:
         operations.fuse(tiny_model, sound(1), reference, FuseSettings(blend=0.5, prompt=prompt))
     assert caught.value.field == "reference"
 

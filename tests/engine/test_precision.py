@@ -1,4 +1,4 @@
-"""Every precision through every operation: with the embedded model as it is shipped, and with Stable Audio Open's own configurations."""
+"""Every operation in every precision: with the embedded model as shipped, and with Stable Audio Open's configurations."""
 
 import json
 from pathlib import Path
@@ -61,7 +61,7 @@ def morph(model, drums, hum):
 
 
 def learn_then_fuse(model, drums, hum):
-    """A few steps at a rate at which rounding is no lottery, previewed, then used."""
+    """Train a few steps at a rate low enough for rounding not to matter, preview, then fuse."""
     learner = Learner(model, hum, LearnSettings(prompt="a hum", steps=3, batch=2, rank=4, rate=1e-4, precision="fp32"))
     learner.run()
     with learner.with_learned_weights() as previewed:
@@ -81,7 +81,7 @@ def pockets():
 
 @pytest.fixture(scope="module")
 def whole(pockets):
-    """What each operation makes in float32, made when first asked for."""
+    """The result of each operation in float32, computed on first use."""
     results = {}
 
     def of(operation):
@@ -118,7 +118,7 @@ def test_the_noise_level_is_as_exact_in_half_precision(pockets, precision):
 
 @pytest.mark.parametrize("precision", HALF)
 def test_pocket_measures_the_same_window_in_half_precision(pockets, precision):
-    # At every intervention there is: with fewer, a tie between two halves of the window, which rounding decides, chooses other points.
+    # All interventions are measured: with fewer, rounding may decide a tie between two halves and choose other points.
     settings = WindowSettings(steps=STEPS, hold=0.2, points=STEPS)
     whole, half = (
         window.measure(model, excerpt(DRUMS, model), excerpt(HUM, model), settings)
@@ -132,7 +132,7 @@ def test_pocket_measures_the_same_window_in_half_precision(pockets, precision):
 
 @pytest.fixture(scope="module", params=CONFIGURATIONS)
 def published(request, tmp_path_factory):
-    """A folder with a published configuration at depth 1 and random weights; its text encoder is told of by ``text_encoder``."""
+    """A folder with a published configuration at depth 1 and random weights, without its text encoder."""
     folder = tmp_path_factory.mktemp("published") / request.param
     config = CONFIGURATIONS[request.param](depth=1)
     folder.mkdir()

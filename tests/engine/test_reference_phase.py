@@ -1,4 +1,4 @@
-"""The reference phase from a cache: the same bits, fewer calls, bounded memory."""
+"""The reference phase from a cache: bit-identical, with fewer calls, in bounded memory."""
 
 import copy
 
@@ -19,7 +19,7 @@ STEPS = 20
 
 
 class Counted:
-    """A data prediction that notes the steps at which it was asked."""
+    """A data prediction that records the steps of its calls."""
 
     def __init__(self, predict):
         self.predict, self.steps = predict, []
@@ -40,7 +40,7 @@ def parts(request, latents):
 
 
 def by_hand(reference, null, inversion, noise, k, *, order, eta):
-    """Both phases in one loop, every latent and prediction computed anew."""
+    """Compute both phases in one loop, with every latent and prediction computed again."""
     schedule = inversion.schedule
     x, predictions = noise.initial() * schedule.sigmas[0], ()
     for step in range(schedule.steps):
@@ -58,7 +58,7 @@ def test_a_fusion_from_the_cache_has_the_same_bits(order, eta, parts):
     schedule, reference, null, inversion, noise = parts
     options = {"noise": noise, "initial": noise.initial(), "order": order, "eta": eta}
     lead = lead_of(reference, schedule=schedule, **options)
-    # In this order one fusion goes on from where the one before left off, and one goes back.
+    # In this order one fusion continues where the previous one stopped, and one goes back.
     for k in (3, 0, 12, 7, None, STEPS - 2, STEPS - 1, STEPS):
         cached = fuse_latents(reference, null, inversion, intervention=k, lead=lead, **options)
         assert torch.equal(cached, fuse_latents(reference, null, inversion, intervention=k, **options))
@@ -128,7 +128,7 @@ def test_the_memory_forgets_what_was_used_longest_ago():
 
         return memory.recall(name, make)
 
-    for name in "abcadb":  # d pushes b out
+    for name in "abcadb":  # d evicts b
         recall(name)
     assert computed == ["a", "b", "c", "d", "b"]
     assert memory.nbytes == 1200
@@ -155,7 +155,7 @@ def test_the_memory_counts_what_has_grown(parts):
 
 
 class Shelf(dict):
-    """A store that keeps copies, and counts."""
+    """A store that copies tensors, and counts."""
 
     saves = 0
 
@@ -189,7 +189,7 @@ def test_a_reference_phase_from_the_store_has_the_same_bits_and_costs_no_call(pa
             fused[process, k] = fuse_latents(reference, null, inversion, intervention=k, lead=lead, **options)
             memory.trim()
         assert len(counted.steps) == (STEPS if process == "one" else 0)
-        assert process == "one" or shelf.saves == before, "what has not grown is not saved again"
+        assert process == "one" or shelf.saves == before, "an unchanged phase is not saved again"
     for k in (first, 9, None):
         assert torch.equal(fused["one", k], fused["next", k])
         assert torch.equal(fused["one", k], fuse_latents(reference, null, inversion, intervention=k, **options))
@@ -244,7 +244,7 @@ def test_what_was_learned_comes_at_its_own_length_repeated_or_cut_to_the_origina
         pair = prepare(trained, original, None, settings, memory=memory)
         other = prepare(trained, original[:, :4400], None, settings, memory=memory)
         alone = pair.fused(None)
-        own = other.lead.lead.end()  # of 0.625 s: 313 frames, begun anew after 312.5
+        own = other.lead.lead.end()  # of 0.625 s: 313 frames, repeated after 312.5
     assert alone.shape == (1, 4, frames) and own.shape == (1, 4, 313)
     assert pair.lead.lead is other.lead.lead, "originals of all lengths share one reference phase"
     period = 312
@@ -255,7 +255,7 @@ def test_what_was_learned_comes_at_its_own_length_repeated_or_cut_to_the_origina
     assert lengths == [frames] * 3
 
 
-def test_what_was_learned_at_the_originals_length_is_taken_as_it_is(prompted_model):
+def test_what_was_learned_at_the_originals_length_is_used_unchanged(prompted_model):
     trained = copy.copy(prompted_model)
     original = torch.sin(torch.arange(8000) / 9).expand(2, -1) * 0.5
     settings = FuseSettings(prompt="drum loop", steps=4, blend=0.0)

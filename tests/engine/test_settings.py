@@ -1,4 +1,4 @@
-"""Settings that are out of their range, or at odds with each other."""
+"""Settings out of their range, or in conflict with each other."""
 
 import pytest
 

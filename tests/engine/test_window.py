@@ -17,7 +17,7 @@ from tests.engine.test_operations import round_trip, sound
 
 
 def points_of(schedule, curve, steps=tuple(range(20, 50))):
-    """Points with a given similarity to the original at each step, and its complement to the reference."""
+    """Points with a given similarity to the original at each step, and the complementary similarity to the reference."""
     named = [(None, 0.0), *((k, curve(k)) for k in steps), (schedule.steps, 1.0)]
     along = positions([s for _, s in named], [1 - s for _, s in named])
     return [
@@ -48,7 +48,7 @@ def test_equal_turns_are_equal_steps_of_similarity():
 
 
 def test_the_knob_has_no_dead_ends():
-    """Where the first intervention is some way from the reference already, the knob spreads the rest of the way."""
+    """Where the first intervention is already some way from the reference, the knob covers the rest of the way."""
     schedule = edm(200)
     window = window_of(points_of(schedule, lambda k: 0.3 + 0.5 * steep(k / 4), range(80, 200)), schedule)
     reached = [steep(blend_to_intervention(b / 10, schedule, window=window.ratios) / 4) for b in range(1, 10)]
@@ -154,7 +154,7 @@ def test_a_report_that_raises_stops_a_morph(tiny_model):
 
 @pytest.mark.parametrize("interventions", [(None, 10), (None, 3, 9, 10), (9,), (3, 7), (10,)])
 @pytest.mark.parametrize("prompt", [None, "drum"])
-def test_the_steps_of_a_morph_are_foretold(prompt, interventions, prompted_model):
+def test_the_steps_of_a_morph_are_counted_in_advance(prompt, interventions, prompted_model):
     pair = prepare(
         prompted_model, sound(1), None if prompt else sound(2), FuseSettings(blend=0, steps=10, prompt=prompt)
     )

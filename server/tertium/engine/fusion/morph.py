@@ -1,7 +1,8 @@
-"""Morph: several interventions in one batch of completions, which share the encode, the inversion and the reference phase.
+"""Morph: interventions whose completions run as one batch and share encoding, inversion and reference phase.
 
-A row enters the batch once its intervention is passed, with the history that the reference phase left it; from there all rows take the same steps with
-the same noise, as each would alone. Row by row the arithmetic is that of a single fusion; how a matrix product rounds may depend on the number of rows.
+A row joins the batch at its intervention, with the history of the reference phase up to there; from then on all rows
+take the same steps with the same noise, as each would alone. The arithmetic of a row is that of a single fusion; only
+the rounding of a matrix product may depend on the number of rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,9 +34,12 @@ def morph_latents(
     """Fuse one pair at several interventions.
 
     Args:
-        interventions: as in :func:`tertium.engine.fusion.fuse.fuse_latents`, in any order; one that comes twice is computed once.
-        on_step: called with each step of the reference phase, then with each of the batch; what it raises stops the morph.
-        reference, null, inversion, noise, initial, order, eta, hold, lead: as in :func:`tertium.engine.fusion.fuse.fuse_latents`.
+        interventions: as in :func:`tertium.engine.fusion.fuse.fuse_latents`, in any order; duplicates are computed
+            once.
+        on_step: called with each step of the reference phase, then with each of the batch; an exception it raises stops
+            the morph.
+        reference, null, inversion, noise, initial, order, eta, hold, lead: as in
+            :func:`tertium.engine.fusion.fuse.fuse_latents`.
 
     Returns:
         Intervention to latents, each of the shape of ``initial``.
@@ -69,15 +73,15 @@ def morph_latents(
         if step in batched:
             known = lead.predictions(step)
             entering = solver.take_step(inversion.latent(step), known, schedule, step, **sampling)
-            x, predictions = _joined(x, predictions, entering, known)
+            x, predictions = _append_row(x, predictions, entering, known)
     return latents | {k: x[row : row + 1] for row, k in enumerate(batched)}
 
 
 def count_steps(interventions: Sequence[Intervention], steps: int, *, sampled: bool) -> int:
-    """How many steps a morph on a schedule of ``steps`` reports at most.
+    """Return the greatest number of steps that a morph reports on a schedule of ``steps`` steps.
 
     Args:
-        sampled: whether the reference phase is sampled, and not instant.
+        sampled: whether the reference phase is sampled rather than instant.
     """
     inner = {k for k in interventions if k is not None and k < steps}
     leads = {steps if k is None else k + 1 for k in interventions if k is None or k < steps - 1}
@@ -87,7 +91,7 @@ def count_steps(interventions: Sequence[Intervention], steps: int, *, sampled: b
 
 
 def spread(count: int) -> list[float]:
-    """Blends of ``count`` takes: from 0, the reference's end, to 1, the original's, evenly.
+    """Return the evenly spaced blends of ``count`` takes, from 0 (the reference) to 1 (the original).
 
     Raises:
         ValueError: fewer than 2.
@@ -97,13 +101,13 @@ def spread(count: int) -> list[float]:
     return [take / (count - 1) for take in range(count)]
 
 
-def _joined(
+def _append_row(
     x: torch.Tensor | None,
     predictions: tuple[torch.Tensor, ...],
     entering: torch.Tensor,
     known: tuple[torch.Tensor, ...],
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-    """The batch with one more row, the last."""
+    """Append one row to the batch."""
     if x is None:
         return entering, known
     return torch.cat([x, entering]), tuple(torch.cat(pair) for pair in zip(predictions, known, strict=True))

@@ -1,4 +1,4 @@
-"""A stable-audio-tools model from its configuration and weights."""
+"""Construction of a stable-audio-tools model from its configuration and weights."""
 
 import copy
 import json
@@ -13,25 +13,28 @@ from tertium.engine.sampling.conditioning import KNOWN
 from tertium.engine.sampling.denoiser import OBJECTIVES
 
 SPECTRAL_CODEC = "tertium_spectral_codec"
-"""The type of autoencoder that stable-audio-tools does not know: that of the embedded model."""
+"""The autoencoder type of the embedded model, which stable-audio-tools does not know."""
 
 _BUILD_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What upstream raises, from deep inside, at a configuration that makes no sense."""
+"""Exceptions that upstream raises, from deep inside, for an invalid configuration."""
 
 _INCOMPLETE_ERRORS = (OSError, ImportError, AttributeError, TypeError, ValueError)
-"""How transformers says that it can neither find nor fetch a model: in its own words where nothing of it is there, else by what then breaks."""
+"""Exceptions of transformers for a model that it can neither find nor fetch.
+
+OSError where all of it is missing, else whatever fails later.
+"""
 
 
 def build(config: dict, files: weights.ModelFiles) -> torch.nn.Module:
-    """stable-audio-tools' conditioned diffusion model with its weights, on the CPU, frozen, in the precision of the file.
+    """Build stable-audio-tools' conditioned diffusion model: on the CPU, frozen, in the precision of the weights file.
 
     Raises:
-        ModelError: one of its kinds, by reason.
+        ModelError: a subclass by reason.
     """
     check_config(config, files.config)
     tensors = weights.read_weights(files.weights)
     try:
-        # Upstream draws first weights from the global generator, and makes its convolutions with a deprecated function.
+        # Upstream draws initial weights from the global generator, and uses a deprecated function for its convolutions.
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             model = _assemble(config, files)
@@ -45,10 +48,10 @@ def build(config: dict, files: weights.ModelFiles) -> torch.nn.Module:
 
 
 def check_config(config: dict, path: Path) -> None:
-    """Whether a configuration describes a model that can be used here, before anything is built.
+    """Refuse a configuration that cannot be used here, before anything is built.
 
     Raises:
-        BadConfig: it does not; the message says what stands in the way.
+        BadConfig: the message gives the reason.
     """
     if _is_third_generation(config):
         raise BadConfig(
@@ -70,7 +73,7 @@ def check_config(config: dict, path: Path) -> None:
     if objective not in OBJECTIVES:
         raise _bad_config(path, f"diffusion_objective must be one of {', '.join(OBJECTIVES)}; it is {objective!r}")
     if diffusion.get("input_concat_ids"):
-        raise _bad_config(path, "it is a model for inpainting (input_concat_ids), which fusion has no use for")
+        raise _bad_config(path, "it is a model for inpainting (input_concat_ids), which fusion cannot use")
     bottleneck = pretransform.get("config", {}).get("bottleneck", {}).get("type", "")
     if any(kind in bottleneck for kind in ("rvq", "fsq")):
         raise _bad_config(
@@ -79,13 +82,13 @@ def check_config(config: dict, path: Path) -> None:
     entries = config["model"].get("conditioning", {}).get("configs", [])
     unknown = [entry.get("id") for entry in entries if entry.get("id") not in KNOWN]
     if unknown:
-        raise _bad_config(path, f"it is conditioned by {unknown[0]!r}; Tertium can give {', '.join(KNOWN)}")
+        raise _bad_config(path, f"it is conditioned by {unknown[0]!r}; Tertium supports {', '.join(KNOWN)}")
 
 
 def _is_third_generation(config: dict) -> bool:
-    """Whether this is a configuration of Stable Audio 3, by what only it has: its autoencoder, and what it is conditioned by.
+    """Return whether a configuration is of Stable Audio 3, by its autoencoder or its additional conditioning.
 
-    Newer versions of stable-audio-tools write ``local_add_cond_ids`` for every model, empty.
+    Newer versions of stable-audio-tools write an empty ``local_add_cond_ids`` for every model.
     """
     model = config.get("model")
     diffusion = model.get("diffusion") if isinstance(model, dict) else None
@@ -101,11 +104,11 @@ def _assemble(config: dict, files: weights.ModelFiles) -> torch.nn.Module:
     if codec is not None:
         del parts["pretransform"]
     factory = stable_audio.load("stable_audio_tools.models.factory")
-    # Shapes only: what is random at first would take longer to draw than the weights to read.
+    # Shapes only: drawing random initial values would take longer than reading the weights.
     with torch.device("meta"):
         model = factory.create_model_from_config(config)
     if any(module._non_persistent_buffers_set for module in model.modules()):
-        model = factory.create_model_from_config(config)  # it holds constants that no file has
+        model = factory.create_model_from_config(config)  # its non-persistent constants are not in the file
     if codec is not None:
         _attach_codec(model, codec)
     if conditioning is not None:
@@ -146,9 +149,9 @@ def _conditioner(config: dict, files: weights.ModelFiles) -> torch.nn.Module:
     except OSError as error:
         missing = error
     raise ModelNotDownloaded(
-        f"The text encoder {name}, which {files.name} needs, is not on this machine and cannot be fetched.",
+        f"The text encoder {name}, which {files.name} needs, is not on this machine and cannot be downloaded.",
         value=files.name,
-        remedy=f"Connect to the network and try again, or fetch it beforehand with `{hub.command(f'download {name}')}`.",
+        remedy=f"Connect to the network and try again, or download it beforehand with `{hub.command(f'download {name}')}`.",
     ) from missing
 
 
@@ -163,7 +166,7 @@ def _section(config: dict, path: Path, *names: str) -> dict:
 
 def _bad_config(path: Path, reason: str) -> BadConfig:
     return BadConfig(
-        f"{path} describes no model that can be used here: {reason}.",
+        f"{path} does not describe a usable model: {reason}.",
         value=str(path),
         remedy="Use the configuration of a text-to-audio diffusion transformer with an autoencoder, such as Stable Audio Open's.",
     )

@@ -1,8 +1,9 @@
 """DPM-Solver++ of orders 1, 2 and 3 for any (alpha, sigma), from the ODE (eta = 0) to the SDE (eta = 1).
 
-Lu et al., "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models" (arXiv 2211.01095); orders 2 and 3
-are the multistep forms, weighed as in the paper and in k-diffusion (and so in stable-audio-tools): order 2 by the midpoint, order 3 with
-half of the quadratic term. Their asymptotic orders of convergence are 1, 2 and 2. A step is linear in everything that it combines, so it is written as its weights:
+Lu et al., "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models" (arXiv 2211.01095). Orders
+2 and 3 are the multistep forms with the weights of the paper and of k-diffusion (and hence of stable-audio-tools):
+order 2 uses the midpoint, order 3 half of the quadratic term. The asymptotic orders of convergence are 1, 2 and 2. A
+step is linear in all its inputs, so it is expressed by its weights:
 
     x_t = carry * x_s + data[0] * x0_s + data[1] * x0_(s-1) + data[2] * x0_(s-2) + noise * z
 
@@ -26,7 +27,7 @@ Noise = Callable[[int], torch.Tensor]
 
 @dataclass(frozen=True)
 class StepWeights:
-    """Weights of one step; ``data`` weighs the latest data prediction first."""
+    """The weights of one step; ``data`` starts with the weight of the latest data prediction."""
 
     carry: float
     data: tuple[float, ...]
@@ -34,12 +35,12 @@ class StepWeights:
 
 
 def step_weights(schedule: Schedule, step: int, *, order: int = 3, eta: float = 1.0, known: int = 1) -> StepWeights:
-    """Weights of step ``step``: equation 2 (eta = 1) or 4 (eta = 0) with the terms of its order.
+    """Return the weights of step ``step``: equation 2 (eta = 1) or 4 (eta = 0) with the terms of its order.
 
     Args:
-        order: 1, 2 or 3. The order in effect is the lower of it and of what ``known`` allows.
+        order: 1, 2 or 3. The effective order is at most ``known``.
         eta: 0 … 1.
-        known: how many data predictions there are, the one at this step included.
+        known: the number of data predictions available, including the one at this step.
     """
     sigma_s, sigma_t, alpha_t = schedule.sigmas[step], schedule.sigmas[step + 1], schedule.alphas[step + 1]
     if sigma_t == 0.0:
@@ -48,19 +49,20 @@ def step_weights(schedule: Schedule, step: int, *, order: int = 3, eta: float = 
     carry = sigma_t / sigma_s * math.exp(-eta * h) if eta else sigma_t / sigma_s
     noise = sigma_t * math.sqrt(-math.expm1(-2.0 * eta * h)) if eta else 0.0
     past = min(order, known) - 1
-    # r_j: how long the steps before this one were, measured in this one. A first step out of pure noise is infinitely
-    # long in lambda; what came before it then counts for nothing, as it should.
+    # r_j: the length of the earlier steps relative to this one. A first step from pure noise is infinitely long in
+    # lambda, which gives earlier predictions the weight 0, as it should.
     ratios = tuple((schedule.lam(step - j) - schedule.lam(step - j - 1)) / h for j in range(past))
     scale = (1.0 + eta) * h
-    # k-diffusion's order 3 integrates its second step, which knows one difference, exactly; only its order 2 takes the midpoint.
+    # As in k-diffusion, order 3 integrates its second step, with a single difference, exactly; only order 2 uses the
+    # midpoint.
     data = _data_weights(scale, ratios, midpoint=order == 2)
     return StepWeights(carry, tuple(alpha_t * weight for weight in data), noise)
 
 
 def _data_weights(scale: float, ratios: tuple[float, ...], *, midpoint: bool) -> tuple[float, ...]:
-    """Weights of the data predictions for a step of length ``scale`` = (1 + eta) h, before alpha_t.
+    """Return the weights of the data predictions, before the factor alpha_t, for a step of length (1 + eta) h.
 
-    The exact integral would have the quadratic term twice as large.
+    The exact integral would have twice the quadratic term.
     """
     phi_1 = -math.expm1(-scale)
     if not ratios:
@@ -81,12 +83,12 @@ def _data_weights(scale: float, ratios: tuple[float, ...], *, midpoint: bool) ->
 def advance(
     x: torch.Tensor, predictions: tuple[torch.Tensor, ...], weights: StepWeights, *, noise: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """One step: the latents at the next point, of the shape of ``x``.
+    """Take one step: return the latents at the next point, of the shape of ``x``.
 
     Args:
-        x: carried latents.
-        predictions: data predictions, the latest first; as many as ``weights.data`` are used.
-        noise: standard normal noise; may be left out when its weight is 0.
+        x: the latents carried forward.
+        predictions: data predictions, the latest first; as many as ``weights.data`` has are used.
+        noise: standard normal noise; optional where its weight is 0.
     """
     out = predictions[0] * weights.data[0]
     if weights.carry:
@@ -108,11 +110,12 @@ def take_step(
     order: int = 3,
     eta: float = 1.0,
 ) -> torch.Tensor:
-    """Step ``step`` with its noise: the latents at point ``step`` + 1.
+    """Take step ``step`` with its noise: return the latents at point ``step`` + 1.
 
     Args:
-        x: the latents that are carried on.
-        predictions: data predictions at this step and before it, the latest first; the order in effect is at most their number.
+        x: the latents carried forward.
+        predictions: data predictions at this step and before it, the latest first; their number limits the effective
+            order.
         noise: called with the step if the step adds noise.
     """
     weights = step_weights(schedule, step, order=order, eta=eta, known=len(predictions))
@@ -136,11 +139,11 @@ def sample(
     Args:
         x: latents at point ``start``, (batch, channels, frames).
         noise: called with the step, once for each step that adds noise.
-        order: 1, 2 or 3; the first steps use what history there is.
+        order: 1, 2 or 3; the first steps use the history available.
         eta: 0 (ODE) … 1 (SDE).
-        start: 0 … N; at N there is nothing left to do.
-        history: data predictions of the steps before ``start``, the latest first; empty to start afresh.
-        on_step: called with the step before it is taken; what it raises stops the sampling.
+        start: 0 … N; at N no step remains.
+        history: data predictions of the steps before ``start``, the latest first; empty to start without history.
+        on_step: called with each step before it is taken; an exception it raises stops the sampling.
 
     Raises:
         ValueError: order, eta or start out of range.
@@ -156,7 +159,7 @@ def sample(
 
 
 def check(schedule: Schedule, order: int, eta: float, start: int) -> None:
-    """Refuse what no sampling can be told. Raises ValueError with the field, its value and its range."""
+    """Refuse parameters out of range. Raises ValueError with the parameter, its value and its range."""
     if order not in (1, 2, 3):
         raise ValueError(f"order must be 1, 2 or 3; got {order}")
     if not 0.0 <= eta <= 1.0:

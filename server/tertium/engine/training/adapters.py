@@ -1,8 +1,9 @@
-"""Fine-tuned models beside their base: a view of the model that shares whatever it did not learn.
+"""Fine-tuned models beside their base: a view of the model that shares every weight it does not train.
 
-A view is a model of its own to whoever uses it. Under a LoRA (Hu et al., arXiv 2106.09685; ``peft``'s layers) it shares every weight of the
-base and adds two thin matrices to each linear layer of the diffusion transformer; fully fine-tuned it has a transformer of its own. The base is never
-touched, so several views lie beside it, and going from one to another is going from one object to another.
+A view is used like any model. Under a LoRA (Hu et al., arXiv 2106.09685; ``peft``'s layers) it shares every weight of
+the base and adds two thin matrices to each linear layer of the diffusion transformer; a fully fine-tuned view has a
+transformer of its own. The base never changes, so several views can exist beside it, and switching between them means
+using another object.
 """
 
 import copy
@@ -22,11 +23,12 @@ _ADAPTER = "reference"
 
 @dataclass(frozen=True)
 class Weights:
-    """What was learned.
+    """The trained weights.
 
     Args:
         method: ``lora`` or ``full``.
-        tensors: by name within the diffusion transformer: ``<layer>.lora_A`` (rank, in) and ``<layer>.lora_B`` (out, rank), or all its weights.
+        tensors: by name within the diffusion transformer: ``<layer>.lora_A`` (rank, in) and ``<layer>.lora_B`` (out,
+            rank), or all its weights.
         rank: of a LoRA; 0 for full weights.
     """
 
@@ -36,18 +38,21 @@ class Weights:
 
 
 def lora_view(model: LoadedModel, *, rank: int, generator: torch.Generator | None = None) -> LoadedModel:
-    """A view with a LoRA on every linear layer of the transformer, in float32. It changes nothing until it has learned.
+    """Return a view with a LoRA on every linear layer of the transformer, in float32.
+
+    Before training it computes the same as the base.
 
     Args:
         rank: 1 or greater. The scale is 1 (alpha is the rank).
-        generator: draws the first factors, evenly within 1 / sqrt(in); the second are 0. None leaves them to be filled with :func:`fill`.
+        generator: draws the first factors, uniformly within 1 / sqrt(in); the second factors are 0. None leaves peft's
+            draw, which :func:`apply` overwrites.
     """
     view = _view(model)
     transformer = view.model.model.model
     peft = stable_audio.load("peft")
     linears = [name for name, layer in transformer.named_modules() if isinstance(layer, torch.nn.Linear)]
     config = peft.LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=linears)
-    with torch.random.fork_rng(devices=[]):  # peft draws from the global generator; what it draws is replaced below
+    with torch.random.fork_rng(devices=[]):  # peft draws from the global generator; its draws are replaced
         peft.inject_adapter_in_model(config, transformer, adapter_name=_ADAPTER)
     for layer in _lora_layers(transformer).values():
         first, second = layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight
@@ -60,7 +65,7 @@ def lora_view(model: LoadedModel, *, rank: int, generator: torch.Generator | Non
 
 
 def full_view(model: LoadedModel) -> LoadedModel:
-    """A view with a transformer of its own, in float32, equal to the base's."""
+    """Return a view with its own transformer, in float32, equal to the base's."""
     view = _view(model, own_transformer=True)
     transformer = view.model.model.model.float()
     if isinstance(transformer.timestep_features, PreciseTimesteps):
@@ -70,7 +75,7 @@ def full_view(model: LoadedModel) -> LoadedModel:
 
 
 def learned_parameters(view: LoadedModel, method: str) -> dict[str, torch.nn.Parameter]:
-    """The parameters of a view that learn, by name: see :class:`Weights`."""
+    """Return the trainable parameters of a view by name; see :class:`Weights`."""
     transformer = view.model.model.model
     if method == "full":
         return dict(transformer.named_parameters())
@@ -82,10 +87,10 @@ def learned_parameters(view: LoadedModel, method: str) -> dict[str, torch.nn.Par
 
 
 def apply(model: LoadedModel, weights: Weights) -> LoadedModel:
-    """The fine-tuned model, frozen, beside its base and in its precision.
+    """Return the fine-tuned model, frozen, beside its base and in its precision.
 
     Raises:
-        ValueError: the weights do not fit into this model; the message names the first that does not.
+        ValueError: the weights do not fit this model; the message names the first that does not.
     """
     view = lora_view(model, rank=weights.rank) if weights.method == "lora" else _view(model, own_transformer=True)
     parameters = learned_parameters(view, weights.method)
@@ -105,7 +110,7 @@ def _lora_layers(transformer: torch.nn.Module) -> dict[str, torch.nn.Module]:
 
 
 def _view(model: LoadedModel, *, own_transformer: bool = False) -> LoadedModel:
-    """The model again, of the same weights; those of the transformer copied if it is to have its own."""
+    """Return a copy of the model that shares its weights; the transformer's are copied if it is to have its own."""
     module = model.model
     shared = [module.conditioner, module.pretransform]
     if not own_transformer:
@@ -116,11 +121,12 @@ def _view(model: LoadedModel, *, own_transformer: bool = False) -> LoadedModel:
 
 
 class Residents:
-    """Fine-tuned models that stay beside their base, as many as fit; the one that was used the longest ago goes first.
+    """Fine-tuned models kept in memory beside their base, as many as fit; the least recently used is evicted first.
 
     Args:
         model: the base.
-        budget: of memory for what they add to the base, in bytes. One that is larger than it alone stays until the next comes.
+        budget: memory for what they add to the base, in bytes. A single model above the budget stays until the next is
+            loaded.
     """
 
     def __init__(self, model: LoadedModel, *, budget: int):
@@ -129,14 +135,14 @@ class Residents:
 
     @property
     def bytes(self) -> int:
-        """What those that are kept add to the base."""
+        """Memory that the models in the cache add to the base."""
         return sum(size for _, size in self._models.values())
 
     def get(self, key: Hashable, load: Callable[[], Weights]) -> LoadedModel:
-        """The fine-tuned model of a key, loaded if it is not kept.
+        """Return the fine-tuned model of a key; load it if it is not in memory.
 
         Raises:
-            ValueError: what was loaded does not fit into the base.
+            ValueError: the loaded weights do not fit the base.
         """
         if key in self._models:
             self._models.move_to_end(key)
@@ -149,7 +155,7 @@ class Residents:
         return view
 
     def clear(self) -> None:
-        """Let all of them go."""
+        """Evict all models."""
         self._models.clear()
 
     def _evict(self, size: int) -> None:
