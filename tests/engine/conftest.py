@@ -1,4 +1,4 @@
-"""Model folders and a model hub of the test's own: no test reads the user's cache or asks the network."""
+"""Model folders and a model hub for tests: no test reads the user's cache or the network."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.engine import stable_audio_open, tiny
 
 @pytest.fixture
 def hub_cache(tmp_path, monkeypatch) -> Path:
-    """An empty cache of the model hub's client, which is offline."""
+    """An empty cache for the model hub's client, which is offline."""
     import huggingface_hub.constants
     import transformers.utils.hub
 
@@ -26,7 +26,7 @@ def hub_cache(tmp_path, monkeypatch) -> Path:
 
 
 def write_model(folder: Path, config: dict, *, dtype: torch.dtype = torch.float32) -> Path:
-    """A model folder with random weights: ``model_config.json`` and ``model.safetensors``."""
+    """Write a model folder with random weights: ``model_config.json`` and ``model.safetensors``."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model_config.json").write_text(json.dumps(config), encoding="utf-8")
     state = tiny.build(config).state_dict()
@@ -50,13 +50,13 @@ def tiny_model(tiny_folder):
 
 @pytest.fixture(scope="session")
 def prompted_model(tmp_path_factory):
-    """A small flow model that reads a prompt by a table of words; its tokenizer lies beside its configuration."""
+    """A small flow model with a lookup table for prompts; its tokenizer lies beside its configuration."""
     from tertium.engine.models.loaded_model import load_model
 
-    made, folder = tmp_path_factory.mktemp("text"), tmp_path_factory.mktemp("models") / "prompted"
-    stable_audio_open.put_text_encoder(made)
+    cache, folder = tmp_path_factory.mktemp("text"), tmp_path_factory.mktemp("models") / "prompted"
+    stable_audio_open.put_text_encoder(cache)
     folder.mkdir()
-    (made / "models--t5-base/snapshots" / ("0" * 40)).rename(folder / "words")
+    (cache / "models--t5-base/snapshots" / ("0" * 40)).rename(folder / "words")
     config = tiny.model_config("rectified_flow")
     text = {"id": "prompt", "type": "lut", "config": {"tokenizer_name": str(folder / "words"), "max_length": 4}}
     config["model"]["conditioning"]["configs"].append(text)

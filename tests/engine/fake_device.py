@@ -1,8 +1,8 @@
-"""An accelerator where there is none: tensors that know where they would lie, and refuse to be mixed.
+"""A simulated accelerator: tensors that know their device and refuse to be combined with tensors of another.
 
-PyTorch's fake tensors carry shapes, dtypes and devices without numbers. A build for the CPU alone does not let them name CUDA or MPS, so
-``meta`` stands for the accelerator: whatever joins a tensor there with one on the CPU fails, as it would on a GPU. Whatever is in double
-precision there fails too, as on MPS, which has none.
+PyTorch's fake tensors have shapes, dtypes and devices but no values. In a build for the CPU alone they cannot be on
+CUDA or MPS, so ``meta`` takes the accelerator's place: an operation on a tensor there and one on the CPU fails, as on a
+GPU. Double precision fails there too, as on MPS, which does not have it.
 """
 
 import contextlib
@@ -21,20 +21,23 @@ DOUBLE = (torch.float64, torch.complex128)
 
 
 class Accelerator(TorchDispatchMode):
-    """Refuses double precision on the device. A number that is read back is 1: none of those that Tertium asks for chooses where a tensor lies."""
+    """Refuse double precision on the device.
+
+    A value read back is 1; Tertium reads none that decides on a tensor's device.
+    """
 
     def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
         if operator is torch.ops.aten._local_scalar_dense.default:
             return bool(1) if args[0].dtype is torch.bool else 1.0 if args[0].dtype.is_floating_point else 1
-        made = operator(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
+        result = operator(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
             if isinstance(tensor, torch.Tensor) and tensor.device.type == DEVICE.type:
                 assert tensor.dtype not in DOUBLE, f"{operator} makes {tensor.dtype} on the device, which MPS has not"
-        return made
+        return result
 
 
 def _replaced(module, convert, recurse=True):
-    """``Module._apply`` by replacing each tensor: fake ones can be neither swapped nor written into."""
+    """``Module._apply`` by replacing each tensor, since fake tensors can be neither swapped nor written to."""
     for child in module.children():
         _replaced(child, convert)
     for name, parameter in module._parameters.items():
@@ -47,26 +50,23 @@ def _replaced(module, convert, recurse=True):
 
 
 def _phases(magnitudes, **_):
-    """In place of the search for phases, which reads every number, on the CPU, and gives back doubles there."""
+    """Replace the phase search, which reads every value on the CPU and returns doubles there."""
     assert magnitudes.device.type == "cpu"
     return torch.empty(magnitudes.shape[1:], dtype=torch.float64)
 
 
 @contextlib.contextmanager
 def on(monkeypatch, name, dtype):
-    """A model of this name or folder, read from its real files and put on the accelerator in ``dtype``, for as long as the context lasts."""
+    """Load a model by name or folder from its real files and yield it on the accelerator in ``dtype``."""
     loaded = load_model(name, device="cpu", precision="fp32")
     module, config, mode = loaded.model, weights.read_config(loaded._files.config), FakeTensorMode()
     make = torch.tensor
     monkeypatch.setattr(torch.nn.Module, "_apply", _replaced)
     monkeypatch.setattr(FakeTensorMode, "__deepcopy__", lambda self, memo: self, raising=False)
     monkeypatch.setattr(phase_retrieval, "_row", _phases)
-    monkeypatch.setattr(
-        torch, "autocast", lambda *args, **kwargs: contextlib.nullcontext()
-    )  # it knows real devices only
-    monkeypatch.setattr(
-        torch, "tensor", lambda data, dtype=None, device="cpu": make(data, dtype=dtype).to(device)
-    )  # what is made on meta is no fake tensor
+    # Autocast supports real devices only, and a tensor created on meta directly would not be a fake one.
+    monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: contextlib.nullcontext())
+    monkeypatch.setattr(torch, "tensor", lambda data, dtype=None, device="cpu": make(data, dtype=dtype).to(device))
     for part in (module, *text_encoders(module)):
         _replaced(part, mode.from_tensor)
     with mode, Accelerator():

@@ -1,4 +1,4 @@
-"""Stable Audio Open 1.0's published configuration, and a text encoder small enough for a test under the name that it asks for."""
+"""Stable Audio Open 1.0's published configuration, and a small text encoder under the name that it requests."""
 
 from pathlib import Path
 
@@ -11,7 +11,9 @@ SECONDS = {"type": "number", "config": {"min_val": 0, "max_val": 512}}
 
 
 def configuration(*, depth: int = 24) -> dict:
-    """``model_config.json`` as published, but for the depth of the transformer and what only training reads."""
+    """Return ``model_config.json`` as published, except for the transformer's depth and fields that only training
+    reads.
+    """
     return {
         "model_type": "diffusion_cond",
         "sample_size": 2097152,
@@ -62,7 +64,11 @@ def configuration(*, depth: int = 24) -> dict:
 
 
 def small_configuration(*, depth: int = 16) -> dict:
-    """That of Small: narrower, conditioned on its whole length alone, its attention normalised, distilled, its autoencoder asked for in half precision."""
+    """Return the configuration of Small.
+
+    It is narrower, conditioned only on its total length, with normalised attention, distilled, and requests its
+    autoencoder in half precision.
+    """
     config = configuration()
     config["sample_size"] = 524288
     model = config["model"]
@@ -79,7 +85,9 @@ def small_configuration(*, depth: int = 16) -> dict:
 
 
 def put_text_encoder(cache: Path, name: str = "t5-base") -> None:
-    """A T5 of one narrow layer with random weights and a tokenizer of a few words, as the hub's client keeps them."""
+    """Write a T5 of one narrow layer with random weights and a tokenizer of a few words, in the cache format of the
+    hub's client.
+    """
     transformers = stable_audio.load("transformers")
     repository, commit = cache / f"models--{name}", "0" * 40
     snapshot = repository / "snapshots" / commit

@@ -14,7 +14,7 @@ FRAMES, SEED = 48, 5
 
 @pytest.fixture(scope="module")
 def tensors():
-    """Conditioning as stable-audio-tools' conditioners give it: a name -> (embeddings, mask)."""
+    """Conditioning in the form of stable-audio-tools' conditioners: a name -> (embeddings, mask)."""
     generator = torch.Generator().manual_seed(3)
     prompt, seconds = (torch.randn(1, tokens, 32, generator=generator) for tokens in (6, 1))
     return {"prompt": (prompt, torch.ones(1, 6)), "seconds_total": (seconds, torch.ones(1, 1))}
@@ -49,7 +49,7 @@ def relative_error(ours, theirs):
 @pytest.mark.parametrize("global_kind", ["prepend", "adaLN"])
 @pytest.mark.parametrize("guidance", [1.0, 6.0])
 def test_a_v_model_generates_what_stable_audio_tools_generates(guidance, global_kind, tensors, conditioning):
-    """dpmpp-3m-sde as Stable Audio Open 1.0 is sampled, with the noise of k-diffusion's Brownian tree put into our solver."""
+    """dpmpp-3m-sde as used for Stable Audio Open 1.0, with the noise of k-diffusion's Brownian tree in our solver."""
     steps = 12
     model = tiny.build(tiny.transformer_config("v", global_cond_type=global_kind))
     theirs = upstream_latents(
@@ -97,7 +97,7 @@ def test_a_v_model_agrees_with_k_diffusions_scaling():
 
 @pytest.mark.parametrize("objective", ["v", "rectified_flow"])
 def test_the_prediction_does_not_depend_on_the_scale_of_the_schedule(objective, conditioning):
-    """The same noise-to-signal ratio in two scalings is the same picture, larger or smaller."""
+    """The same noise-to-signal ratio in two scalings gives the same prediction, scaled."""
     model = tiny.build(tiny.transformer_config(objective))
     x = torch.randn(1, 4, FRAMES, generator=torch.Generator().manual_seed(1))
     flow = Schedule((0.2, 1.0), (0.8, 0.0))
@@ -144,7 +144,7 @@ def test_nothing_global_is_touched(conditioning):
 
 @pytest.mark.parametrize("objective", ["v", "rectified_flow"])
 def test_no_step_waits_for_the_device(objective, conditioning):
-    """On the meta device there are no values: whatever would wait for one fails."""
+    """Tensors on the meta device have no values, so that any operation waiting for one fails."""
     model = tiny.build(tiny.transformer_config(objective)).to("meta")
     schedule = edm(6) if objective == "v" else rectified_flow(6)
     noise = StepNoise(0, (1, 4, FRAMES), device="meta")

@@ -1,4 +1,4 @@
-"""Learning one reference: it is learned, it can be interrupted, and it leaves the base and everything global alone."""
+"""Training on one reference: it learns, it can be interrupted, and it changes neither the base nor any global state."""
 
 import json
 import math
@@ -10,7 +10,7 @@ import torch
 from tertium.engine import operations
 from tertium.engine.settings import GenerateSettings, LearnSettings, SettingError
 from tertium.engine.training import adapters, fine_tune
-from tertium.engine.training.fine_tune import Learner, LearningFailed
+from tertium.engine.training.fine_tune import Learner, TrainingFailed
 from tertium.errors import SoundError
 
 METHODS = ("lora", "full")
@@ -45,7 +45,7 @@ def test_the_loss_falls_and_the_base_stays_as_it_was(prompted_model, reference, 
 
 
 def on_disk(state, path):
-    """What a state is after it was on the disk."""
+    """Return a state after a round trip through a file."""
     safetensors.torch.save_file(state["tensors"], path, {"facts": json.dumps(state["facts"])})
     with safetensors.safe_open(path, "pt") as file:
         return {"facts": json.loads(file.metadata()["facts"]), "tensors": safetensors.torch.load_file(path)}
@@ -64,12 +64,12 @@ def test_interrupted_and_resumed_is_bit_for_bit_as_undisturbed(tiny_model, refer
     interrupted = Learner(tiny_model, reference, settings(method=method, ema=ema))
     with pytest.raises(Interrupted):
         interrupted.run(stop_at_three)
-    kept = on_disk(interrupted.state_dict(), tmp_path / "state.safetensors")
+    saved = on_disk(interrupted.state_dict(), tmp_path / "state.safetensors")
     resumed = Learner(tiny_model, reference, settings(method=method, ema=ema))
-    resumed.load_state_dict(kept)
+    resumed.load_state_dict(saved)
     assert resumed.step == 3
     resumed.run()
-    assert kept["facts"]["step"] == 3, "what was kept stays as it was"
+    assert saved["facts"]["step"] == 3, "the saved state is unchanged"
     assert resumed.losses == undisturbed.losses
     same = undisturbed.weights().tensors
     assert all(torch.equal(tensor, same[name]) for name, tensor in resumed.weights().tensors.items())
@@ -78,11 +78,11 @@ def test_interrupted_and_resumed_is_bit_for_bit_as_undisturbed(tiny_model, refer
 def test_run_goes_on_where_a_callback_stopped_it(tiny_model, reference):
     undisturbed, learner = (Learner(tiny_model, reference, settings()) for _ in range(2))
     undisturbed.run()
-    heard = []
+    reports = []
 
     def stop_often(step, loss):
-        heard.append((step, loss))
-        if heard.count((step, loss)) == 1:
+        reports.append((step, loss))
+        if reports.count((step, loss)) == 1:
             raise Interrupted
 
     while learner.step < 8:
@@ -91,7 +91,7 @@ def test_run_goes_on_where_a_callback_stopped_it(tiny_model, reference):
         except Interrupted:
             continue
     assert learner.losses == undisturbed.losses
-    assert heard[0] == (0, None) and heard[-1] == (7, learner.losses[6])
+    assert reports[0] == (0, None) and reports[-1] == (7, learner.losses[6])
 
 
 def test_a_state_may_be_of_before_the_first_step(tiny_model, reference):
@@ -115,7 +115,7 @@ def test_a_state_of_another_model_is_refused_and_changes_nothing(tiny_model, ref
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_is_kept_is_the_running_average_and_the_learning_is_the_same_without_it(tiny_model, reference, method):
+def test_the_result_is_the_running_average_and_training_is_the_same_without_it(tiny_model, reference, method):
     plain, averaged = (Learner(tiny_model, reference, settings(method=method, ema=ema)) for ema in (0.0, 0.9))
     average = {name: tensor.clone() for name, tensor in plain.weights().tensors.items()}
     for step in range(1, 5):
@@ -130,19 +130,19 @@ def test_what_is_kept_is_the_running_average_and_the_learning_is_the_same_withou
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_listening_to_what_would_be_kept_does_not_disturb_the_learning(tiny_model, reference, ema):
+def test_a_preview_does_not_disturb_training(tiny_model, reference, ema):
     undisturbed, learner = (Learner(tiny_model, reference, settings(ema=ema)) for _ in range(2))
     undisturbed.run()
     for _ in range(4):
         learner.take_step()
-    with learner.as_kept() as model:
+    with learner.with_learned_weights() as model:
         name = next(iter(learner.weights().tensors))
-        assert torch.equal(adapters.learned(model, "lora")[name], learner.weights().tensors[name])
-        heard = operations.generate(model, GenerateSettings(prompt="drum loop", seconds=1.0, steps=2))
+        assert torch.equal(adapters.learned_parameters(model, "lora")[name], learner.weights().tensors[name])
+        preview = operations.generate(model, GenerateSettings(prompt="drum loop", seconds=1.0, steps=2))
     applied = adapters.apply(tiny_model, learner.weights())
     again = operations.generate(applied, GenerateSettings(prompt="drum loop", seconds=1.0, steps=2))
-    # A weight that can learn and one that is frozen may be multiplied by different kernels: equal but for rounding.
-    torch.testing.assert_close(heard, again, rtol=1e-4, atol=1e-4)
+    # Trainable and frozen weights may be multiplied by different kernels: equal except for rounding.
+    torch.testing.assert_close(preview, again, rtol=1e-4, atol=1e-4)
     learner.run()
     assert learner.losses == undisturbed.losses
 
@@ -183,13 +183,13 @@ def test_checkpointed_gradients_are_the_same(tiny_model, reference):
     )
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_weights(tiny_model, reference):
+def test_a_nan_loss_stops_and_keeps_the_weights(tiny_model, reference):
     learner = Learner(tiny_model, reference, settings(rate=1e-3))
     learner.take_step()
     before = learner.weights().tensors
     learner._latents[0, 0, 0] = math.nan
     with pytest.raises(
-        LearningFailed, match="went astray at step 1: the loss is no finite number. Give a lower rate than 0.001."
+        TrainingFailed, match="Training diverged at step 1: the loss is not finite. Give a lower rate than 0.001."
     ):
         learner.run()
     assert all(torch.equal(tensor, before[name]) for name, tensor in learner.weights().tensors.items())
@@ -249,7 +249,7 @@ def test_settings_out_of_range_are_refused(field, value, said):
 
 def test_what_cannot_be_learned_is_refused(tiny_model, reference):
     with pytest.raises(
-        SettingError, match="tiny learns 0.5 to 2.0 seconds at a time; seconds is 3. Give a number from 0.5 to 2.0."
+        SettingError, match="tiny trains on pieces of 0.5 to 2.0 seconds; seconds is 3. Give a number from 0.5 to 2.0."
     ):
         Learner(tiny_model, reference, settings(seconds=3))
     with pytest.raises(SoundError, match="reference is 0.250 seconds long"):
@@ -266,4 +266,4 @@ def test_models_in_half_precision_learn(tiny_folder, reference, method, precisio
     learner.run()
     assert all(math.isfinite(loss) for loss in learner.losses)
     applied = adapters.apply(model, learner.weights())
-    assert {p.dtype for p in adapters.learned(applied, method).values()} == {dtype}
+    assert {p.dtype for p in adapters.learned_parameters(applied, method).values()} == {dtype}

@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from tertium.engine.fusion.fuse import InstantReference, blend_to_intervention, fuse_latents, held
+from tertium.engine.fusion.fuse import InstantReference, blend_to_intervention, fuse_latents, hold_reference
 from tertium.engine.fusion.inversion import invert
 from tertium.engine.sampling import solver
 from tertium.engine.sampling.noise import StepNoise
@@ -15,7 +15,7 @@ FRAMES = 256
 
 @pytest.fixture
 def pair(latents):
-    """fuse(k, …) on a pair of sounds, with a null model that was drawn 30 % to the reference."""
+    """fuse(k, …) on a pair of sounds, with a null model drawn 30 % towards the reference."""
 
     def build(schedule, *, drawn=0.3, **options):
         z_o, z_r = latents(1, FRAMES), latents(2, FRAMES)
@@ -44,7 +44,7 @@ def pair(latents):
 
 @pytest.mark.parametrize("order", [1, 2, 3])
 @pytest.mark.parametrize(
-    # A flow's completion crosses far more of lambda, which draws it further to the reference at the same rate.
+    # A flow's completion spans far more of lambda, which draws it further towards the reference at the same share.
     ("schedule", "drawn"),
     [(edm(200), 0.3), (rectified_flow(200), 0.06)],
     ids=["edm", "flow"],
@@ -56,7 +56,7 @@ def test_the_window_is_monotone(order, schedule, drawn, pair):
     to_original = [similarity(x, z_o) for x in curve]
     to_reference = [similarity(x, z_r) for x in curve]
     assert to_original == sorted(to_original)
-    # What the model adds of its own is noise, a hundredth of similarity from point to point.
+    # The model itself adds noise of about 0.01 in similarity from point to point.
     assert all(later <= earlier + 0.02 for earlier, later in itertools.pairwise(to_reference))
     assert to_original[0] < 0.1 < 0.8 < to_original[-1]
     assert to_reference[0] > to_reference[-1] + 0.12
@@ -75,14 +75,14 @@ def test_the_ends_of_blend_are_the_two_sounds_themselves(schedule, pair):
 
 
 def test_the_last_steps_lead_on_to_the_original(pair):
-    """At N - 1 the update carries nothing on; the result must not fall back to the reference there."""
+    """At N - 1 the update carries nothing forward; the result must not fall back to the reference there."""
     z_o, _, fuse = pair(edm(50), drawn=0.1)
-    kept = [similarity(fuse(k), z_o) for k in (42, 45, 47, 49, 50)]
-    assert kept == sorted(kept)
+    similarities = [similarity(fuse(k), z_o) for k in (42, 45, 47, 49, 50)]
+    assert similarities == sorted(similarities)
 
 
 def test_the_intervention_is_the_update_formula(latents):
-    """Equation 2 by hand, order 1: x_inv carried, the reference's prediction from its own latents kept."""
+    """Equation 2 by hand, order 1: x_inv is carried forward, and the prediction from the reference's own latents stays."""
     schedule = edm(6)
     z_o, noise = latents(1), StepNoise(1, (1, 4, 64), dtype=torch.float64)
     reference = GaussianDenoiser(2 * falling_power(64), schedule)
@@ -102,7 +102,7 @@ def test_the_intervention_is_the_update_formula(latents):
 
 
 def test_history_is_kept_across_the_intervention(pair):
-    """Order 3 differs from a sampling that starts afresh at the intervention."""
+    """Order 3 differs from a sampling that starts without history at the intervention."""
     z_o, z_r, fuse = pair(edm(50))
     schedule, k = edm(50), 42
     noise = StepNoise(9, z_o.shape, dtype=torch.float64)
@@ -112,9 +112,9 @@ def test_history_is_kept_across_the_intervention(pair):
 
 def test_hold_draws_to_the_reference(pair):
     _, z_r, fuse = pair(edm(100), drawn=0.0)
-    kept = [similarity(fuse(85, hold=w), z_r) for w in (0.0, 0.2, 0.5, 1.0)]
-    assert kept == sorted(kept)
-    assert kept[-1] == pytest.approx(1.0)
+    similarities = [similarity(fuse(85, hold=w), z_r) for w in (0.0, 0.2, 0.5, 1.0)]
+    assert similarities == sorted(similarities)
+    assert similarities[-1] == pytest.approx(1.0)
 
 
 def test_hold_calls_only_what_it_needs():
@@ -124,10 +124,10 @@ def test_hold_calls_only_what_it_needs():
     def right(x, step):
         return x
 
-    assert held(right, wrong, hold=0.0) is right
-    assert held(wrong, right, hold=1.0) is right
+    assert hold_reference(right, wrong, hold=0.0) is right
+    assert hold_reference(wrong, right, hold=1.0) is right
     with pytest.raises(ValueError, match="hold must lie between 0 and 1; got 1.1"):
-        held(right, right, hold=1.1)
+        hold_reference(right, right, hold=1.1)
 
 
 def test_an_instant_reference_answers_for_every_row(latents):

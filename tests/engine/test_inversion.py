@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from tertium.engine.fusion.inversion import invert, predicted_noise, reconstruct
+from tertium.engine.fusion.inversion import invert, predicted_noise
+from tertium.engine.sampling import solver
 from tertium.engine.sampling.noise import StepNoise
 from tertium.engine.sampling.schedule import edm, rectified_flow
 from tests.conftest import GaussianDenoiser, MemorisedDenoiser, falling_power, similarity
@@ -22,6 +23,11 @@ def recursion(z_o, x_m, schedule, *, eta, noise=None):
     return out
 
 
+def reconstruct(predict, inversion, *, start, noise):
+    """Sample from the inverted latents at point ``start`` to the end."""
+    return solver.sample(predict, inversion.latent(start), inversion.schedule, noise=noise, start=start)
+
+
 SCHEDULES = [edm(40), rectified_flow(40, sigma_max=0.98)]
 
 
@@ -38,7 +44,7 @@ def test_closed_form_equals_the_recursion(schedule, eta, anchor, latents):
         x_m = x_m + schedule.sigmas[m] * predicted_noise(null, z_o, schedule)
     expected = recursion(z_o, x_m, schedule, eta=eta, noise=noise if anchor == "stochastic" else None)
     for point, x in expected.items():
-        # Rounding in the recursion grows with the noise that it divides by; the closed form is the exact one.
+        # Rounding errors of the recursion grow with the noise that it divides by; the closed form is exact.
         scale = max(1.0, float(x.abs().max())) * max(1.0, (schedule.noise_to_signal(point) / 0.3) ** 2)
         assert (inversion.latent(point) - x).abs().max() < 1e-10 * scale
 
@@ -60,7 +66,7 @@ def test_at_the_end_every_anchor_is_the_original_itself(latents):
 
 
 def test_derived_noise_maps(latents):
-    """Appendix B: constant along the ODE, growing as sigma along the SDE, nothing for the clean anchor."""
+    """Appendix B: constant along the ODE, growing as sigma along the SDE, zero for the clean anchor."""
     schedule, z_o = edm(20), latents(1)
     null = GaussianDenoiser(falling_power(64), schedule)
     ode, sde = (invert(z_o, schedule, eta=eta, anchor="predicted", null=null) for eta in (0.0, 1.0))
@@ -89,18 +95,20 @@ def test_a_model_that_knows_the_original_reconstructs_it_from_any_step(start, la
 
 
 def test_clean_inversion_keeps_the_original_better_than_noisy_ones(latents):
-    """The paper's figure 1, in miniature, from the middle of the schedule under a null model that knows only the spectrum."""
+    """The paper's figure 1 in miniature: from the middle of the schedule, under a null model that knows only the
+    spectrum.
+    """
     schedule, z_o = edm(100), latents(1, frames=512)
     null = GaussianDenoiser(falling_power(512), schedule)
     noise, other = (StepNoise(2, z_o.shape, dtype=torch.float64, stream=s) for s in (0, 1))
     start = next(i for i, sigma in enumerate(schedule.sigmas) if sigma < 1.0)
-    kept = {
+    similarities = {
         anchor: similarity(
             reconstruct(null, invert(z_o, schedule, anchor=anchor, noise=other), start=start, noise=noise), z_o
         )
         for anchor in ("clean", "forward", "stochastic")
     }
-    assert kept["clean"] > kept["forward"] > kept["stochastic"]
+    assert similarities["clean"] > similarities["forward"] > similarities["stochastic"]
 
 
 @pytest.mark.parametrize(

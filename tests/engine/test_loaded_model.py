@@ -9,6 +9,7 @@ import torch
 from tertium.engine import operations
 from tertium.engine.models import stable_audio
 from tertium.engine.models.loaded_model import NAMES, load_model
+from tertium.engine.sampling.denoiser import Denoiser
 from tertium.engine.sampling.schedule import edm, rectified_flow
 from tests.engine import stable_audio_open, tiny
 from tests.engine.conftest import write_model
@@ -84,7 +85,7 @@ def test_the_length_is_part_of_the_conditioning_and_of_the_null_branch(tiny_mode
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_predicts_what_float32_predicts(precision, tmp_path):
-    """With a noise level and positions that rounding would blur."""
+    """With a noise level and positions that are sensitive to rounding."""
     config = tiny.model_config()
     config["model"]["diffusion"]["global_cond_ids"] = ["seconds_total"]
     folder = str(write_model(tmp_path / "model", config))
@@ -93,7 +94,7 @@ def test_half_precision_predicts_what_float32_predicts(precision, tmp_path):
     x = torch.randn(1, 4, 1000, generator=torch.Generator().manual_seed(1)) * 3
     assert half.encode(tone(half, 0.5)).dtype == torch.float32
     schedule = edm(200)
-    results = [m.denoiser(schedule)(x, 150, m.condition("", seconds=2.0)) for m in (whole, half)]
+    results = [Denoiser(m.model, schedule)(x, 150, m.condition("", seconds=2.0)) for m in (whole, half)]
     assert results[1].dtype == torch.float32
     assert float((results[0] - results[1]).norm() / results[0].norm()) < 0.02
 
@@ -127,7 +128,9 @@ def test_a_checkpoint_of_tensors_loads_like_safetensors(tiny_folder, tiny_model,
 
 
 def test_upstreams_savings_of_memory_are_left_out(tiny_folder, tiny_model, tmp_path):
-    """Stable Audio Open Small asks for them: its autoencoder in half precision, and in chunks that sounds under 128 frames fail in."""
+    """Stable Audio Open Small enables them: its autoencoder in half precision, and in chunks that fail below 128
+    frames.
+    """
     config = tiny.model_config()
     config["model"]["pretransform"] |= {"model_half": True, "chunked": True}
     folder = tmp_path / "saving"
@@ -154,7 +157,7 @@ def test_a_text_table_finds_its_tokenizer_beside_the_configuration(prompted_mode
 
 
 def test_stable_audio_open_loads_encodes_fuses_and_decodes(tmp_path, hub_cache):
-    """The published configuration at its full widths, one layer deep."""
+    """The published configuration at full width, one layer deep."""
     stable_audio_open.put_text_encoder(hub_cache)
     config = stable_audio_open.configuration(depth=1)
     folder = write_model(tmp_path / "stable-audio-open", config, dtype=torch.float16)

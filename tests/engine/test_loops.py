@@ -1,4 +1,6 @@
-"""A loop in the engine: noise, reference and reference phase go round with the original; with the embedded model, nothing is heard at the seam."""
+"""Loops in the engine: noise, reference and reference phase repeat with the loop; with the embedded model, the seam is
+inaudible.
+"""
 
 import copy
 
@@ -43,11 +45,11 @@ def test_a_reference_goes_round_and_is_led_over(own):
     assert torch.equal(laid[:, :700], once[:, -700:])
     assert torch.equal(laid[:, 5700:], once[:, :900])
     under = reference.repeat(1, 30)
-    assert torch.equal(once[:, 882:], under[:, 882:5000]), "after the fade it is what lies there without a loop"
+    assert torch.equal(once[:, 882:], under[:, 882:5000]), "after the crossfade it is as without a loop"
     if 5000 % own == 0:
-        assert torch.equal(once[:, :882], under[:, :882]), "what goes round by itself stays as it is"
+        assert torch.equal(once[:, :882], under[:, :882]), "a reference that repeats evenly is unchanged"
     else:
-        assert torch.allclose(once[:, 0], under[:, 5000], atol=1e-3), "it goes on where the last round ended"
+        assert torch.allclose(once[:, 0], under[:, 5000], atol=1e-3), "it continues from the end of the previous round"
 
 
 def test_the_noise_of_a_loop_is_its_own_repeated(tiny_model):
@@ -62,28 +64,28 @@ def test_the_noise_of_a_loop_is_its_own_repeated(tiny_model):
         assert torch.equal(other[..., -2:], one[..., :2])
 
 
-@pytest.mark.parametrize("taught", [None, 0.5, 0.9])
-def test_a_prompt_or_what_was_learned_is_laid_under_the_loop_as_without_one(prompted_model, taught):
-    """The reference alone, in latents: the same within the loop, and repeated around it; and the reference phase is one."""
+@pytest.mark.parametrize("trained_seconds", [None, 0.5, 0.9])
+def test_a_prompt_or_what_was_learned_is_laid_under_the_loop_as_without_one(prompted_model, trained_seconds):
+    """The reference alone, in latents: unchanged within the loop and repeated around it, with a single reference phase."""
     model = copy.copy(prompted_model)
-    model.checkpoint, model.taught_seconds = "one" if taught else None, taught
+    model.checkpoint, model.trained_seconds = "one" if trained_seconds else None, trained_seconds
     unit = model.downsampling
     samples = tiny_unit(model) * (5600 // tiny_unit(model))
     original, memory = sound(1, samples), Memory(10**8)
     before = tiny_unit(model) * 4
     settings = {"steps": 4, "prompt": "rain", "blend": 0.0, "seed": 3}
     plain = pair.prepare(model, original, None, FuseSettings(**settings), memory=memory).fused(None)
-    kept = len(memory)
+    size, surrounded = memory.nbytes, around(original, before, before)
     looped = pair.prepare(
-        model, around(original, before, before), None,
-        FuseSettings(**settings, loop=Loop(before, samples)), memory=memory,
+        model, surrounded, None, FuseSettings(**settings, loop=Loop(before, samples)), memory=memory
     ).fused(None)  # fmt: skip
     edge = before // unit
     inner = looped[..., edge:-edge]
     assert torch.equal(inner, plain)
     assert torch.equal(looped[..., :edge], inner[..., -edge:])
     assert torch.equal(looped[..., -edge:], inner[..., :edge])
-    assert len(memory) == kept + 1, "only the original was encoded anew: the reference phase was there"
+    added = memory.nbytes - size
+    assert added == model.encode(surrounded).nbytes, "only the original was encoded: the reference phase was there"
 
 
 def tiny_unit(model):
@@ -112,7 +114,7 @@ def bar(demo, begin, seconds):
 
 
 def steps(samples):
-    """The step at the seam, and the largest within, in dBFS."""
+    """Return the step at the seam, and the largest within the loop, in dBFS."""
     within = np.abs(np.diff(samples, axis=1)).max()
     return tuple(20 * np.log10(max(x, 1e-9)) for x in (np.abs(samples[:, 0] - samples[:, -1]).max(), within))
 
@@ -131,8 +133,8 @@ def test_no_seam_is_heard_however_far_a_loop_is_fused(pocket, demo, begin, secon
     loop, given, placed = looping(pocket, samples)
     for blend in (0.0, 0.5, 1.0):
         settings = FuseSettings(blend=blend, hold=0.2, seed=1, loop=placed)
-        made = operations.fuse(pocket, given, hum, settings).numpy()
-        closed = loop.closed(made, 44_100, samples.shape[1])
+        result = operations.fuse(pocket, given, hum, settings).numpy()
+        closed = loop.closed(result, 44_100, samples.shape[1])
         seam, within = steps(closed)
         assert closed.shape == samples.shape
         assert seam < within - 6
@@ -142,24 +144,26 @@ def test_no_seam_is_heard_however_far_a_loop_is_fused(pocket, demo, begin, secon
 
 
 def test_without_it_the_seam_is_the_loudest_of_all(pocket, demo):
-    """Else there would be nothing to mend."""
+    """Verify that there is a seam to remove."""
     hum = torch.from_numpy(demo["haunted_hum"])
-    made = operations.fuse(
+    result = operations.fuse(
         pocket, torch.from_numpy(bar(demo, 1.0, 2.0)), hum, FuseSettings(blend=0.5, hold=0.2, seed=1)
     )
-    seam, within = steps(made.numpy())
+    seam, within = steps(result.numpy())
     assert seam > within + 6
 
 
 def test_the_ends_of_the_knob_stay_the_two_sounds(pocket, demo):
-    """Within, 0 % and 100 % are as near to the codec's renderings of the two sounds as these are to what a shift by some frames makes of them."""
+    """Within the loop, 0 % and 100 % match the codec's renderings of the two sounds as closely as shifted copies of
+    these do.
+    """
     samples, hum = bar(demo, 1.0, 2.0), torch.from_numpy(demo["haunted_hum"])
     loop, given, placed = looping(pocket, samples)
     inner = slice(4096, -4096)
     for blend in (0.0, 1.0):
         plain = operations.fuse(pocket, torch.from_numpy(samples), hum, FuseSettings(blend=blend))
-        made = operations.fuse(pocket, given, hum, FuseSettings(blend=blend, loop=placed)).numpy()
-        closed = torch.from_numpy(loop.closed(made, 44_100, samples.shape[1]))
+        result = operations.fuse(pocket, given, hum, FuseSettings(blend=blend, loop=placed)).numpy()
+        closed = torch.from_numpy(loop.closed(result, 44_100, samples.shape[1]))
         assert likeness(closed[:, inner], plain[:, inner]) > 0.97
 
 
@@ -173,8 +177,8 @@ def test_morphs_and_variations_close_too(pocket, demo):
     samples, hum = bar(demo, 1.0, 1.0), torch.from_numpy(demo["haunted_hum"])
     loop, given, placed = looping(pocket, samples)
     settings = MorphSettings(count=4, hold=0.2, steps=20, loop=placed)
-    made = [take.audio for take in operations.morph(pocket, given, hum, settings)]
-    made.append(operations.vary(pocket, given, VarySettings(strength=0.5, steps=20, loop=placed)))
-    for one in made:
+    results = [take.audio for take in operations.morph(pocket, given, hum, settings)]
+    results.append(operations.vary(pocket, given, VarySettings(strength=0.5, steps=20, loop=placed)))
+    for one in results:
         seam, within = steps(loop.closed(one.numpy(), 44_100, samples.shape[1]))
         assert seam < within - 6

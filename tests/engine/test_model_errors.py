@@ -1,4 +1,4 @@
-"""What a model's user is told when it cannot be had: what is wrong, and what to do."""
+"""Errors of unavailable models: each states the fault and the remedy."""
 
 import http.server
 import json
@@ -20,7 +20,7 @@ from tests.engine.conftest import write_model
 
 @pytest.fixture
 def folder(tiny_folder, tmp_path):
-    """A copy of the small model's folder, to be spoilt."""
+    """A copy of the small model's folder, to be damaged."""
     return shutil.copytree(tiny_folder, tmp_path / "model")
 
 
@@ -35,7 +35,7 @@ def refused(kind, name, **options):
 
 
 class Run:
-    """Creates the file that it names when it is unpickled."""
+    """Creates the named file when unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -57,7 +57,7 @@ def test_no_configuration(folder):
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\udcff"])
-def test_configuration_that_is_no_json_object(text, folder):
+def test_configuration_that_is_not_a_json_object(text, folder):
     (folder / "model_config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     assert "JSON" in refused(errors.BadConfig, folder).message
 
@@ -100,21 +100,21 @@ def test_no_weights(folder):
     assert "model.safetensors" in error.remedy
 
 
-@pytest.mark.parametrize("kept", [0, 5, 1000, -1])
-def test_weights_cut_short(kept, folder):
+@pytest.mark.parametrize("length", [0, 5, 1000, -1])
+def test_weights_cut_short(length, folder):
     whole = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(whole[:kept])
+    (folder / "model.safetensors").write_bytes(whole[:length])
     error = refused(errors.WeightsDamaged, folder)
     assert "cannot be read" in error.message
-    assert "get it again" in error.remedy
+    assert "download it again" in error.remedy
 
 
-@pytest.mark.parametrize("kept", [0, 3, 5000])
-def test_a_checkpoint_cut_short(kept, folder):
+@pytest.mark.parametrize("length", [0, 3, 5000])
+def test_a_checkpoint_cut_short(length, folder):
     tensors = safetensors.torch.load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     torch.save({"state_dict": tensors}, folder / "model.ckpt")
-    (folder / "model.ckpt").write_bytes((folder / "model.ckpt").read_bytes()[:kept])
+    (folder / "model.ckpt").write_bytes((folder / "model.ckpt").read_bytes()[:length])
     refused(errors.WeightsDamaged, folder)
 
 
@@ -122,7 +122,7 @@ def test_a_checkpoint_cut_short(kept, folder):
 def test_a_checkpoint_without_tensors(content, folder):
     (folder / "model.safetensors").unlink()
     torch.save(content, folder / "model.ckpt")
-    assert "no table of tensors" in refused(errors.WeightsDamaged, folder).message
+    assert "not a table of tensors" in refused(errors.WeightsDamaged, folder).message
 
 
 def test_weights_of_another_model(folder):
@@ -193,7 +193,7 @@ def test_no_text_encoder(tmp_path, hub_cache):
         lambda model: model["diffusion"].update(local_add_cond_ids=["inpaint_mask", "inpaint_masked_input"]),
     ],
 )
-def test_stable_audio_3_is_told_by_its_name(change, folder):
+def test_stable_audio_3_is_refused_by_name(change, folder):
     config = tiny.model_config()
     config["model_type"] = "diffusion_cond_inpaint"
     change(config["model"])
@@ -203,14 +203,15 @@ def test_stable_audio_3_is_told_by_its_name(change, folder):
     assert error.remedy == "Use Stable Audio Open 1.0 or Small, a model fine-tuned from them, or pocket."
 
 
-def test_a_model_with_nothing_added_is_not_taken_for_stable_audio_3(folder):
+def test_an_empty_additional_conditioning_is_not_stable_audio_3(folder):
     config = tiny.model_config()
     config["model"]["diffusion"]["local_add_cond_ids"] = []
     build.check_config(config, folder / "model_config.json")
 
 
-def test_the_embedded_model_is_gone(tmp_path):
-    error = refused(errors.ModelNotDownloaded, "pocket", pocket_folder=tmp_path / "nowhere")
+def test_the_embedded_model_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "POCKET", tmp_path / "nowhere")
+    error = refused(errors.ModelNotDownloaded, "pocket")
     assert "embedded model's folder" in error.message
     assert "Reinstall tertium" in error.remedy
 
@@ -252,7 +253,7 @@ def hub(hub_cache, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
     template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.file_download, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    _http.reset_sessions()  # sessions that began offline stay so
+    _http.reset_sessions()  # sessions created offline stay offline
     yield server
     _http.reset_sessions()
     server.shutdown()
@@ -273,8 +274,8 @@ def test_what_is_on_this_machine_is_loaded_without_a_question_to_the_hub(hub, hu
     assert hub.asked == []
 
 
-def test_a_hub_that_never_answers_is_given_up_after_its_patience_and_said(hub_cache, monkeypatch):
-    """A network that swallows everything: a port that takes connections and says nothing."""
+def test_a_hub_that_never_answers_is_given_up_after_the_timeout(hub_cache, monkeypatch):
+    """A dead network: a port that accepts connections and sends nothing."""
     import huggingface_hub.constants
 
     from tertium.engine.models import hub as own
@@ -285,13 +286,13 @@ def test_a_hub_that_never_answers_is_given_up_after_its_patience_and_said(hub_ca
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        monkeypatch.setattr(own, "PATIENCE", 0.2)
-        told = []
-        with own.telling(told.append):
+        monkeypatch.setattr(own, "TIMEOUT", 0.2)
+        reports = []
+        with own.reporting_to(reports.append):
             error = refused(errors.ModelNotDownloaded, "stable-audio-open-1.0")
     assert "the model hub cannot be reached" in error.message
     assert "/hf download stabilityai/stable-audio-open-1.0`" in error.remedy
-    assert told == [f"asking the model hub ({huggingface_hub.constants.ENDPOINT})"]
+    assert reports == [f"asking the model hub ({huggingface_hub.constants.ENDPOINT})"]
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -304,7 +305,7 @@ def test_gated(status, hub):
 
 
 def test_a_hub_that_does_not_answer_as_one(hub):
-    """Such as a network that answers everything with the page where one signs in."""
+    """Such as a network that answers every request with its login page."""
     hub.answer = (200, {})
     error = refused(errors.ModelNotDownloaded, "stable-audio-open-small")
     assert "cannot be reached" in error.message

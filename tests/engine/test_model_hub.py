@@ -1,4 +1,6 @@
-"""A model hub that answers, one that falls silent on the way, and what an earlier fetch left half done. Time is counted in requests."""
+"""A model hub that answers, one that falls silent during a transfer, and interrupted earlier downloads. Time is counted
+in requests.
+"""
 
 import hashlib
 import http.server
@@ -16,7 +18,7 @@ from tests.engine import stable_audio_open
 
 ENCODER = stable_audio_open.configuration()["model"]["conditioning"]
 WEIGHTS = "model.safetensors"
-AS_SHIPPED = hub.PATIENCE
+AS_SHIPPED = hub.TIMEOUT
 
 
 class Hub:
@@ -24,10 +26,10 @@ class Hub:
 
     Attributes:
         asked: method and path of every request, in order.
-        ranges: what was asked for of a file, where not all of it was.
-        is_silent: asked with a method and a path whether there is no answer.
-        cut: the file of which half is sent, and then nothing.
-        status: what everything but the front page is answered with, where that is not what it is.
+        ranges: file name and byte range of every partial request.
+        is_silent: called with a method and a path; whether the hub leaves the request unanswered.
+        cut: the file of which only half is sent.
+        status: the status of every answer except the front page's; None for the regular one.
     """
 
     def __init__(self, folder: Path):
@@ -103,7 +105,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """The files of a small text encoder, as a repository has them."""
+    """The files of a small text encoder, as in a repository."""
     cache = tmp_path_factory.mktemp("published")
     stable_audio_open.put_text_encoder(cache)
     return cache / "models--t5-base/snapshots" / ("0" * 40)
@@ -111,7 +113,7 @@ def published(tmp_path_factory):
 
 @pytest.fixture
 def a_hub(published, hub_cache, monkeypatch):
-    """A hub that has the text encoder; its client is not offline, and has nothing yet."""
+    """A hub that has the text encoder; its client is online with an empty cache."""
     import huggingface_hub.constants
     import huggingface_hub.file_download
     import transformers.utils.hub
@@ -126,7 +128,7 @@ def a_hub(published, hub_cache, monkeypatch):
     monkeypatch.setattr(hf_api.api, "endpoint", server.endpoint)
     template = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.file_download, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(hub, "PATIENCE", 60.0)  # a busy machine is no silence
+    monkeypatch.setattr(hub, "TIMEOUT", 60.0)  # long enough for a busy machine
     _http.reset_sessions()
     yield server
     _http.reset_sessions()
@@ -136,20 +138,20 @@ def a_hub(published, hub_cache, monkeypatch):
 def load_encoder():
     config = json.loads(json.dumps(ENCODER))
     files = weights.ModelFiles("model", Path("/nowhere/model_config.json"), Path("/nowhere/model.safetensors"))
-    told = []
-    with hub.telling(told.append):
-        return build._conditioner(config, files), told
+    reports = []
+    with hub.reporting_to(reports.append):
+        return build._conditioner(config, files), reports
 
 
 def test_an_encoder_is_fetched_and_then_never_asked_for_again(a_hub):
-    made, told = load_encoder()
-    assert made is not None
+    encoder, reports = load_encoder()
+    assert encoder is not None
     asking = f"asking the model hub ({a_hub.endpoint})"
-    assert told == [asking, "fetching the text encoder t5-base from the model hub"]
+    assert reports == [asking, "fetching the text encoder t5-base from the model hub"]
     assert hub.has_encoder("t5-base")
     a_hub.asked.clear()
-    made, told = load_encoder()
-    assert made is not None and told == [] and a_hub.asked == []
+    encoder, reports = load_encoder()
+    assert encoder is not None and reports == [] and a_hub.asked == []
 
 
 @pytest.mark.parametrize("lost", [[WEIGHTS], [WEIGHTS, "tokenizer.json", "special_tokens_map.json"], ["config.json"]])
@@ -158,13 +160,13 @@ def test_an_encoder_that_was_fetched_in_part_is_completed(lost, a_hub, hub_cache
     for name in lost:
         (hub_cache / "models--t5-base/snapshots" / ("0" * 40) / name).unlink()
     assert not hub.has_encoder("t5-base")
-    made, _ = load_encoder()
-    assert made is not None
+    encoder, _ = load_encoder()
+    assert encoder is not None
     assert ("GET", f"/t5-base/resolve/main/{lost[0]}") in a_hub.asked
 
 
 @pytest.mark.parametrize("lost", [[WEIGHTS], [WEIGHTS, "tokenizer.json", "special_tokens_map.json"]])
-def test_an_encoder_that_was_fetched_in_part_is_told_without_a_network(lost, hub_cache):
+def test_an_incomplete_encoder_is_reported_without_a_network(lost, hub_cache):
     stable_audio_open.put_text_encoder(hub_cache)
     for name in lost:
         (hub_cache / "models--t5-base/snapshots" / ("0" * 40) / name).unlink()
@@ -174,7 +176,7 @@ def test_an_encoder_that_was_fetched_in_part_is_told_without_a_network(lost, hub
 
 
 def test_a_hub_that_falls_silent_is_asked_once(a_hub, monkeypatch):
-    monkeypatch.setattr(hub, "PATIENCE", 2.0)
+    monkeypatch.setattr(hub, "TIMEOUT", 2.0)
     a_hub.is_silent = lambda method, path: path != "/"
     with pytest.raises(errors.ModelNotDownloaded):
         load_encoder()
@@ -196,20 +198,20 @@ def test_a_hub_that_is_out_of_order_is_asked_once(a_hub):
 def test_what_had_come_when_a_transfer_stopped_is_kept(a_hub, monkeypatch):
     import huggingface_hub.constants
 
-    monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1024)  # which are written at a time
-    monkeypatch.setattr(hub, "PATIENCE", 2.0)
+    monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1024)  # the unit of writing
+    monkeypatch.setattr(hub, "TIMEOUT", 2.0)
     a_hub.cut = WEIGHTS
     with pytest.raises(errors.ModelNotDownloaded):
         load_encoder()
     assert a_hub.asked.count(("GET", f"/t5-base/resolve/main/{WEIGHTS}")) == 1
     a_hub.cut = None
-    monkeypatch.setattr(hub, "PATIENCE", 60.0)
-    made, _ = load_encoder()
+    monkeypatch.setattr(hub, "TIMEOUT", 60.0)
+    encoder, _ = load_encoder()
     half = (a_hub.folder / WEIGHTS).stat().st_size // 2
-    assert made is not None and a_hub.ranges == [(WEIGHTS, f"bytes={half // 1024 * 1024}-")]
+    assert encoder is not None and a_hub.ranges == [(WEIGHTS, f"bytes={half // 1024 * 1024}-")]
 
 
-def test_no_request_waits_longer_than_the_patience(a_hub, monkeypatch):
+def test_no_request_waits_longer_than_the_timeout(a_hub, monkeypatch):
     waits, send = [], requests.adapters.HTTPAdapter.send
 
     def counted(self, request, *args, **options):
@@ -218,14 +220,14 @@ def test_no_request_waits_longer_than_the_patience(a_hub, monkeypatch):
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", counted)
     load_encoder()
-    assert len(waits) == len(a_hub.asked) and set(waits) == {hub.PATIENCE} and AS_SHIPPED <= 5
+    assert len(waits) == len(a_hub.asked) and set(waits) == {hub.TIMEOUT} and AS_SHIPPED <= 5
 
 
 def test_the_client_is_as_it_was_after_that():
     import huggingface_hub
 
     before = huggingface_hub.constants.HF_HUB_DISABLE_XET
-    with hub.patiently():
+    with hub.short_timeout():
         assert huggingface_hub.constants.HF_HUB_DISABLE_XET
         patient = huggingface_hub.utils.get_session()
     assert huggingface_hub.constants.HF_HUB_DISABLE_XET is before
@@ -234,7 +236,7 @@ def test_the_client_is_as_it_was_after_that():
     )
 
 
-def test_a_configuration_that_makes_no_sense_is_told_where_its_encoder_is_whole(hub_cache):
+def test_an_invalid_configuration_is_reported_where_its_encoder_is_complete(hub_cache):
     stable_audio_open.put_text_encoder(hub_cache)
     config = json.loads(json.dumps(ENCODER))
     config["configs"][0]["config"]["nonsense"] = 1
@@ -244,7 +246,7 @@ def test_a_configuration_that_makes_no_sense_is_told_where_its_encoder_is_whole(
 
 
 @pytest.mark.parametrize("name", ["", "a b", "/nowhere/at/all"])
-def test_there_is_no_encoder_under_a_name_that_is_none(name, hub_cache):
+def test_there_is_no_encoder_under_an_invalid_name(name, hub_cache):
     assert not hub.has_encoder(name)
 
 

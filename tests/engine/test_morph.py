@@ -1,4 +1,4 @@
-"""Several fusions in one batch: each is what it would be alone."""
+"""Several fusions in one batch: each equals the fusion alone."""
 
 import pytest
 import torch
@@ -22,29 +22,29 @@ SEVERAL = (None, 0, 1, 6, 7, 12, STEPS - 2, STEPS - 1, STEPS)
 @pytest.mark.parametrize("hold", [0.0, 0.3])
 @pytest.mark.parametrize("schedule", [edm(STEPS), rectified_flow(STEPS)], ids=["edm", "flow"])
 def test_each_row_has_the_bits_of_its_fusion_where_the_model_has_them(schedule, hold, eta, order, latents):
-    """With a denoiser that works element by element the batch changes nothing at all."""
+    """With an element-wise denoiser the batch changes nothing at all."""
     z_o, reference = latents(1), InstantReference(latents(2))
     null = MemorisedDenoiser(latents(3), 0.5, schedule)
     noise = StepNoise(2, z_o.shape, dtype=torch.float64)
     options = {"noise": noise, "initial": noise.initial(), "order": order, "eta": eta, "hold": hold}
     inversion = invert(z_o, schedule)
-    made = morph_latents(reference, null, inversion, interventions=SEVERAL, **options)
-    assert list(made) and set(made) == set(SEVERAL)
-    for k, latent in made.items():
+    fused = morph_latents(reference, null, inversion, interventions=SEVERAL, **options)
+    assert list(fused) and set(fused) == set(SEVERAL)
+    for k, latent in fused.items():
         assert torch.equal(latent, fuse_latents(reference, null, inversion, intervention=k, **options)), k
 
 
 @pytest.mark.parametrize("prompt", [None, "drum"])
 def test_with_a_network_each_row_is_its_fusion_to_rounding(prompt, prompted_model):
-    """A matrix product may round otherwise for another number of rows, in the last bits of float32."""
+    """The rounding of a matrix product may depend on the number of rows, in the last bits of float32."""
     settings = FuseSettings(blend=0.0, steps=STEPS, prompt=prompt, guidance=2.0 if prompt else 1.0, hold=0.1)
     pair = prepare(prompted_model, sound(1), None if prompt else sound(2), settings)
-    made = pair.morphed(SEVERAL)
-    for k, latent in made.items():
+    fused = pair.morphed(SEVERAL)
+    for k, latent in fused.items():
         alone = pair.fused(k)
         assert float((latent - alone).abs().max()) <= 1e-5 * max(1.0, float(alone.abs().max())), k
-    assert torch.equal(made[None], pair.fused(None))
-    assert torch.equal(made[STEPS], prompted_model.encode(sound(1)))
+    assert torch.equal(fused[None], pair.fused(None))
+    assert torch.equal(fused[STEPS], prompted_model.encode(sound(1)))
 
 
 def test_rows_enter_the_batch_as_their_step_is_passed(latents):
@@ -56,11 +56,11 @@ def test_rows_enter_the_batch_as_their_step_is_passed(latents):
         rows.append((step, len(x)))
         return x * 0.5
 
-    heard = []
-    options = {"noise": noise, "initial": noise.initial(), "on_step": heard.append}
+    reports = []
+    options = {"noise": noise, "initial": noise.initial(), "on_step": reports.append}
     morph_latents(reference, null, invert(z_o, schedule), interventions=(6, 3, 6, 7, None, 10), **options)
     assert rows == [(4, 1), (5, 1), (6, 1), (7, 2), (8, 3), (9, 3)]
-    assert heard == [4, 5, 6, 7, 8, 9]
+    assert reports == [4, 5, 6, 7, 8, 9]
 
 
 def test_takes_are_spread_from_end_to_end():

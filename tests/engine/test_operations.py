@@ -5,6 +5,7 @@ from tertium.engine import operations
 from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.operations import FuseSettings, GenerateSettings, InvertSettings, VarySettings
 from tertium.engine.sampling import solver
+from tertium.engine.sampling.denoiser import Denoiser
 from tertium.engine.sampling.noise import StepNoise
 from tertium.engine.settings import SettingError
 from tertium.errors import SoundError
@@ -23,7 +24,7 @@ def round_trip(model, audio):
 
 @pytest.fixture
 def forwards(tiny_model):
-    """How many rows the diffusion network was given, call by call."""
+    """Number of rows in each call of the diffusion network."""
     rows = []
     hook = tiny_model.model.model.model.transformer.register_forward_pre_hook(
         lambda _, given: rows.append(len(given[0]))
@@ -62,7 +63,7 @@ def test_a_reference_of_another_length_is_repeated_or_cut(samples, tiny_model):
 def test_an_intervention_moves_from_the_reference_to_the_original(tiny_model):
     original, reference = sound(1), sound(2)
     ends = [round_trip(tiny_model, reference), round_trip(tiny_model, original)]
-    # The network is random; held to the reference for the most part, what remains is the carried original.
+    # The network is random; with a high hold the rest of the result is the original carried forward.
     results = [
         operations.fuse(tiny_model, original, reference, FuseSettings(intervention=k, steps=12, hold=0.95))
         for k in (2, 12)
@@ -106,7 +107,7 @@ def test_a_memory_spares_the_reference_phase_and_changes_no_sample(prompted_mode
         result, *cost = fuse(memory)
         assert torch.equal(result, alone)
         assert cost == expected
-    assert fuse(memory, intervention=8)[1:] == (2 * 2 + 1, 0)  # goes on from where it was
+    assert fuse(memory, intervention=8)[1:] == (2 * 2 + 1, 0)  # continues from its last step
     for other in ({"seed": 1}, {"prompt": "hum"}, {"guidance": 2.0}, {"order": 2}, {"eta": 0.5}, {"steps": 11}):
         assert fuse(memory, **other)[1] > 2 * 7, other
     hook.remove()
@@ -192,7 +193,7 @@ def test_progress_never_goes_back_and_ends_at_one(name, prompted_model):
     assert fractions[0] >= 0.0
     assert fractions[-1] == pytest.approx(1.0)
     assert list(dict.fromkeys(stage for stage, _ in reports)) == STAGES[name]
-    if name not in ("fuse at the end", "fuse never"):  # where nothing is to be sampled
+    if name not in ("fuse at the end", "fuse never"):  # these sample nothing
         assert len(reports) >= 6
 
 
@@ -224,7 +225,7 @@ def test_generating_samples_from_noise_under_the_prompt(prompted_model):
     schedule = prompted_model.schedule(4)
     noise = StepNoise(8, (1, 4, 450))
     conditioning = prompted_model.condition("drum", seconds=0.9)
-    predict = prompted_model.denoiser(schedule).under(conditioning, guidance=3.0)
+    predict = Denoiser(prompted_model.model, schedule).under(conditioning, guidance=3.0)
     latents = solver.sample(predict, noise.initial(), schedule, noise=noise, order=2, eta=0.5)
     assert torch.equal(result, prompted_model.decode(latents, samples=7200)[0])
 
@@ -245,7 +246,7 @@ def test_without_a_prompt_an_empty_text_is_another_null_prompt(prompted_model):
     empty = make("empty", prompt="")
     assert not torch.allclose(empty, make("unconditional", prompt=""))
     schedule, noise = prompted_model.schedule(3), StepNoise(0, (1, 4, 250))
-    under_text = prompted_model.denoiser(schedule).under(prompted_model.condition("", seconds=0.5))
+    under_text = Denoiser(prompted_model.model, schedule).under(prompted_model.condition("", seconds=0.5))
     latents = solver.sample(under_text, noise.initial(), schedule, noise=noise, order=3, eta=1.0)
     assert torch.equal(empty, prompted_model.decode(latents, samples=4000)[0])
     assert torch.equal(make("empty", prompt="drum", guidance=1.0), make("unconditional", prompt="drum", guidance=1.0))
@@ -255,7 +256,7 @@ def test_without_a_prompt_an_empty_text_is_another_null_prompt(prompted_model):
 def test_guidance_leads_away_from_the_null_prompt_that_is_asked_for(null, prompted_model):
     settings = GenerateSettings(prompt="drum", seconds=0.5, steps=3, guidance=3.0, null=null)
     schedule, noise = prompted_model.schedule(3), StepNoise(0, (1, 4, 250))
-    denoiser = prompted_model.denoiser(schedule)
+    denoiser = Denoiser(prompted_model.model, schedule)
     drum = denoiser.under(prompted_model.condition("drum", seconds=0.5))
     away = denoiser.under(prompted_model.null_condition(seconds=0.5, null=null))
 
@@ -292,7 +293,7 @@ def test_an_inversion_has_the_null_prompt_that_is_asked_for(prompted_model):
 def test_lengths_that_a_model_does_not_make(tiny_model):
     with pytest.raises(SettingError) as caught:
         operations.generate(tiny_model, GenerateSettings(prompt="", seconds=2.5))
-    assert caught.value.message == "tiny makes sounds of from 0.5 to 2.0 seconds; seconds is 2.5."
+    assert caught.value.message == "tiny generates sounds from 0.5 to 2.0 seconds long; seconds is 2.5."
     assert (caught.value.field, caught.value.value, caught.value.code) == ("seconds", 2.5, "out_of_range")
 
 
@@ -318,7 +319,7 @@ def test_a_variation_begins_with_noise_on_the_originals_latents(tiny_model):
     original, schedule = sound(1), tiny_model.schedule(6)
     result = operations.vary(tiny_model, original, VarySettings(strength=0.5, steps=6, seed=3))
     noise = StepNoise(3, (1, 4, 500))
-    null = tiny_model.denoiser(schedule).under(tiny_model.null_condition(seconds=1.0))
+    null = Denoiser(tiny_model.model, schedule).under(tiny_model.null_condition(seconds=1.0))
     x = tiny_model.encode(original) + schedule.sigmas[3] * noise.initial()
     latents = solver.sample(null, x, schedule, noise=noise, start=3)
     assert torch.equal(result, tiny_model.decode(latents, samples=RATE)[0])
@@ -350,7 +351,7 @@ def test_the_predicted_anchor_is_the_noise_that_the_null_prompt_finds(tiny_model
     inverted = operations.invert(tiny_model, original, InvertSettings(steps=5, anchor="predicted", eta=0.0))
     assert forwards == [1]
     z_o, schedule = tiny_model.encode(original), tiny_model.schedule(5)
-    null = tiny_model.denoiser(schedule).under(tiny_model.null_condition(seconds=1.0))
+    null = Denoiser(tiny_model.model, schedule).under(tiny_model.null_condition(seconds=1.0))
     noise_map = (z_o - null(z_o, 4)) / schedule.sigmas[4]
     for point in range(5):
         expected = z_o + schedule.sigmas[point] * noise_map
@@ -368,7 +369,7 @@ def test_an_anchor_without_finite_latents_is_refused_in_words(prompted_model):
 
 @pytest.mark.parametrize(("reference", "prompt"), [(sound(2), "drum"), (None, None), (None, "")])
 def test_a_fusion_is_led_by_a_reference_or_by_a_prompt(reference, prompt, tiny_model):
-    with pytest.raises(SettingError, match="led by a reference or by a prompt") as caught:
+    with pytest.raises(SettingError, match="needs either a reference or a prompt; it got") as caught:
         operations.fuse(tiny_model, sound(1), reference, FuseSettings(blend=0.5, prompt=prompt))
     assert caught.value.field == "reference"
 
@@ -390,39 +391,4 @@ def test_a_sound_that_a_model_does_not_take(original, reference, field, message,
         operations.fuse(tiny_model, original, reference, FuseSettings(blend=0.5, steps=2))
     assert message in caught.value.message
     assert (caught.value.code, caught.value.field) == ("bad_sound", field)
-    assert caught.value.remedy
-
-
-@pytest.mark.parametrize(
-    ("make", "field", "message"),
-    [
-        (lambda: FuseSettings(), "intervention", "either a blend or an intervention; it got neither"),
-        (lambda: FuseSettings(blend=0.5, intervention=2), "intervention", "it got both"),
-        (lambda: FuseSettings(blend=1.1), "blend", "blend must be a number from 0 to 1; it is 1.1."),
-        (lambda: FuseSettings(blend=float("nan")), "blend", "it is nan"),
-        (lambda: FuseSettings(intervention=51), "intervention", "a whole number from 0 to 50; it is 51"),
-        (lambda: FuseSettings(blend=0.5, hold=-0.1), "hold", "hold must be a number from 0 to 1"),
-        (
-            lambda: FuseSettings(blend=0.5, anchor="ship"),
-            "anchor",
-            "one of clean, predicted, forward, stochastic; it is 'ship'",
-        ),
-        (lambda: VarySettings(null="none"), "null", "null must be one of unconditional, empty; it is 'none'."),
-        (lambda: FuseSettings(blend=0.5, steps=0), "steps", "a whole number from 1 to 500; it is 0"),
-        (lambda: FuseSettings(blend=0.5, steps=2.5), "steps", "it is 2.5"),
-        (lambda: FuseSettings(blend=0.5, order=4), "order", "from 1 to 3; it is 4"),
-        (lambda: FuseSettings(blend=0.5, eta=True), "eta", "it is True"),
-        (lambda: FuseSettings(blend=0.5, seed=-1), "seed", "from 0 to 2147483647; it is -1"),
-        (lambda: FuseSettings(blend=0.5, guidance=99), "guidance", "from 0 to 30"),
-        (lambda: GenerateSettings(prompt=None, seconds=1), "prompt", "prompt must be text; it is None"),
-        (lambda: GenerateSettings(prompt="", seconds=float("inf")), "seconds", "a number above 0; it is inf"),
-        (lambda: VarySettings(strength=2), "strength", "strength must be a number from 0 to 1; it is 2"),
-        (lambda: InvertSettings(reconstruct_from=51), "reconstruct_from", "from 0 to 50; it is 51"),
-    ],
-)
-def test_settings_out_of_range(make, field, message):
-    with pytest.raises(SettingError) as caught:
-        make()
-    assert message in caught.value.message
-    assert (caught.value.code, caught.value.field) == ("out_of_range", field)
     assert caught.value.remedy

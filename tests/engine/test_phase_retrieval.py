@@ -1,4 +1,4 @@
-"""Phases summed along the tree: those of sounds whose phases follow from their magnitudes."""
+"""Phases integrated along the tree, for sounds whose phases follow from their magnitudes."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The spectral codec: what comes back of a sound, and what a caller may count on."""
+"""The spectral codec: the quality of its round trips, and its guarantees."""
 
 import math
 from pathlib import Path
@@ -26,7 +26,9 @@ def codec():
 
 
 def log_mel(sound):
-    """(samples,) → (64, frames): mel energies in decibels, down to 80 below the loudest. Written apart from the codec's own bands."""
+    """(samples,) → (64, frames): mel energies in decibels, down to 80 below the loudest. Independent of the codec's
+    bands.
+    """
     spectrum = torch.stft(sound, 2048, 512, window=torch.hann_window(2048), return_complex=True).abs().square()
     edges = 700 * (10 ** (torch.linspace(27, 3500, 66) / 2595) - 1)
     bins = torch.linspace(0, RATE / 2, 1025)
@@ -150,7 +152,7 @@ def test_every_bin_is_shared_out_whole():
 
 
 def swing(sound, hertz):
-    """Power of the energy's swing at a rate over that at rates around it, of (samples,)."""
+    """Return the power of energy fluctuations at one rate relative to neighbouring rates, of (samples,)."""
     energy = torch.nn.functional.avg_pool1d(sound.square()[None, None], 64)[0, 0]
     power = torch.fft.rfft((energy / energy.mean() - 1) * torch.hann_window(len(energy))).abs().square()
     place = round(hertz * len(sound) / RATE)

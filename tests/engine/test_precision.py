@@ -1,4 +1,4 @@
-"""Every precision through every operation: with the embedded model as it is shipped, and with Stable Audio Open's own configurations."""
+"""Every operation in every precision: with the embedded model as shipped, and with Stable Audio Open's configurations."""
 
 import json
 from pathlib import Path
@@ -61,13 +61,13 @@ def morph(model, drums, hum):
 
 
 def learn_then_fuse(model, drums, hum):
-    """A few steps at a rate at which rounding is no lottery, previewed, then used."""
+    """Train a few steps at a rate low enough for rounding not to matter, preview, then fuse."""
     learner = Learner(model, hum, LearnSettings(prompt="a hum", steps=3, batch=2, rank=4, rate=1e-4, precision="fp32"))
     learner.run()
-    with learner.as_kept() as previewed:
+    with learner.with_learned_weights() as previewed:
         preview = operations.generate(previewed, GenerateSettings(prompt="a hum", seconds=SECONDS, steps=STEPS))
-    taught = adapters.apply(model, learner.weights())
-    fused = operations.fuse(taught, drums, None, FuseSettings(steps=STEPS, blend=0.5, prompt="a hum"))
+    trained = adapters.apply(model, learner.weights())
+    fused = operations.fuse(trained, drums, None, FuseSettings(steps=STEPS, blend=0.5, prompt="a hum"))
     return torch.cat([preview, fused], -1)
 
 
@@ -81,13 +81,13 @@ def pockets():
 
 @pytest.fixture(scope="module")
 def whole(pockets):
-    """What each operation makes in float32, made when first asked for."""
-    made = {}
+    """The result of each operation in float32, computed on first use."""
+    results = {}
 
     def of(operation):
-        if operation not in made:
-            made[operation] = performed(operation, pockets["fp32"])
-        return made[operation]
+        if operation not in results:
+            results[operation] = performed(operation, pockets["fp32"])
+        return results[operation]
 
     return of
 
@@ -105,9 +105,9 @@ def likeness(one, other, rate):
 def test_pocket_sounds_in_half_precision_as_in_float32(pockets, whole, operation, precision):
     model = pockets[precision]
     assert {tensor.dtype for tensor in model.model.model.parameters()} == {model.dtype} != {torch.float32}
-    made = performed(operation, model)
-    assert torch.isfinite(made).all() and made.abs().max() > 0.01
-    assert likeness(made, whole(operation), model.sample_rate) >= 0.99
+    audio = performed(operation, model)
+    assert torch.isfinite(audio).all() and audio.abs().max() > 0.01
+    assert likeness(audio, whole(operation), model.sample_rate) >= 0.99
 
 
 @pytest.mark.parametrize("precision", HALF)
@@ -118,7 +118,7 @@ def test_the_noise_level_is_as_exact_in_half_precision(pockets, precision):
 
 @pytest.mark.parametrize("precision", HALF)
 def test_pocket_measures_the_same_window_in_half_precision(pockets, precision):
-    # At every intervention there is: with fewer, a tie between two halves of the window, which rounding decides, chooses other points.
+    # All interventions are measured: with fewer, rounding may decide a tie between two halves and choose other points.
     settings = WindowSettings(steps=STEPS, hold=0.2, points=STEPS)
     whole, half = (
         window.measure(model, excerpt(DRUMS, model), excerpt(HUM, model), settings)
@@ -132,7 +132,7 @@ def test_pocket_measures_the_same_window_in_half_precision(pockets, precision):
 
 @pytest.fixture(scope="module", params=CONFIGURATIONS)
 def published(request, tmp_path_factory):
-    """A folder with a published configuration at depth 1 and random weights; its text encoder is told of by ``text_encoder``."""
+    """A folder with a published configuration at depth 1 and random weights, without its text encoder."""
     folder = tmp_path_factory.mktemp("published") / request.param
     config = CONFIGURATIONS[request.param](depth=1)
     folder.mkdir()
@@ -155,16 +155,16 @@ def test_published_configurations_compute_in_every_precision(published, hub_cach
     shared = {"steps": 2, "hold": 0.2}
     learner = Learner(model, hum, LearnSettings(prompt="a hum", steps=1, batch=1, rank=2))
     learner.run()
-    taught = adapters.apply(model, learner.weights())
-    with learner.as_kept() as previewed:
+    trained = adapters.apply(model, learner.weights())
+    with learner.with_learned_weights() as previewed:
         preview = operations.generate(previewed, GenerateSettings(prompt="hum", seconds=0.5, steps=2))
     window.measure(model, drums, hum, WindowSettings(steps=4, hold=0.2, points=4))
-    for made in (
+    for audio in (
         preview,
         operations.vary(model, drums, VarySettings(prompt="drum", steps=2)),
         operations.invert(model, drums, InvertSettings(steps=2, reconstruct_from=0)).reconstruction,
         operations.fuse(model, drums, hum, FuseSettings(**shared, intervention=1)),
         *(take.audio for take in operations.morph(model, drums, hum, MorphSettings(**shared, count=2))),
-        operations.fuse(taught, drums, None, FuseSettings(steps=2, prompt="hum", intervention=0)),
+        operations.fuse(trained, drums, None, FuseSettings(steps=2, prompt="hum", intervention=0)),
     ):
-        assert torch.isfinite(made).all() and made.abs().max() > 0
+        assert torch.isfinite(audio).all() and audio.abs().max() > 0

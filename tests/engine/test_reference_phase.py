@@ -1,4 +1,4 @@
-"""The reference phase from a cache: the same bits, fewer calls, bounded memory."""
+"""The reference phase from a cache: bit-identical, with fewer calls, in bounded memory."""
 
 import copy
 
@@ -19,7 +19,7 @@ STEPS = 20
 
 
 class Counted:
-    """A data prediction that notes the steps at which it was asked."""
+    """A data prediction that records the steps of its calls."""
 
     def __init__(self, predict):
         self.predict, self.steps = predict, []
@@ -40,7 +40,7 @@ def parts(request, latents):
 
 
 def by_hand(reference, null, inversion, noise, k, *, order, eta):
-    """Both phases in one loop, every latent and prediction computed anew."""
+    """Compute both phases in one loop, with every latent and prediction computed again."""
     schedule = inversion.schedule
     x, predictions = noise.initial() * schedule.sigmas[0], ()
     for step in range(schedule.steps):
@@ -57,10 +57,10 @@ def by_hand(reference, null, inversion, noise, k, *, order, eta):
 def test_a_fusion_from_the_cache_has_the_same_bits(order, eta, parts):
     schedule, reference, null, inversion, noise = parts
     options = {"noise": noise, "initial": noise.initial(), "order": order, "eta": eta}
-    kept = lead_of(reference, schedule=schedule, **options)
-    # In this order one fusion goes on from where the one before left off, and one goes back.
+    lead = lead_of(reference, schedule=schedule, **options)
+    # In this order one fusion continues where the previous one stopped, and one goes back.
     for k in (3, 0, 12, 7, None, STEPS - 2, STEPS - 1, STEPS):
-        cached = fuse_latents(reference, null, inversion, intervention=k, lead=kept, **options)
+        cached = fuse_latents(reference, null, inversion, intervention=k, lead=lead, **options)
         assert torch.equal(cached, fuse_latents(reference, null, inversion, intervention=k, **options))
         if k not in (STEPS - 1, STEPS):
             assert torch.equal(cached, by_hand(reference, null, inversion, noise, k, order=order, eta=eta))
@@ -70,13 +70,13 @@ def test_the_reference_is_asked_once_for_each_step(parts):
     schedule, reference, null, inversion, noise = parts
     reference, null = Counted(reference), Counted(null)
     options = {"noise": noise, "initial": noise.initial()}
-    kept = lead_of(reference, schedule=schedule, **options)
-    heard = []
+    lead = lead_of(reference, schedule=schedule, **options)
+    reports = []
     for k in (5, 5, 2, 9):
-        fuse_latents(reference, null, inversion, intervention=k, lead=kept, on_step=heard.append, **options)
+        fuse_latents(reference, null, inversion, intervention=k, lead=lead, on_step=reports.append, **options)
     assert reference.steps == list(range(10))
     assert null.steps == [s for k in (5, 5, 2, 9) for s in range(k + 1, STEPS)]
-    assert heard == [*range(STEPS), *range(6, STEPS), *range(3, STEPS), *range(6, 10), *range(10, STEPS)]
+    assert reports == [*range(STEPS), *range(6, STEPS), *range(3, STEPS), *range(6, 10), *range(10, STEPS)]
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
@@ -94,46 +94,46 @@ def test_an_instant_reference_has_the_bits_of_its_sampling_and_nothing_to_comput
 def test_what_stops_the_first_fusion_leaves_the_cache_whole(parts):
     schedule, reference, null, inversion, noise = parts
     options = {"noise": noise, "initial": noise.initial()}
-    kept = lead_of(reference, schedule=schedule, **options)
+    lead = lead_of(reference, schedule=schedule, **options)
 
     def stop(step):
         if step == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fuse_latents(reference, null, inversion, intervention=8, lead=kept, on_step=stop, **options)
-    assert kept.steps_known == 4
+        fuse_latents(reference, null, inversion, intervention=8, lead=lead, on_step=stop, **options)
+    assert lead.steps_known == 4
     assert torch.equal(
-        fuse_latents(reference, null, inversion, intervention=8, lead=kept, **options),
+        fuse_latents(reference, null, inversion, intervention=8, lead=lead, **options),
         fuse_latents(reference, null, inversion, intervention=8, **options),
     )
 
 
 def test_a_trajectory_knows_its_size_as_it_grows(parts):
     schedule, reference, _, _, noise = parts
-    kept = Trajectory(reference, initial=noise.initial(), schedule=schedule, noise=noise)
+    trajectory = Trajectory(reference, initial=noise.initial(), schedule=schedule, noise=noise)
     one = noise.initial().nbytes
-    assert kept.nbytes == one
-    kept.predictions(6)
-    assert (kept.steps_known, kept.nbytes) == (7, 8 * one)
+    assert trajectory.nbytes == one
+    trajectory.predictions(6)
+    assert (trajectory.steps_known, trajectory.nbytes) == (7, 8 * one)
 
 
 def test_the_memory_forgets_what_was_used_longest_ago():
-    memory, made = Memory(3 * 400), []
+    memory, computed = Memory(3 * 400), []
 
     def recall(name, size=100):
         def make():
-            made.append(name)
+            computed.append(name)
             return torch.zeros(size)
 
         return memory.recall(name, make)
 
-    for name in "abcadb":  # d pushes b out
+    for name in "abcadb":  # d evicts b
         recall(name)
-    assert made == ["a", "b", "c", "d", "b"]
+    assert computed == ["a", "b", "c", "d", "b"]
     assert memory.nbytes == 1200
     assert recall("too large", 1000).shape == (1000,)
-    assert len(memory) == 0
+    assert memory.nbytes == 0
     recall("a")
     memory.clear()
     assert memory.nbytes == 0
@@ -143,17 +143,19 @@ def test_the_memory_counts_what_has_grown(parts):
     schedule, reference, _, _, noise = parts
     one = noise.initial().nbytes
     memory = Memory(5 * one)
-    kept = memory.recall("t", lambda: Trajectory(reference, initial=noise.initial(), schedule=schedule, noise=noise))
-    kept.predictions(3)
+    trajectory = memory.recall(
+        "t", lambda: Trajectory(reference, initial=noise.initial(), schedule=schedule, noise=noise)
+    )
+    trajectory.predictions(3)
     memory.trim()
-    assert len(memory) == 1
-    kept.predictions(9)
+    assert memory.nbytes == 5 * one
+    trajectory.predictions(9)
     memory.trim()
-    assert len(memory) == 0
+    assert memory.nbytes == 0
 
 
 class Shelf(dict):
-    """A store that keeps copies, and counts."""
+    """A store that copies tensors, and counts."""
 
     saves = 0
 
@@ -187,7 +189,7 @@ def test_a_reference_phase_from_the_store_has_the_same_bits_and_costs_no_call(pa
             fused[process, k] = fuse_latents(reference, null, inversion, intervention=k, lead=lead, **options)
             memory.trim()
         assert len(counted.steps) == (STEPS if process == "one" else 0)
-        assert process == "one" or shelf.saves == before, "what has not grown is not saved again"
+        assert process == "one" or shelf.saves == before, "an unchanged phase is not saved again"
     for k in (first, 9, None):
         assert torch.equal(fused["one", k], fused["next", k])
         assert torch.equal(fused["one", k], fuse_latents(reference, null, inversion, intervention=k, **options))
@@ -210,9 +212,9 @@ def test_what_does_not_fit_into_a_trajectory_is_ignored(parts, change):
     shelf, key = Shelf(), key_of(schedule)
     shelf.save(key.digest, whole.tensors())
     change(shelf[key.digest])
-    kept = Memory(10**9, shelf).recall(key, lambda: Trajectory(reference, **options))
-    assert kept.steps_known == 0
-    assert torch.equal(kept.end(), Trajectory(reference, **options).end())
+    trajectory = Memory(10**9, shelf).recall(key, lambda: Trajectory(reference, **options))
+    assert trajectory.steps_known == 0
+    assert torch.equal(trajectory.end(), Trajectory(reference, **options).end())
 
 
 def test_equal_keys_have_one_digest_and_others_another():
@@ -233,34 +235,34 @@ def test_equal_keys_have_one_digest_and_others_another():
 
 @pytest.mark.parametrize(("seconds", "frames"), [(0.5, 250), (1.5, 750)])
 def test_what_was_learned_comes_at_its_own_length_repeated_or_cut_to_the_originals(prompted_model, seconds, frames):
-    taught = copy.copy(prompted_model)
-    taught.checkpoint, taught.taught_seconds = "one", 0.625
+    trained = copy.copy(prompted_model)
+    trained.checkpoint, trained.trained_seconds = "one", 0.625
     original = torch.sin(torch.arange(round(seconds * 8000)) / 9).expand(2, -1) * 0.5
     settings = FuseSettings(prompt="drum loop", steps=4, blend=0.0, hold=0.3)
     memory = Memory(10**9)
     with torch.no_grad():
-        pair = prepare(taught, original, None, settings, memory=memory)
-        other = prepare(taught, original[:, :4400], None, settings, memory=memory)
+        pair = prepare(trained, original, None, settings, memory=memory)
+        other = prepare(trained, original[:, :4400], None, settings, memory=memory)
         alone = pair.fused(None)
-        own = other.lead.lead.end()  # of 0.625 s: 313 frames, begun anew after 312.5
+        own = other.lead.lead.end()  # of 0.625 s: 313 frames, repeated after 312.5
     assert alone.shape == (1, 4, frames) and own.shape == (1, 4, 313)
     assert pair.lead.lead is other.lead.lead, "originals of all lengths share one reference phase"
     period = 312
     for place in range(frames):
         assert torch.equal(alone[..., place], own[..., place if frames <= 313 else place % period])
     assert torch.isfinite(pair.fused(2)).all()
-    heard = [latents.shape[-1] for latents in pair.lead.predictions(2)]
-    assert heard == [frames] * 3
+    lengths = [latents.shape[-1] for latents in pair.lead.predictions(2)]
+    assert lengths == [frames] * 3
 
 
-def test_what_was_learned_at_the_originals_length_is_taken_as_it_is(prompted_model):
-    taught = copy.copy(prompted_model)
+def test_what_was_learned_at_the_originals_length_is_used_unchanged(prompted_model):
+    trained = copy.copy(prompted_model)
     original = torch.sin(torch.arange(8000) / 9).expand(2, -1) * 0.5
     settings = FuseSettings(prompt="drum loop", steps=4, blend=0.0)
     with torch.no_grad():
-        base = prepare(taught, original, None, settings).fused(2)
-        taught.checkpoint, taught.taught_seconds = "one", 1.0
-        assert torch.equal(prepare(taught, original, None, settings).fused(2), base)
+        base = prepare(trained, original, None, settings).fused(2)
+        trained.checkpoint, trained.trained_seconds = "one", 1.0
+        assert torch.equal(prepare(trained, original, None, settings).fused(2), base)
 
 
 @pytest.mark.parametrize(("field", "value"), [("order", 4), ("eta", 1.5)])

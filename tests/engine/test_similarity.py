@@ -59,7 +59,7 @@ def test_every_mix_is_explained_and_a_product_is_not():
     filtered = torch.linspace(0, 1, similarity.BANDS)[:, None] * o + 0.4 * r
     assert unexplained(filtered, o, r) == pytest.approx(0.0, abs=1e-9)
     assert unexplained(mel_power(pulsed(noise(3), 7), RATE), o, r) > 0.3
-    # A weight below zero is no mix.
+    # A negative weight is not a mix.
     assert unexplained((o - 0.5 * r).clamp_min(0), o, r) > 1e-4
 
 

@@ -6,18 +6,18 @@ import torch
 
 from tertium.engine import operations
 from tertium.engine.fusion.fuse import WINDOW, blend_to_intervention
-from tertium.engine.fusion.morph import steps_taken
+from tertium.engine.fusion.morph import count_steps
 from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.operations import FuseSettings, MorphSettings
 from tertium.engine.pair import prepare
 from tertium.engine.sampling.schedule import edm, rectified_flow
 from tertium.engine.settings import SettingError, WindowSettings
-from tertium.engine.window import Point, between, calibration, interventions, measure, positions, window_of
+from tertium.engine.window import Point, calibration, interventions, measure, positions, refine, window_of
 from tests.engine.test_operations import round_trip, sound
 
 
 def points_of(schedule, curve, steps=tuple(range(20, 50))):
-    """Points with a given similarity to the original at each step, and its complement to the reference."""
+    """Points with a given similarity to the original at each step, and the complementary similarity to the reference."""
     named = [(None, 0.0), *((k, curve(k)) for k in steps), (schedule.steps, 1.0)]
     along = positions([s for _, s in named], [1 - s for _, s in named])
     return [
@@ -48,7 +48,7 @@ def test_equal_turns_are_equal_steps_of_similarity():
 
 
 def test_the_knob_has_no_dead_ends():
-    """Where the first intervention is some way from the reference already, the knob spreads the rest of the way."""
+    """Where the first intervention is already some way from the reference, the knob covers the rest of the way."""
     schedule = edm(200)
     window = window_of(points_of(schedule, lambda k: 0.3 + 0.5 * steep(k / 4), range(80, 200)), schedule)
     reached = [steep(blend_to_intervention(b / 10, schedule, window=window.ratios) / 4) for b in range(1, 10)]
@@ -87,9 +87,9 @@ def test_what_is_tried_lies_in_order_within_the_schedule(steps, make):
 
 
 def test_more_is_tried_where_the_move_is():
-    assert between([10, 20, 30, 40], [0.1, 0.1, 0.9, 1.0], 3) == [22, 25, 27]
-    assert between([3, 6, 7], [0.8, 0.9, 1.0], 9) == [4, 5]
-    assert between([0, 1], [0.0, 1.0], 2) == []
+    assert refine([10, 20, 30, 40], [0.1, 0.1, 0.9, 1.0], 3) == [22, 25, 27]
+    assert refine([3, 6, 7], [0.8, 0.9, 1.0], 9) == [4, 5]
+    assert refine([0, 1], [0.0, 1.0], 2) == []
 
 
 def test_a_window_is_measured_against_the_round_trips(tiny_model):
@@ -106,8 +106,8 @@ def test_a_window_is_measured_against_the_round_trips(tiny_model):
     assert (first.unexplained, last.unexplained) == (pytest.approx(0.0, abs=1e-6),) * 2
     assert 0 <= window.begin <= window.end <= 12
     assert all(ratio > 0 for ratio in window.ratios)
-    told = list(dict.fromkeys(stage for stage, _ in stages))
-    assert told == ["encode", "completion", "decode", "completion of more", "decode of more"]
+    order = list(dict.fromkeys(stage for stage, _ in stages))
+    assert order == ["encode", "completion", "decode", "completion of more", "decode of more"]
     assert [f for _, f in stages] == sorted(f for _, f in stages)
     assert measure(tiny_model, sound(1), sound(2), settings) == window
 
@@ -146,21 +146,21 @@ def test_a_report_that_raises_stops_a_morph(tiny_model):
         if stage == "decode":
             raise KeyboardInterrupt
 
-    made = operations.morph(tiny_model, sound(1), sound(2), MorphSettings(steps=6, count=4), on_progress=report)
-    assert [next(made).index, next(made).index] == [1, 4]
+    takes = operations.morph(tiny_model, sound(1), sound(2), MorphSettings(steps=6, count=4), on_progress=report)
+    assert [next(takes).index, next(takes).index] == [1, 4]
     with pytest.raises(KeyboardInterrupt):
-        next(made)
+        next(takes)
 
 
 @pytest.mark.parametrize("interventions", [(None, 10), (None, 3, 9, 10), (9,), (3, 7), (10,)])
 @pytest.mark.parametrize("prompt", [None, "drum"])
-def test_the_steps_of_a_morph_are_foretold(prompt, interventions, prompted_model):
+def test_the_steps_of_a_morph_are_counted_in_advance(prompt, interventions, prompted_model):
     pair = prepare(
         prompted_model, sound(1), None if prompt else sound(2), FuseSettings(blend=0, steps=10, prompt=prompt)
     )
-    heard = []
-    pair.morphed(interventions, on_step=heard.append)
-    assert len(heard) == steps_taken(interventions, 10, led=prompt is not None)
+    reports = []
+    pair.morphed(interventions, on_step=reports.append)
+    assert len(reports) == count_steps(interventions, 10, sampled=prompt is not None)
 
 
 @pytest.mark.parametrize(

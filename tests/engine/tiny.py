@@ -1,4 +1,4 @@
-"""Models of stable-audio-tools' own make, small enough for a test, with random weights that reach every output."""
+"""Small models built by stable-audio-tools for tests, with random weights that affect every output."""
 
 import torch
 
@@ -6,7 +6,7 @@ from tertium.engine.models import stable_audio
 
 
 def transformer_config(objective: str = "v", **changes) -> dict:
-    """A conditioned diffusion transformer over 4 latent channels; without an autoencoder."""
+    """A conditioned diffusion transformer with 4 latent channels, without an autoencoder."""
     transformer = {
         "io_channels": 4,
         "embed_dim": 64,
@@ -36,7 +36,7 @@ def transformer_config(objective: str = "v", **changes) -> dict:
 
 
 def autoencoder_config() -> dict:
-    """A waveform autoencoder with a sampling bottleneck: 2 channels, 16 samples a latent frame, 4 latent channels."""
+    """A waveform autoencoder with a sampling bottleneck: 2 channels, 16 samples per latent frame, 4 latent channels."""
     oobleck = {"channels": 4, "c_mults": [1, 2], "strides": [4, 4], "use_snake": True}
     return {
         "type": "autoencoder",
@@ -53,7 +53,7 @@ def autoencoder_config() -> dict:
 
 
 def model_config(objective: str = "v") -> dict:
-    """A whole model with timing but no prompt: what a folder holds in ``model_config.json``. Up to 2 s at 8 kHz."""
+    """The ``model_config.json`` of a complete model with timing but without a prompt. Up to 2 s at 8 kHz."""
     config = transformer_config(objective)
     config["sample_size"] = 16000
     config["model"]["pretransform"] = autoencoder_config()
@@ -64,7 +64,9 @@ def model_config(objective: str = "v") -> dict:
 
 
 def build(config: dict, *, seed: int = 0) -> torch.nn.Module:
-    """The model of a configuration; what upstream starts at zero is random too, or outputs would not depend on their inputs."""
+    """Build the model of a configuration. Weights that upstream initialises to zero are random too, so that outputs
+    depend on inputs.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = stable_audio.load("stable_audio_tools.models.factory").create_model_from_config(config).eval()

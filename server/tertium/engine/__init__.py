@@ -1,1 +1,1 @@
-"""The method, in pure torch: no sockets, no protocol, no client paths."""
+"""The fusion method in pure torch: no sockets, no protocol, no paths from clients."""

@@ -1,4 +1,4 @@
-"""What operations are made of: checks, noise, denoisers and inversions, as a loaded model and settings ask for them."""
+"""The inputs of operations, built from a loaded model and settings: checks, noise, denoisers and inversions."""
 
 import torch
 
@@ -13,21 +13,26 @@ from tertium.engine.sampling.schedule import Schedule
 from tertium.engine.settings import InvertSettings, PairSettings, Sampling, SettingError
 from tertium.errors import SoundError
 
-ROUNDING = 0.001  # seconds that a length may lose or gain in a conversion of its rate
-ANCHOR_STREAM = 1  # keeps the noise of an anchor apart from that of the sampling, under one seed
+ROUNDING = 0.001  # seconds by which resampling may change a length
+ANCHOR_STREAM = 1  # separates the noise of an anchor from that of the sampling, under one seed
 
 
 def looped(audio: torch.Tensor, samples: int) -> torch.Tensor:
-    """(channels, any) -> (channels, samples): repeated from its start where it is shorter, cut where it is longer."""
+    """Fit (channels, any) to (channels, samples) by repeating it from its start or cutting it."""
     return audio.repeat(1, -(-samples // audio.shape[1]))[:, :samples]
 
 
 def check_sound(model: LoadedModel, audio: torch.Tensor, field: str, *, longest: bool = True) -> None:
-    """Refuse audio that a model does not take. Raises SoundError with ``field``."""
+    """Refuse audio that a model does not accept. Raises SoundError with ``field``.
+
+    Args:
+        field: the name to report.
+        longest: whether the model's maximum length applies.
+    """
     if audio.ndim != 2 or audio.shape[0] != model.channels or not audio.is_floating_point():
         raise SoundError(
             "bad_sound",
-            f"{field} must be ({model.channels}, samples) of floating-point numbers; it is {tuple(audio.shape)} of {audio.dtype}.",
+            f"{field} must be ({model.channels}, samples) in floating point; it is {tuple(audio.shape)} of {audio.dtype}.",
             field=field,
             value=tuple(audio.shape),
             remedy=f"Convert it to {model.channels} channels.",
@@ -39,7 +44,7 @@ def check_sound(model: LoadedModel, audio: torch.Tensor, field: str, *, longest:
             f"{field} is {seconds:.3f} seconds long; {model.name} takes {MIN_SECONDS} to {model.max_seconds:.1f}.",
             field=field,
             value=seconds,
-            remedy="Cut it to a length in between, or repeat it.",
+            remedy="Cut or repeat it to a length within this range.",
         )
     if not bool(audio.isfinite().all()):
         raise SoundError(
@@ -47,17 +52,17 @@ def check_sound(model: LoadedModel, audio: torch.Tensor, field: str, *, longest:
             f"{field} has samples that are not finite numbers.",
             field=field,
             value=None,
-            remedy="Export it again from where it is from.",
+            remedy="Export it again from its source.",
         )
 
 
 def seconds_of(model: LoadedModel, audio: torch.Tensor) -> float:
-    """How long audio at the model's rate is."""
+    """Return the length of audio at the model's sample rate."""
     return audio.shape[1] / model.sample_rate
 
 
 def noise_of(model: LoadedModel, settings: Sampling, frames: int, *, stream: int = 0) -> StepNoise | LoopedNoise:
-    """The noise of a sampling of so many latent frames; of a loop, that of the loop alone, repeated with it."""
+    """Return the noise of a sampling of ``frames`` latent frames; a loop's own noise is repeated with the loop."""
     if settings.loop is None:
         return plain_noise(model, settings, frames, stream=stream)
     own = plain_noise(model, settings, model.frames(settings.loop.samples), stream=stream)
@@ -65,19 +70,19 @@ def noise_of(model: LoadedModel, settings: Sampling, frames: int, *, stream: int
 
 
 def plain_noise(model: LoadedModel, settings: Sampling, frames: int, *, stream: int = 0) -> StepNoise:
-    """Noise of so many latent frames, all of it drawn."""
+    """Return noise of ``frames`` latent frames without repetition."""
     return StepNoise(settings.seed, (1, model.latent_channels, frames), device=model.device, stream=stream)
 
 
 def null_of(model: LoadedModel, schedule: Schedule, *, seconds: float, null: Null) -> solver.Predict:
-    """The data prediction under the null prompt."""
+    """Return the data prediction under the null prompt."""
     return Denoiser(model.model, schedule).under(model.null_condition(seconds=seconds, null=null))
 
 
 def denoiser_of(
     model: LoadedModel, schedule: Schedule, prompt: str, *, seconds: float, guidance: float, null: Null
 ) -> solver.Predict:
-    """The data prediction under a prompt, led away from the null prompt."""
+    """Return the data prediction under a prompt, with guidance away from the null prompt."""
     away = None if guidance == 1.0 else model.null_condition(seconds=seconds, null=null)
     conditioning = model.condition(prompt, seconds=seconds)
     return Denoiser(model.model, schedule).under(conditioning, guidance=guidance, null=away)
@@ -86,7 +91,11 @@ def denoiser_of(
 def prompted(
     model: LoadedModel, schedule: Schedule, prompt: str, guidance: float | None, *, seconds: float, null: Null
 ) -> solver.Predict:
-    """The data prediction under a prompt, or under the null prompt where that is empty; guidance None for what suits the model."""
+    """Return the data prediction under a prompt, or under the null prompt where the prompt is empty.
+
+    Args:
+        guidance: None selects the model's default.
+    """
     if not prompt:
         return null_of(model, schedule, seconds=seconds, null=null)
     chosen = model.default_guidance if guidance is None else guidance
@@ -101,13 +110,13 @@ def inversion_of(
     *,
     null: solver.Predict,
 ) -> Inversion:
-    """The inversion that settings ask for."""
+    """Return the inversion that the settings select."""
     noise = noise_of(model, settings, z_o.shape[-1], stream=ANCHOR_STREAM)
     return invert(z_o, schedule, eta=settings.eta, anchor=settings.anchor, null=null, noise=noise)
 
 
 def latent_of(inversion: Inversion, point: int, settings: PairSettings | InvertSettings) -> torch.Tensor:
-    """Inverted latents at a point. Raises SettingError where the anchor has none."""
+    """Return inverted latents at a point. Raises SettingError where the anchor has none."""
     try:
         return inversion.latent(point)
     except ValueError as error:

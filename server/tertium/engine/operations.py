@@ -1,7 +1,8 @@
-"""The operations on a loaded model, audio in and audio out: generate, vary, invert, fuse and morph.
+"""The operations on a loaded model: generate, vary, invert, fuse and morph, from audio to audio.
 
-Audio is float32, (channels, samples), at the model's rate and with its channels, nominally within -1 … 1. Results lie on the CPU and are
-exactly as long as asked for, or as the original. Each operation reports its progress at every step; what the report raises stops it.
+Audio is float32, (channels, samples), with the model's sample rate and channels, nominally within -1 … 1. Results are
+on the CPU and exactly as long as requested, or as the original. Every operation reports its progress at each step; an
+exception raised by the report stops it.
 """
 
 from collections.abc import Iterator
@@ -10,12 +11,12 @@ from dataclasses import dataclass
 import torch
 
 from tertium.engine.fusion.fuse import blend_to_intervention
-from tertium.engine.fusion.morph import spread, steps_taken
+from tertium.engine.fusion.morph import count_steps, spread
 from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.inputs import check_sound, inversion_of, latent_of, noise_of, null_of, prompted, seconds_of
 from tertium.engine.models.loaded_model import MIN_SECONDS, LoadedModel
 from tertium.engine.pair import prepare
-from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, unheard
+from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, ignore_progress
 from tertium.engine.sampling import solver
 from tertium.engine.sampling.noise import StepNoise
 from tertium.engine.sampling.schedule import Schedule
@@ -46,16 +47,18 @@ __all__ = [
 
 
 @torch.no_grad()
-def generate(model: LoadedModel, settings: GenerateSettings, *, on_progress: OnProgress = unheard) -> torch.Tensor:
-    """A sound from a prompt, from scratch: (channels, samples). Stages: sample, decode.
+def generate(
+    model: LoadedModel, settings: GenerateSettings, *, on_progress: OnProgress = ignore_progress
+) -> torch.Tensor:
+    """Generate a sound from a prompt: (channels, samples). Stages: sample, decode.
 
     Raises:
-        SettingError: ``seconds`` is not a length that the model makes.
+        SettingError: ``seconds`` is outside the model's range.
     """
     if not MIN_SECONDS <= settings.seconds <= model.max_seconds:
         lengths = f"from {MIN_SECONDS} to {model.max_seconds:.1f}"
         raise SettingError(
-            f"{model.name} makes sounds of {lengths} seconds; seconds is {settings.seconds!r}.",
+            f"{model.name} generates sounds {lengths} seconds long; seconds is {settings.seconds!r}.",
             field="seconds",
             value=settings.seconds,
             remedy=f"Give a number {lengths}.",
@@ -74,12 +77,14 @@ def generate(model: LoadedModel, settings: GenerateSettings, *, on_progress: OnP
 
 @torch.no_grad()
 def vary(
-    model: LoadedModel, original: torch.Tensor, settings: VarySettings, *, on_progress: OnProgress = unheard
+    model: LoadedModel, original: torch.Tensor, settings: VarySettings, *, on_progress: OnProgress = ignore_progress
 ) -> torch.Tensor:
-    """A variation of a sound (audio-to-audio, the paper's baseline), as long as the original. Stages: encode, sample, decode.
+    """Generate a variation of a sound (audio-to-audio, the paper's baseline), as long as the original.
+
+    Stages: encode, sample, decode.
 
     Raises:
-        SoundError: ``original`` is not what this model takes.
+        SoundError: this model does not accept ``original``.
     """
     check_sound(model, original, "original")
     schedule, start = model.schedule(settings.steps), settings.start
@@ -99,12 +104,12 @@ def vary(
 
 @dataclass(frozen=True)
 class Inverted:
-    """An inversion, to be kept.
+    """The result of an inversion.
 
     Args:
-        latents: by name, float32 on the CPU: ``latents`` (N + 1, channels, frames), noisiest first, the last of them the
+        latents: by name, float32 on the CPU: ``latents`` (N + 1, channels, frames), noisiest first and ending with the
             encoded sound; and the schedule, ``alphas`` and ``sigmas`` (N + 1,).
-        reconstruction: (channels, samples), or None where none was asked for.
+        reconstruction: (channels, samples), or None where none was requested.
     """
 
     latents: dict[str, torch.Tensor]
@@ -113,12 +118,14 @@ class Inverted:
 
 @torch.no_grad()
 def invert(
-    model: LoadedModel, original: torch.Tensor, settings: InvertSettings, *, on_progress: OnProgress = unheard
+    model: LoadedModel, original: torch.Tensor, settings: InvertSettings, *, on_progress: OnProgress = ignore_progress
 ) -> Inverted:
-    """The latents of a sound at every noise level, and what the null prompt makes of them from one. Stages: encode, sample, decode.
+    """Compute a sound's latents at every noise level, and its reconstruction from one of them under the null prompt.
+
+    Stages: encode, sample, decode.
 
     Raises:
-        SoundError: ``original`` is not what this model takes.
+        SoundError: this model does not accept ``original``.
         SettingError: the anchor has no finite latents on this model's schedule.
     """
     check_sound(model, original, "original")
@@ -151,19 +158,24 @@ def fuse(
     settings: FuseSettings,
     *,
     memory: Memory | None = None,
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = ignore_progress,
 ) -> torch.Tensor:
-    """A fusion of two sounds, or of a sound and a prompt, as long as the original. Stages: encode, reference, completion, decode.
+    """Fuse two sounds, or a sound and a prompt; the result is as long as the original.
+
+    Stages: encode, reference, completion, decode.
 
     Args:
-        original: the sound that comes in at the intervention.
-        reference: the sound that leads, or None where ``settings.prompt`` does. It leads with no training, as if the model had memorised it. A
-            shorter one is repeated from its start until it is as long as the original, a longer one is cut there.
-        memory: where encoded sounds and reference phases are kept for the next fusion; the samples are the same with it and without.
+        original: the sound that enters at the intervention.
+        reference: the sound of the reference phase, or None where ``settings.prompt`` takes its place. It needs no
+            training: it is treated as if the model had memorised it. A shorter reference is repeated from its start to
+            the original's length, a longer one is cut.
+        memory: a cache of encoded sounds and reference phases for further fusions; samples are the same with and
+            without it.
 
     Raises:
-        SoundError: a sound is not what this model takes.
-        SettingError: both or neither of ``reference`` and ``settings.prompt``, or an anchor without finite latents here.
+        SoundError: this model does not accept one of the sounds.
+        SettingError: both or neither of ``reference`` and ``settings.prompt``, or an anchor without finite latents at
+            this step.
     """
     step = settings.intervention_on(model.schedule(settings.steps))
     progress = Progress(on_progress, _fusion_costs(settings, step, instant=reference is not None))
@@ -188,9 +200,9 @@ class Take:
     """One fusion of a morph.
 
     Args:
-        index: 1 (the reference's end) … the morph's count (the original's).
+        index: 1 (the reference's end) … the morph's count (the original's end).
         blend: 0 … 1.
-        intervention: the step at which the original came in; None for the reference alone.
+        intervention: the step at which the original entered; None for the reference alone.
         audio: (channels, samples).
     """
 
@@ -208,12 +220,15 @@ def morph(
     settings: MorphSettings,
     *,
     memory: Memory | None = None,
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = ignore_progress,
 ) -> Iterator[Take]:
-    """Several fusions of a pair, evenly from the reference's end to the original's, each as long as the original. Stages: encode, completion, decode.
+    """Yield evenly spaced fusions of a pair from the reference to the original, each as long as the original.
 
-    They come as they are ready: the two ends at once, which are the round trips of the reference (or what the prompt makes) and of the original; then
-    those in between, in order, whose completions share one batch. Takes that come in at the same step are the same.
+    Stages: encode, completion, decode.
+
+    Takes are yielded as soon as they are ready: first the two ends, which are the round trips of the reference (or the
+    prompt's result) and of the original; then the others in order, whose completions share one batch. Takes with the
+    same intervention are identical.
 
     Args:
         original, reference, memory: as in :func:`fuse`.
@@ -236,13 +251,13 @@ def morph(
         audio = model.decode(latents, samples=original.shape[1])[0]
         return Take(index + 1, blends[index], steps[index], audio)
 
-    on_step = progress.counted("completion", steps_taken(steps, settings.steps, led=reference is None))
+    on_step = progress.counted("completion", count_steps(steps, settings.steps, sampled=reference is None))
     yield take(0, pair.fused(steps[0], on_step=on_step))
     yield take(len(steps) - 1, pair.fused(steps[-1]))
-    made = pair.morphed(between, on_step=on_step)
+    latents = pair.morphed(between, on_step=on_step)
     for index, step in enumerate(between, start=1):
         progress.at("decode", index / len(steps))
-        yield take(index, made[step])
+        yield take(index, latents[step])
     progress.at("decode", 1.0)
 
 

@@ -1,4 +1,4 @@
-"""An original and what leads it, encoded and inverted: ready to be fused at any step, once or many times."""
+"""An original and its reference, encoded and inverted: ready to be fused at any step, once or many times."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -32,12 +32,11 @@ from tertium.engine.settings import PairSettings, SettingError
 
 @dataclass(frozen=True)
 class Pair:
-    """What the fusions of one pair share.
+    """The shared inputs of all fusions of one pair.
 
     Attributes:
-        settings: steps, order, eta, hold and seed of all of them; their own blend or intervention is not read.
+        settings: steps, order, eta, hold and seed of all fusions; blend and intervention are not read.
         reference, null: data predictions.
-        z_r: latents of the reference sound; None where a prompt leads.
         inversion: of the original, whose latents are its ``z_o``.
         lead: the reference phase.
     """
@@ -45,14 +44,13 @@ class Pair:
     settings: PairSettings
     reference: solver.Predict
     null: solver.Predict
-    z_r: torch.Tensor | None
     inversion: Inversion
     noise: StepNoise | LoopedNoise
     lead: Lead
     memory: Memory | None
 
     def fused(self, intervention: Intervention, *, on_step: Callable[[int], None] | None = None) -> torch.Tensor:
-        """Latents of the fusion at a step; see :func:`tertium.engine.fusion.fuse.fuse_latents`.
+        """Return the latents of the fusion at a step; see :func:`tertium.engine.fusion.fuse.fuse_latents`.
 
         Raises:
             SettingError: the anchor has no finite latents there.
@@ -67,7 +65,10 @@ class Pair:
     def morphed(
         self, interventions: Sequence[Intervention], *, on_step: Callable[[int], None] | None = None
     ) -> dict[Intervention, torch.Tensor]:
-        """Latents of the fusions at several steps; see :func:`tertium.engine.fusion.morph.morph_latents`. Raises as :meth:`fused`."""
+        """Return the latents of the fusions at several steps. Raises as :meth:`fused`.
+
+        See :func:`tertium.engine.fusion.morph.morph_latents`.
+        """
         self._check(interventions)
         latents = morph_latents(
             self.reference, self.null, self.inversion, interventions=interventions, on_step=on_step, **self._shared()
@@ -88,7 +89,7 @@ class Pair:
         }  # fmt: skip
 
     def _trim(self) -> None:
-        """Let the memory see what has grown in it."""
+        """Let the memory account for values that have grown."""
         if self.memory is not None:
             self.memory.trim()
 
@@ -106,7 +107,7 @@ def prepare(
 
     Args:
         original, reference: as in :func:`tertium.engine.operations.fuse`.
-        memory: where encoded sounds and reference phases are found and kept.
+        memory: a cache of encoded sounds and reference phases.
         on_encode: called with 0 before the first sound is encoded, and 0.5 before the second.
 
     Raises:
@@ -115,18 +116,18 @@ def prepare(
     check_sound(model, original, "original")
     if (reference is None) == (not settings.prompt):
         raise SettingError(
-            f"A fusion is led by a reference or by a prompt; it got {'neither' if reference is None else 'both'}.",
+            f"A fusion needs either a reference or a prompt; it got {'neither' if reference is None else 'both'}.",
             field="reference",
             value=None,
             remedy="Give one of the two.",
         )
     schedule, seconds, loop = model.schedule(settings.steps), seconds_of(model, original), settings.loop
     own = original.shape[1] if loop is None else loop.samples
-    taught = own / model.sample_rate if model.taught_seconds is None else model.taught_seconds
+    prompt_seconds = own / model.sample_rate if model.trained_seconds is None else model.trained_seconds
     on_encode(0.0)
     if reference is None:
         predict = denoiser_of(
-            model, schedule, settings.prompt, seconds=taught, guidance=settings.guidance, null=settings.null
+            model, schedule, settings.prompt, seconds=prompt_seconds, guidance=settings.guidance, null=settings.null
         )
     else:
         check_sound(model, reference, "reference", longest=False)
@@ -138,18 +139,19 @@ def prepare(
     noise = noise_of(model, settings, z_o.shape[-1])
 
     if reference is None:
-        led = _led(model, predict, settings, schedule, seconds=taught, frames=model.frames(own), memory=memory)
-        led = led if loop is None else LoopedLead(led, loop.places(z_o.shape[-1], model.downsampling))
+        lead = _prompt_lead(
+            model, predict, settings, schedule, seconds=prompt_seconds, frames=model.frames(own), memory=memory
+        )
+        lead = lead if loop is None else LoopedLead(lead, loop.places(z_o.shape[-1], model.downsampling))
     else:
-        led = lead_of(
+        lead = lead_of(
             predict, initial=noise.initial(), schedule=schedule, noise=noise, order=settings.order, eta=settings.eta
         )
     inversion = inversion_of(model, z_o, schedule, settings, null=null)
-    z_r = None if reference is None else predict.z_r
-    return Pair(settings, predict, null, z_r, inversion, noise, led, memory)
+    return Pair(settings, predict, null, inversion, noise, lead, memory)
 
 
-def _led(
+def _prompt_lead(
     model: LoadedModel,
     predict: solver.Predict,
     settings: PairSettings,
@@ -159,24 +161,26 @@ def _led(
     frames: int,
     memory: Memory | None,
 ) -> Lead:
-    """The reference phase of a prompt. What was learned comes at the length at which it was learned, repeated or cut to the original's: its rhythm
-    and its end lie where they were, and originals of all lengths share one phase.
+    """Return the reference phase of a prompt.
+
+    Fine-tuned material is sampled at its training length and then repeated or cut to the original's length. Its rhythm
+    and its end stay where they were, and originals of all lengths share one phase.
 
     Args:
-        seconds: how long that is, as the model is told.
-        frames: of the original's latents; of a loop's, those of the loop alone.
+        seconds: that length, as passed to the model.
+        frames: of the original's latents; for a loop, those of the loop alone.
     """
     samples = round(seconds * model.sample_rate)
-    own = frames if model.taught_seconds is None else model.frames(samples)
+    own = frames if model.trained_seconds is None else model.frames(samples)
     noise = plain_noise(model, settings, own)
 
-    def lead() -> Lead:
+    def start() -> Lead:
         return lead_of(
             predict, initial=noise.initial(), schedule=schedule, noise=noise, order=settings.order, eta=settings.eta
         )
 
     if memory is None:
-        led = lead()
+        lead = start()
     else:
         key = TrajectoryKey(
             model=model.fingerprint,
@@ -191,14 +195,14 @@ def _led(
             frames=own,
             seconds=seconds,
         )
-        led = memory.recall(key, lead)
+        lead = memory.recall(key, start)
     if own == frames:
-        return led
-    return Repeated(led, min(own, max(1, round(samples / model.downsampling))), frames)
+        return lead
+    return Repeated(lead, min(own, max(1, round(samples / model.downsampling))), frames)
 
 
 def _encoded(model: LoadedModel, audio: torch.Tensor, memory: Memory | None) -> torch.Tensor:
-    """Latents of audio; the memory knows it by its samples."""
+    """Return the latents of audio; the memory identifies it by its samples."""
     if memory is None:
         return model.encode(audio)
     samples = audio.detach().cpu().contiguous()

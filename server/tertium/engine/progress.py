@@ -1,24 +1,24 @@
-"""How far an operation is, over all its stages."""
+"""Progress of an operation over all its stages."""
 
 from collections.abc import Callable, Mapping
 
 OnProgress = Callable[[str, float], None]
-"""(stage, fraction of the whole operation done, 0 … 1). What it raises stops the operation."""
+"""(stage, fraction of the whole operation done, 0 … 1). An exception it raises stops the operation."""
 
 ENCODE, DECODE = 3.0, 6.0
-"""Rough costs of an encode and a decode, in forwards of the diffusion network."""
+"""Rough costs of an encode and a decode, in forward passes of the diffusion network."""
 
 
-def unheard(stage: str, fraction: float) -> None:
+def ignore_progress(stage: str, fraction: float) -> None:
     """An :data:`OnProgress` that does nothing."""
 
 
 class Progress:
-    """Reports that never go back, from stages of known cost.
+    """Monotonic progress reports from stages of known cost.
 
     Args:
         report: called with each report.
-        costs: of each stage in any one unit, in the order in which they come.
+        costs: of each stage in any one unit, in the order of the stages.
     """
 
     def __init__(self, report: OnProgress, costs: Mapping[str, float]):
@@ -34,7 +34,10 @@ class Progress:
         self._report(stage, min(1.0, (self._before[stage] + fraction * self._costs[stage]) / self._total))
 
     def counted(self, stage: str, total: int) -> Callable[[object], None]:
-        """A function to be called ``total`` times in all in the course of a stage, with whatever it is told."""
+        """Return a function that reports progress within a stage when called; ``total`` calls complete the stage.
+
+        The function ignores its argument.
+        """
         calls = 0
 
         def count(_: object) -> None:

@@ -1,4 +1,4 @@
-"""What an operation is asked to do, checked when it is written down."""
+"""Settings of the operations, checked on construction."""
 
 import math
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ MAX_COUNT = 32
 MAX_POINTS = 64
 MAX_EMA = 0.9999
 RATES = {"lora": 6e-3, "full": 1e-3}
-"""Learning rates that suit each method of learning."""
+"""The default learning rate of each training method."""
 
 
 class SettingError(TertiumError):
-    """A setting is out of its range, or at odds with another. Has ``field``, ``value`` and ``remedy``."""
+    """A setting is out of its range, or conflicts with another. Has ``field``, ``value`` and ``remedy``."""
 
     def __init__(self, message: str, *, field: str, value: object, remedy: str):
         super().__init__("out_of_range", message, field=field, value=value, remedy=remedy)
@@ -29,15 +29,16 @@ class SettingError(TertiumError):
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """What every sampling is told.
+    """The settings of every sampling.
 
     Args:
         steps: N, 1 … 500.
         order: of the solver, 1, 2 or 3.
         eta: 0 (ODE) … 1 (SDE).
         seed: 0 … 2^31 - 1. The same seed gives the same samples on the same machine.
-        null: what stands for no prompt; see :data:`tertium.engine.sampling.conditioning.Null`.
-        loop: where in the original a loop lies, which is repeated before and after it; None if it is none.
+        null: the null prompt; see :data:`tertium.engine.sampling.conditioning.Null`.
+        loop: the position of a loop within the original, which repeats before and after it; None where the original is
+            not a loop.
 
     Raises:
         SettingError: a field out of its range.
@@ -51,21 +52,21 @@ class Sampling:
     loop: Loop | None = None
 
     def __post_init__(self):
-        _whole("steps", self.steps, 1, MAX_STEPS)
-        _whole("order", self.order, 1, 3)
-        _real("eta", self.eta, 0.0, 1.0)
-        _whole("seed", self.seed, 0, MAX_SEED)
-        _one_of("null", self.null, NULLS)
+        _check_whole("steps", self.steps, 1, MAX_STEPS)
+        _check_whole("order", self.order, 1, 3)
+        _check_real("eta", self.eta, 0.0, 1.0)
+        _check_whole("seed", self.seed, 0, MAX_SEED)
+        _check_choice("null", self.null, NULLS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateSettings(Sampling):
-    """A sound from a prompt, from scratch.
+    """A sound generated from a prompt.
 
     Args:
-        prompt: what it should sound like; empty for whatever the model likes.
+        prompt: description of the sound; empty for no description.
         seconds: 0.5 … the model's maximum.
-        guidance: 0 … 30, how far the prediction is led from the null prompt; None for what suits the model.
+        guidance: 0 … 30, the weight of the prompt against the null prompt; None for the model's default.
     """
 
     prompt: str
@@ -74,18 +75,19 @@ class GenerateSettings(Sampling):
 
     def __post_init__(self):
         super().__post_init__()
-        _text("prompt", self.prompt)
-        _real("seconds", self.seconds, 0.0, math.inf)
-        _optional_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
+        _check_text("prompt", self.prompt)
+        _check_real("seconds", self.seconds, 0.0, math.inf)
+        _check_optional_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VarySettings(Sampling):
-    """A variation of a sound: noise is added to its latents, and taken away again under a prompt.
+    """A variation of a sound: noise is added to its latents and removed again under a prompt.
 
     Args:
-        strength: 0 (the sound itself) … 1 (from the schedule's noisiest point): the fraction of the schedule that is gone back.
-        prompt: what it should sound like; empty for the null prompt.
+        strength: 0 (the sound itself) … 1 (from the schedule's noisiest point): the fraction of the schedule that is
+            sampled again.
+        prompt: description of the sound; empty for the null prompt.
         guidance: as in :class:`GenerateSettings`.
     """
 
@@ -95,13 +97,13 @@ class VarySettings(Sampling):
 
     def __post_init__(self):
         super().__post_init__()
-        _real("strength", self.strength, 0.0, 1.0)
-        _text("prompt", self.prompt)
-        _optional_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
+        _check_real("strength", self.strength, 0.0, 1.0)
+        _check_text("prompt", self.prompt)
+        _check_optional_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
 
     @property
     def start(self) -> int:
-        """The point of the schedule at which the sampling begins, 0 … N."""
+        """The point of the schedule at which sampling starts, 0 … N."""
         return round((1.0 - self.strength) * self.steps)
 
 
@@ -111,8 +113,8 @@ class InvertSettings(Sampling):
 
     Args:
         anchor: see :data:`tertium.engine.fusion.inversion.Anchor`.
-        reconstruct_from: the point, 0 (noisiest) … N (the sound's own round trip), from which the null prompt samples the sound
-            back; None for no reconstruction.
+        reconstruct_from: the point, 0 (noisiest) … N (the sound's own round trip), from which the sound is
+            reconstructed under the null prompt; None for no reconstruction.
     """
 
     anchor: Anchor = "clean"
@@ -120,20 +122,20 @@ class InvertSettings(Sampling):
 
     def __post_init__(self):
         super().__post_init__()
-        _one_of("anchor", self.anchor, ANCHORS)
+        _check_choice("anchor", self.anchor, ANCHORS)
         if self.reconstruct_from is not None:
-            _whole("reconstruct_from", self.reconstruct_from, 0, self.steps)
+            _check_whole("reconstruct_from", self.reconstruct_from, 0, self.steps)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairSettings(Sampling):
-    """What the fusions of one pair have in common.
+    """The settings shared by all fusions of one pair.
 
     Args:
         hold: 0 … 1, the reference's weight in the completion.
         anchor: see :data:`tertium.engine.fusion.inversion.Anchor`.
-        prompt: leads in place of a reference sound; then ``guidance``, 0 … 30, says how far. Empty is as good as None.
-        window: noise-to-signal ratios at evenly spaced blends, as :attr:`tertium.engine.window.Window.ratios` has them.
+        prompt: takes the place of a reference sound, with ``guidance``, 0 … 30. Empty is equivalent to None.
+        window: noise-to-signal ratios at evenly spaced blends; see :attr:`tertium.engine.window.Window.ratios`.
     """
 
     hold: float = 0.0
@@ -144,13 +146,13 @@ class PairSettings(Sampling):
 
     def __post_init__(self):
         super().__post_init__()
-        _real("hold", self.hold, 0.0, 1.0)
-        _one_of("anchor", self.anchor, ANCHORS)
-        _real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
+        _check_real("hold", self.hold, 0.0, 1.0)
+        _check_choice("anchor", self.anchor, ANCHORS)
+        _check_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
         if self.prompt is not None:
-            _text("prompt", self.prompt)
+            _check_text("prompt", self.prompt)
         if len(self.window) < 2 or not all(math.isfinite(ratio) and ratio > 0 for ratio in self.window):
-            raise _refuse("window", self.window, "two or more ratios above 0")
+            raise _refusal("window", self.window, "two or more ratios above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +161,7 @@ class FuseSettings(PairSettings):
 
     Args:
         blend: 0 (the reference) … 1 (the original).
-        intervention: k, the step at which the original comes in, 0 … N.
+        intervention: k, the step at which the original enters, 0 … N.
     """
 
     blend: float | None = None
@@ -173,14 +175,14 @@ class FuseSettings(PairSettings):
                 f"A fusion needs either a blend or an intervention; it got {given}.",
                 field="intervention",
                 value=self.intervention,
-                remedy="Give one of the two: blend as a knob from 0 to 1, or intervention as a step.",
+                remedy="Give one of the two: blend, from 0 to 1, or intervention, a step.",
             )
-        _optional_real("blend", self.blend, 0.0, 1.0)
+        _check_optional_real("blend", self.blend, 0.0, 1.0)
         if self.intervention is not None:
-            _whole("intervention", self.intervention, 0, self.steps)
+            _check_whole("intervention", self.intervention, 0, self.steps)
 
     def intervention_on(self, schedule: Schedule) -> int | None:
-        """The step at which the original comes in on a schedule of ``steps`` steps; None for never, the reference alone."""
+        """Return the step at which the original enters on a schedule of ``steps`` steps; None for the reference alone."""
         if self.blend is None:
             return self.intervention
         return blend_to_intervention(self.blend, schedule, window=self.window)
@@ -188,53 +190,55 @@ class FuseSettings(PairSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class MorphSettings(PairSettings):
-    """Several fusions of one pair, from the reference's end to the original's.
+    """Several fusions of one pair, from the reference to the original.
 
     Args:
-        count: how many, 2 … 32, the two ends among them.
+        count: number of fusions, 2 … 32, including the two ends.
     """
 
     count: int
 
     def __post_init__(self):
         super().__post_init__()
-        _whole("count", self.count, 2, MAX_COUNT)
+        _check_whole("count", self.count, 2, MAX_COUNT)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowSettings(PairSettings):
-    """The window of a pair, to be measured.
+    """The measurement of a pair's window.
 
     Args:
-        points: how many interventions are tried at most, 4 … 64.
+        points: greatest number of interventions to measure, 4 … 64.
     """
 
     points: int = 12
 
     def __post_init__(self):
         super().__post_init__()
-        _whole("points", self.points, 4, MAX_POINTS)
+        _check_whole("points", self.points, 4, MAX_POINTS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearnSettings:
-    """One reference sound, learned under a prompt.
+    """Training on one reference sound under a prompt.
 
     Args:
-        prompt: what the reference shall answer to.
+        prompt: the prompt to train the reference under.
         method: ``lora`` or ``full``.
         steps: of the optimiser, 1 … 100000.
-        batch: rows a step, 1 … 64.
-        seconds: length of what is learned at a time, 0.5 … the model's maximum: pieces of a longer reference from random places, a shorter one
-            repeated; None for the reference as long as it is.
+        batch: rows in each step, 1 … 64.
+        seconds: length of a training piece, 0.5 … the model's maximum: pieces of a longer reference start at random
+            places, a shorter reference is repeated; None for the reference's own length.
         rank: of the LoRA, 1 … 256.
-        rate: the highest learning rate, above 0 … 0.1; None for what suits the method.
-        null_dropout: 0 … 1, the share of rows that learn under the null prompt. It draws the null model to the reference.
-        ema: 0 … 0.9999, decay of the running average of the weights, which is then what is kept; 0 keeps those of the last step.
+        rate: the highest learning rate, above 0 … 0.1; None for the method's default.
+        null_dropout: 0 … 1, the share of rows trained under the null prompt. It draws the null model towards the
+            reference.
+        ema: 0 … 0.9999, decay of the running average of the weights, which then is the result; at 0 the result is the
+            weights of the last step.
         seed: 0 … 2^31 - 1.
-        checkpointing: compute activations twice and keep few of them, for large models and long sounds.
-        precision: of the products in the network: ``fp32``, ``bf16``, or ``auto``: bf16 where the processor multiplies it, in about half the time.
-            Weights that learn, and what the optimiser keeps, are float32 always.
+        checkpointing: compute activations twice and store few of them, for large models and long sounds.
+        precision: of the network's products: ``fp32``, ``bf16``, or ``auto``: bf16 where the processor multiplies it,
+            in about half the time. Trained weights and the optimiser's state are always float32.
 
     Raises:
         SettingError: a field out of its range.
@@ -254,21 +258,21 @@ class LearnSettings:
     precision: str = "auto"
 
     def __post_init__(self):
-        _text("prompt", self.prompt)
+        _check_text("prompt", self.prompt)
         if not self.prompt.strip():
-            raise _refuse("prompt", self.prompt, "text that the reference shall answer to")
+            raise _refusal("prompt", self.prompt, "text that the reference shall answer to")
         if self.method not in RATES:
-            raise _refuse("method", self.method, f"one of {', '.join(RATES)}")
-        _whole("steps", self.steps, 1, 100000)
-        _whole("batch", self.batch, 1, 64)
-        _optional_real("seconds", self.seconds, 0.5, math.inf)
-        _whole("rank", self.rank, 1, 256)
-        _optional_real("rate", self.rate, 1e-7, 0.1)
-        _real("null_dropout", self.null_dropout, 0.0, 1.0)
-        _real("ema", self.ema, 0.0, MAX_EMA)
-        _whole("seed", self.seed, 0, MAX_SEED)
+            raise _refusal("method", self.method, f"one of {', '.join(RATES)}")
+        _check_whole("steps", self.steps, 1, 100000)
+        _check_whole("batch", self.batch, 1, 64)
+        _check_optional_real("seconds", self.seconds, 0.5, math.inf)
+        _check_whole("rank", self.rank, 1, 256)
+        _check_optional_real("rate", self.rate, 1e-7, 0.1)
+        _check_real("null_dropout", self.null_dropout, 0.0, 1.0)
+        _check_real("ema", self.ema, 0.0, MAX_EMA)
+        _check_whole("seed", self.seed, 0, MAX_SEED)
         if self.precision not in ("auto", "fp32", "bf16"):
-            raise _refuse("precision", self.precision, "one of auto, fp32, bf16")
+            raise _refusal("precision", self.precision, "one of auto, fp32, bf16")
 
     @property
     def peak_rate(self) -> float:
@@ -276,39 +280,39 @@ class LearnSettings:
         return RATES[self.method] if self.rate is None else self.rate
 
 
-def _refuse(field: str, value: object, wanted: str) -> SettingError:
+def _refusal(field: str, value: object, wanted: str) -> SettingError:
     return SettingError(
         f"{field} must be {wanted}; it is {value!r}.", field=field, value=value, remedy=f"Give {wanted}."
     )
 
 
-def _whole(field: str, value: object, low: int, high: int) -> None:
+def _check_whole(field: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise _refuse(field, value, f"a whole number from {low} to {high}")
+        raise _refusal(field, value, f"a whole number from {low} to {high}")
 
 
-def _real(field: str, value: object, low: float, high: float) -> None:
+def _check_real(field: str, value: object, low: float, high: float) -> None:
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
         or not math.isfinite(value)
         or not low <= value <= high
     ):
-        raise _refuse(
+        raise _refusal(
             field, value, f"a number from {low:g} to {high:g}" if math.isfinite(high) else f"a number above {low:g}"
         )
 
 
-def _optional_real(field: str, value: object, low: float, high: float) -> None:
+def _check_optional_real(field: str, value: object, low: float, high: float) -> None:
     if value is not None:
-        _real(field, value, low, high)
+        _check_real(field, value, low, high)
 
 
-def _text(field: str, value: object) -> None:
+def _check_text(field: str, value: object) -> None:
     if not isinstance(value, str):
-        raise _refuse(field, value, "text")
+        raise _refusal(field, value, "text")
 
 
-def _one_of(field: str, value: object, known: tuple[str, ...]) -> None:
+def _check_choice(field: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise _refuse(field, value, f"one of {', '.join(known)}")
+        raise _refusal(field, value, f"one of {', '.join(known)}")

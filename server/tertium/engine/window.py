@@ -1,6 +1,7 @@
-"""The window of a pair: how like its fusions are to each of the two sounds as the intervention moves, and what follows for the knob.
+"""The window of a pair: the similarity of its fusions to either sound by intervention, and the knob's calibration.
 
-All is measured against the round trips of the two sounds (or, where a prompt leads, what the prompt alone makes), which are the ends of the knob.
+Everything is measured against the round trips of the two sounds, which are the ends of the knob (where a prompt
+replaces the reference, against the prompt's own result).
 """
 
 import itertools
@@ -11,18 +12,18 @@ from dataclasses import dataclass
 import torch
 
 from tertium.engine.fusion.fuse import WINDOW
-from tertium.engine.fusion.morph import Intervention, steps_taken
+from tertium.engine.fusion.morph import Intervention, count_steps
 from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.fusion.similarity import correlation, log_mel, log_mel_correlation, mel_power, unexplained
 from tertium.engine.models.loaded_model import LoadedModel
 from tertium.engine.pair import prepare
-from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, unheard
+from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, ignore_progress
 from tertium.engine.sampling.schedule import Schedule
 from tertium.engine.settings import WindowSettings
 
-NOISIEST = 100.0  # noise-to-signal ratio at which measuring begins
+NOISIEST = 100.0  # noise-to-signal ratio at which the measurement starts
 BEGIN, END = 0.1, 0.9
-KNOTS = 21  # of the calibration: one for each twentieth of the knob
+KNOTS = 21  # of the calibration: one every twentieth of the knob
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class Point:
     Args:
         intervention: k; None is the reference alone, N the original alone.
         noise_to_signal: sigma / alpha at k; None at the two ends.
-        original, reference: log-mel correlation with either sound's round trip.
+        original, reference: log-mel correlation with the round trip of either sound.
         latent_original, latent_reference: correlation of latents.
         unexplained: see :func:`tertium.engine.fusion.similarity.unexplained`.
-        position: how far it is from reference (0) to original (1), by log-mel correlation; it never falls along the window.
+        position: from the reference (0) to the original (1), by log-mel correlation; it never falls along the window.
     """
 
     intervention: int | None
@@ -55,9 +56,11 @@ class Window:
     Args:
         steps: N.
         points: from the reference alone to the original alone.
-        begin, end: the interventions, with fractions, at which a tenth and nine tenths of the way are done, from the first intervention tried to the original.
-        equilibrium: the intervention, with a fraction, at which the result is equally like both.
-        ratios: noise-to-signal ratios at evenly spaced blends: the calibration of ``blend``, by which equal turns are equal steps of similarity.
+        begin, end: the fractional interventions at 10 % and 90 % of the way from the first intervention measured to the
+            original.
+        equilibrium: the fractional intervention at which the result is equally similar to both.
+        ratios: noise-to-signal ratios at evenly spaced blends: the calibration of ``blend``, with which equal turns
+            give equal steps of similarity.
     """
 
     steps: int
@@ -76,9 +79,11 @@ def measure(
     settings: WindowSettings,
     *,
     memory: Memory | None = None,
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = ignore_progress,
 ) -> Window:
-    """Measure the window of a pair: at half of the points evenly, then at the others where the move is. Stages: encode, completion, decode; of more.
+    """Measure the window of a pair: half of the points evenly, then the others where the similarity changes most.
+
+    Stages: encode, completion, decode, completion of more, decode of more.
 
     Args:
         original, reference, memory: as in :func:`tertium.engine.operations.fuse`.
@@ -88,38 +93,38 @@ def measure(
     """
     schedule = model.schedule(settings.steps)
     coarse = interventions(schedule, (settings.points + 1) // 2)
-    progress = Progress(on_progress, _costs(settings, coarse, led=reference is None))
+    progress = Progress(on_progress, _costs(settings, coarse, sampled=reference is None))
     pair = prepare(
         model, original, reference, settings, memory=memory, on_encode=lambda part: progress.at("encode", part)
     )
     first = [None, *coarse, settings.steps]
-    taken = steps_taken(first, settings.steps, led=reference is None)
-    made = pair.morphed(first, on_step=progress.counted("completion", taken))
+    count = count_steps(first, settings.steps, sampled=reference is None)
+    latents = pair.morphed(first, on_step=progress.counted("completion", count))
     powers = {}
 
-    def listen(stage: str, steps: Sequence[Intervention]) -> None:
+    def measure_power(stage: str, steps: Sequence[Intervention]) -> None:
         for index, k in enumerate(steps):
             progress.at(stage, index / len(steps))
-            powers[k] = mel_power(model.decode(made[k], samples=original.shape[1])[0], model.sample_rate)
+            powers[k] = mel_power(model.decode(latents[k], samples=original.shape[1])[0], model.sample_rate)
 
-    listen("decode", first)
+    measure_power("decode", first)
     along = positions(*_likeness(first, powers))
-    more = between(first[1:-1], along[1:-1], settings.points - len(coarse))
+    more = refine(first[1:-1], along[1:-1], settings.points - len(coarse))
     if more:
-        count = progress.counted("completion of more", steps_taken(more, settings.steps, led=False))
-        made |= pair.morphed(more, on_step=count)
-        listen("decode of more", more)
+        report = progress.counted("completion of more", count_steps(more, settings.steps, sampled=False))
+        latents |= pair.morphed(more, on_step=report)
+        measure_power("decode of more", more)
     progress.at("decode of more", 1.0)
     every = [None, *sorted({*coarse, *more}), settings.steps]
-    return window_of(_points(every, made, powers, schedule), schedule)
+    return window_of(_points(every, latents, powers, schedule), schedule)
 
 
-def _costs(settings: WindowSettings, coarse: Sequence[int], *, led: bool) -> dict[str, float]:
+def _costs(settings: WindowSettings, coarse: Sequence[int], *, sampled: bool) -> dict[str, float]:
     more = settings.points - len(coarse)
     mean = sum(settings.steps - k for k in coarse) / len(coarse)
     return {
         "encode": 2 * ENCODE,
-        "completion": mean * len(coarse) + settings.steps * led,
+        "completion": mean * len(coarse) + settings.steps * sampled,
         "decode": DECODE * (len(coarse) + 2),
         "completion of more": mean * more,
         "decode of more": DECODE * more,
@@ -129,7 +134,7 @@ def _costs(settings: WindowSettings, coarse: Sequence[int], *, led: bool) -> dic
 def _likeness(
     every: Sequence[Intervention], powers: Mapping[Intervention, torch.Tensor]
 ) -> tuple[list[float], list[float]]:
-    """Log-mel correlations of each sound with the last of them, the original, and with the first, the reference."""
+    """Return each sound's log-mel correlation with the last, the original, and with the first, the reference."""
     logs = {k: log_mel(powers[k]) for k in every}
     original, reference = logs[every[-1]], logs[every[0]]
     return [log_mel_correlation(logs[k], original) for k in every], [
@@ -139,7 +144,7 @@ def _likeness(
 
 def _points(
     every: Sequence[Intervention],
-    made: Mapping[Intervention, torch.Tensor],
+    latents: Mapping[Intervention, torch.Tensor],
     powers: Mapping[Intervention, torch.Tensor],
     schedule: Schedule,
 ) -> list[Point]:
@@ -152,8 +157,8 @@ def _points(
             noise_to_signal=None if k in (first, last) else schedule.noise_to_signal(k),
             original=to_original[i],
             reference=to_reference[i],
-            latent_original=correlation(made[k], made[last]),
-            latent_reference=correlation(made[k], made[first]),
+            latent_original=correlation(latents[k], latents[last]),
+            latent_reference=correlation(latents[k], latents[first]),
             unexplained=unexplained(powers[k], powers[last], powers[first]),
             position=along[i],
         )
@@ -162,17 +167,22 @@ def _points(
 
 
 def interventions(schedule: Schedule, count: int) -> list[int]:
-    """At most ``count`` steps to try, evenly from where the noise is a hundredfold to the last but one of the points, in order."""
+    """Return at most ``count`` evenly spaced steps to measure, in order.
+
+    They run from a noise-to-signal ratio of 100 to the schedule's last step.
+    """
     last = schedule.steps - 1
     first = next((k for k in range(last) if schedule.noise_to_signal(k) <= NOISIEST), last)
     return sorted({round(first + (last - first) * i / (count - 1)) for i in range(count)})
 
 
-def between(tried: Sequence[int], along: Sequence[float], count: int) -> list[int]:
-    """At most ``count`` further steps to try, where the position moves most: each halves the widest move that has a step left within it.
+def refine(tried: Sequence[int], along: Sequence[float], count: int) -> list[int]:
+    """Return at most ``count`` further steps to measure.
+
+    Each halves the largest change of position that still has a step within it.
 
     Args:
-        tried: steps, in order.
+        tried: steps already measured, in order.
         along: their positions.
     """
     known = list(zip(tried, along, strict=True))
@@ -193,10 +203,10 @@ def between(tried: Sequence[int], along: Sequence[float], count: int) -> list[in
 
 
 def positions(to_original: Sequence[float], to_reference: Sequence[float]) -> list[float]:
-    """How far along each point is, 0 … 1, from its similarities; the first point is the reference, the last the original.
+    """Return the position of each point, 0 … 1, from its similarities. The first is the reference, the last the original.
 
-    The mean of how much of the similarity to the original is gained and of that to the reference is lost, as the nearest sequence (in squares) that
-    never falls. Two sounds that cannot be told apart are passed evenly.
+    The position is the mean of the similarity gained to the original and lost to the reference, replaced by the nearest
+    sequence (least squares) that never falls. Two indistinguishable sounds get evenly spaced positions.
     """
     gain, loss = 1.0 - to_original[0], 1.0 - to_reference[-1]
     if min(gain, loss) < 1e-6:
@@ -209,11 +219,9 @@ def positions(to_original: Sequence[float], to_reference: Sequence[float]) -> li
 
 
 def window_of(points: Sequence[Point], schedule: Schedule) -> Window:
-    """The window from its points: the reference alone, one or more interventions, the original alone."""
+    """Return the window of its points: the reference alone, one or more interventions, the original alone."""
     places = [float(schedule.steps) if p.intervention is None else float(p.intervention) for p in points]
-    places[0] = max(
-        places[1] - 1.0, 0.0
-    )  # to draw and to interpolate, the reference alone stands one step before the first
+    places[0] = max(places[1] - 1.0, 0.0)  # plots and interpolation place the reference alone one step before the first
     along = [p.position for p in points]
     balance = [p.original - p.reference for p in points]
     return Window(
@@ -227,9 +235,10 @@ def window_of(points: Sequence[Point], schedule: Schedule) -> Window:
 
 
 def calibration(points: Sequence[Point]) -> tuple[float, ...]:
-    """Noise-to-signal ratios at ``KNOTS`` evenly spaced blends, so that equal turns of the knob are equal steps of position.
+    """Return noise-to-signal ratios at ``KNOTS`` evenly spaced blends; equal turns then give equal steps of position.
 
-    They run from the position of the first intervention that was tried to that of the last: what lies beyond, no intervention reaches. Where the position does not move at all, :data:`WINDOW`.
+    They run from the position of the first intervention measured to that of the last, since no intervention reaches
+    beyond these. Where the position does not change at all, return :data:`WINDOW`.
     """
     tried = [p for p in points if p.noise_to_signal]
     if not tried or tried[-1].position <= tried[0].position:
@@ -241,8 +250,8 @@ def calibration(points: Sequence[Point]) -> tuple[float, ...]:
 
 
 def _never_falling(values: Sequence[float]) -> list[float]:
-    """The nearest sequence in squares that never falls: neighbours that do are pooled (isotonic regression)."""
-    pools: list[list[float]] = []  # [mean, how many]
+    """Return the nearest sequence (least squares) that never falls, by pooling neighbours (isotonic regression)."""
+    pools: list[list[float]] = []  # [mean, count]
     for value in values:
         pools.append([value, 1.0])
         while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
@@ -253,7 +262,7 @@ def _never_falling(values: Sequence[float]) -> list[float]:
 
 
 def _crossing(places: Sequence[float], values: Sequence[float], level: float) -> float:
-    """Where values first reach a level, between two places by a straight line; the last place if they do not."""
+    """Return the place where values first reach a level, interpolated linearly; the last place if they never do."""
     for i in range(1, len(places)):
         if values[i] >= level:
             rise = values[i] - values[i - 1]
@@ -263,7 +272,7 @@ def _crossing(places: Sequence[float], values: Sequence[float], level: float) ->
 
 
 def _inverse(ratios: Sequence[float], along: Sequence[float], wanted: float) -> float:
-    """The ratio at a position, by straight lines; flat stretches give their middle."""
+    """Return the ratio at a position, interpolated linearly; flat stretches give their middle."""
     if wanted <= along[0]:
         return ratios[0]
     if wanted >= along[-1]:

@@ -55,7 +55,7 @@ def load(
     Args:
         on_wait: called with a line of text when a download starts or the hub is contacted.
     """
-    with hub.telling(on_wait):
+    with hub.reporting_to(on_wait):
         return TorchEngine(load_model(model, device=device, precision=precision))
 
 
@@ -127,7 +127,7 @@ class TorchEngine:
                 "conflict", f"The checkpoint '{checkpoint.name}' does not fit: {error}.", field="reference", value=checkpoint.name,
                 remedy="Delete it and learn it again.",
             ) from error  # fmt: skip
-        view.checkpoint, view.taught_seconds = " ".join(checkpoint.key), checkpoint.seconds
+        view.checkpoint, view.trained_seconds = " ".join(checkpoint.key), checkpoint.seconds
         engine = copy.copy(self)
         engine._model = view
         return engine
@@ -139,7 +139,7 @@ class TorchEngine:
     @contextlib.contextmanager
     def as_learned(self, learner: torch_learner.TorchLearner) -> Iterator["TorchEngine"]:
         """See :class:`tertium.worker.engine_api.Engine`."""
-        with learner.trained_model() as model:
+        with learner.with_learned_weights() as model:
             engine = copy.copy(self)
             engine._model = model
             yield engine

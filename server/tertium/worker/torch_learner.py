@@ -64,9 +64,9 @@ class TorchLearner:
         tensors = {name: torch.from_numpy(array) for name, array in state.tensors.items()}
         self._learner.load_state_dict({"facts": state.facts, "tensors": tensors})
 
-    def trained_model(self) -> AbstractContextManager[LoadedModel]:
-        """See :meth:`tertium.engine.training.fine_tune.Learner.as_kept`."""
-        return self._learner.as_kept()
+    def with_learned_weights(self) -> AbstractContextManager[LoadedModel]:
+        """See :meth:`tertium.engine.training.fine_tune.Learner.with_learned_weights`."""
+        return self._learner.with_learned_weights()
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

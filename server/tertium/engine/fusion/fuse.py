@@ -1,9 +1,11 @@
-"""Fusion: a reference leads, the inverted original comes in at step k, the null prompt finishes.
+"""Fusion: a reference phase up to step k, the inverted original entering there, and a null-prompt completion.
 
-Section 3.3 of arXiv 2506.11811. At the intervention the latents that the update formula carries on are replaced by the inverted latents of
-the original, while the data prediction made from the reference's own latents, and the history before it, stay:
+Section 3.3 of arXiv 2506.11811. At the intervention the latents carried forward by the update formula are replaced by
+the inverted latents of the original. The data prediction computed from the reference's own latents stays, and so does
+its history:
 
-    x_(k+1) = (sigma_t / sigma_s) exp(-eta h) x_inv(k) + alpha_t (1 - exp(-(1 + eta) h)) x_theta(x_k, prompt) + higher orders + noise
+    x_(k+1) = (sigma_t / sigma_s) exp(-eta h) x_inv(k) + alpha_t (1 - exp(-(1 + eta) h)) x_theta(x_k, prompt)
+              + higher orders + noise
 """
 
 import math
@@ -18,20 +20,21 @@ from tertium.engine.sampling import solver
 from tertium.engine.sampling.schedule import Schedule
 
 WINDOW = (9.8, 2.5, 1.0, 0.55, 0.3)
-"""Noise-to-signal ratios sigma / alpha of the interventions at evenly spaced blends, from the reference's end of the window to the original's.
+"""Noise-to-signal ratios sigma / alpha at evenly spaced blends, from the reference's end of the window to the original's.
 
-Measured with the ``pocket`` model and an instant reference held at 0.2, so that equal turns of the knob are about equal steps of likeness to the
-original (log-mel correlation 0.45, 0.58, 0.70, 0.82, 0.95); a pair of sounds may differ, and its measured window then takes the place of this one.
-By ratio and not by step, so that it serves every number of steps and kind of schedule. Blend 0 and 1 themselves are the two sounds.
+Measured with the ``pocket`` model and an instant reference held at 0.2, so that equal turns of the knob give about
+equal steps of similarity to the original (log-mel correlation 0.45, 0.58, 0.70, 0.82, 0.95). Pairs of sounds differ;
+the measured window of a pair replaces this default. Ratios rather than steps make it valid for any number of steps and
+any schedule. Blends 0 and 1 are the two sounds themselves.
 """
 
 
 @dataclass(frozen=True)
 class InstantReference:
-    """A model that has perfectly memorised one sound, as a data prediction: whatever it is given, it answers ``z_r``.
+    """A model that has perfectly memorised one sound, as a data prediction: it returns ``z_r`` for any input.
 
     Args:
-        z_r: latents of the reference, (1, channels, frames), as long as the original's.
+        z_r: latents of the reference, (1, channels, frames), with as many frames as the original's.
     """
 
     z_r: torch.Tensor
@@ -40,8 +43,8 @@ class InstantReference:
         return self.z_r.expand_as(x)
 
 
-def held(null: solver.Predict, reference: solver.Predict, *, hold: float) -> solver.Predict:
-    """The completion's data prediction, (1 - hold) x_theta(null) + hold x_theta(reference).
+def hold_reference(null: solver.Predict, reference: solver.Predict, *, hold: float) -> solver.Predict:
+    """Return the data prediction of the completion, (1 - hold) x_theta(null) + hold x_theta(reference).
 
     Args:
         hold: 0 (the null prompt alone) … 1 (the reference alone). At either end only one of the two is called.
@@ -64,7 +67,7 @@ def lead_of(
     order: int = 3,
     eta: float = 1.0,
 ) -> Lead:
-    """The reference phase of a reference, nothing of it computed yet; an instant reference has nothing to compute."""
+    """Return the reference phase of a reference, nothing of it computed yet; an instant one needs no computation."""
     if isinstance(reference, InstantReference) and schedule.sigmas[-1] == 0.0:
         return InstantLead(reference.z_r, schedule, order)
     return Trajectory(reference, initial=initial, schedule=schedule, noise=noise, order=order, eta=eta)
@@ -84,18 +87,20 @@ def fuse_latents(
     lead: Lead | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> torch.Tensor:
-    """Fuse an inverted original with a reference: latents of the shape of ``initial``.
+    """Fuse an inverted original with a reference: return latents of the shape of ``initial``.
 
     Args:
-        reference: data prediction of the reference: the fine-tuned model under its prompt, or an :class:`InstantReference`.
+        reference: data prediction of the reference: the fine-tuned model under its prompt, or an
+            :class:`InstantReference`.
         null: data prediction under the null prompt.
         initial: standard normal noise to start from, (batch, channels, frames).
-        intervention: k, 0 … N, or None for none at all: the reference alone. At N the result is the original's own latents. At N - 1
-            the update carries nothing on (its sigma is 0), so there the inverted latents go in before the last prediction.
-        hold: see :func:`held`; 0 … 1.
-        lead: the reference phase, of the same reference, schedule, noise, order and eta, as far as it is known; see :func:`lead_of`. None computes it.
-            The result is the same to the last bit.
-        on_step: called with each step before it is taken; what it raises stops the fusion.
+        intervention: k, 0 … N, or None for the reference alone, without an intervention. At N the result is the
+            original's own latents. At N - 1 the update carries nothing forward (its sigma is 0), so the inverted
+            latents enter before the last prediction.
+        hold: see :func:`hold_reference`; 0 … 1.
+        lead: the reference phase, as far as it is known, of the same reference, schedule, noise, order and eta; see
+            :func:`lead_of`. None computes it. The result is bit-identical either way.
+        on_step: called with each step before it is taken; an exception it raises stops the fusion.
 
     Raises:
         ValueError: intervention, hold, order or eta out of range.
@@ -103,7 +108,7 @@ def fuse_latents(
     schedule = inversion.schedule
     solver.check(schedule, order, eta, 0)
     check_intervention(intervention, schedule)
-    completion = held(null, reference, hold=hold)
+    completion = hold_reference(null, reference, hold=hold)
     if intervention == schedule.steps:
         return inversion.latent(schedule.steps)
     sampling = {"noise": noise, "order": order, "eta": eta}
@@ -113,9 +118,9 @@ def fuse_latents(
     lead = lead or lead_of(reference, initial=initial, schedule=schedule, **sampling)
     if intervention is None:
         return lead.end(on_step=on_step)
-    # The intervention: the inverted latents are carried on, the reference's prediction and its history stay.
+    # The intervention: the inverted latents are carried forward; the reference's prediction and history stay.
     known = lead.predictions(intervention, on_step=on_step)
-    x = solver.take(inversion.latent(intervention), known, schedule, intervention, **sampling)
+    x = solver.take_step(inversion.latent(intervention), known, schedule, intervention, **sampling)
     return solver.sample(
         completion, x, schedule, start=intervention + 1, history=known[: order - 1], on_step=on_step, **sampling
     )
@@ -130,14 +135,17 @@ def check_intervention(intervention: int | None, schedule: Schedule) -> None:
 
 
 def blend_to_intervention(blend: float, schedule: Schedule, *, window: tuple[float, ...] = WINDOW) -> int | None:
-    """The intervention of a blend: None for 0 (the reference), N for 1 (the original), between them the step nearest to its ratio in the window.
+    """Return the intervention of a blend: None at 0 (the reference), N at 1 (the original).
 
-    N - 2 is passed over: after it comes only the last step, whose update is the prediction itself, so that what the intervention has taken
-    from the reference stays in the result; the steps before and after it lead further to the original.
+    Between them it is the step whose noise-to-signal ratio is nearest to the blend's in the window.
+
+    N - 2 is skipped: only the last step follows it, whose update is the prediction itself, so that the result would keep
+    what the intervention took from the reference; the steps before and after it move further towards the original.
 
     Args:
         blend: 0 … 1.
-        window: noise-to-signal ratios at evenly spaced blends, the reference's end of the window first; two or more.
+        window: noise-to-signal ratios at evenly spaced blends, starting at the reference's end of the window; two or
+            more.
     """
     if not 0.0 <= blend <= 1.0:
         raise ValueError(f"blend must lie between 0 (the reference) and 1 (the original); got {blend}")

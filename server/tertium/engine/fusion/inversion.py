@@ -1,13 +1,13 @@
-"""Inversion with the model output held constant: the latents of an original at every noise level, without a network call.
+"""Inversion with constant model output: the latents of an original at every noise level, without a network call.
 
-Equations 3 (SDE, eta = 1) and 5 (ODE, eta = 0) of "Abstract Sound Fusion with Unconditional Inversion Models" (arXiv 2506.11811)
-put x_theta := z_o into a first-order DPM-Solver++ step and solve it for the noisier latent. In terms of the noise map
-e_s = (x_s - alpha_s z_o) / sigma_s (appendix B) the recursion loses z_o altogether,
+Equations 3 (SDE, eta = 1) and 5 (ODE, eta = 0) of "Abstract Sound Fusion with Unconditional Inversion Models" (arXiv
+2506.11811) substitute x_theta := z_o in a first-order DPM-Solver++ step and solve it for the noisier latent. In terms
+of the noise map e_s = (x_s - alpha_s z_o) / sigma_s (appendix B), z_o drops out of the recursion,
 
-    e_s = exp(eta h) (e_t - sqrt(1 - exp(-2 eta h)) z)        z = 0 but for the stochastic anchor
+    e_s = exp(eta h) (e_t - sqrt(1 - exp(-2 eta h)) z)        z = 0 except for the stochastic anchor
 
-so it has a closed form, e_s = exp(eta (lambda_m - lambda_s)) e from the last noisy point m. The closed form is what runs here:
-the recursion on x multiplies rounding by up to (sigma_max / sigma_min)^2.
+so it has a closed form, e_s = exp(eta (lambda_m - lambda_s)) e from the last noisy point m. This module computes the
+closed form: the recursion on x amplifies rounding errors by up to (sigma_max / sigma_min)^2.
 """
 
 import math
@@ -21,12 +21,12 @@ from tertium.engine.sampling import solver
 from tertium.engine.sampling.schedule import Schedule
 
 Anchor = Literal["clean", "predicted", "forward", "stochastic"]
-"""What the noise map is at the boundary, the last noisy point m:
+"""The noise map at the boundary, the last noisy point m:
 
-``clean``: nothing, so x_s = alpha_s z_o (what equation 3 gives when it starts from the encoded sound).
+``clean``: zero, so x_s = alpha_s z_o (the result of equation 3 when it starts from the encoded sound).
 ``predicted``: the noise that one null-prompt call of the model finds there.
-``forward``: fresh noise at each point, as in forward diffusion (the paper's comparison b).
-``stochastic``: equation 3 with its noise term kept (the paper's comparison c).
+``forward``: independent noise at each point, as in forward diffusion (the paper's comparison b).
+``stochastic``: equation 3 including its noise term (the paper's comparison c).
 """
 ANCHORS: tuple[Anchor, ...] = get_args(Anchor)
 
@@ -45,7 +45,11 @@ class Inversion:
     noise_maps: Callable[[int], torch.Tensor | None]
 
     def latent(self, point: int) -> torch.Tensor:
-        """x_s = alpha_s z_o + sigma_s e_s at ``point``, 0 (noisiest) … N (where it is ``z_o``)."""
+        """Return x_s = alpha_s z_o + sigma_s e_s at ``point``, 0 (noisiest) … N (where it is ``z_o``).
+
+        Raises:
+            ValueError: ``point`` out of range, or an anchor without finite latents there.
+        """
         if not 0 <= point <= self.schedule.steps:
             raise ValueError(f"point must lie between 0 and the number of steps, {self.schedule.steps}; got {point}")
         alpha, sigma = self.schedule.alphas[point], self.schedule.sigmas[point]
@@ -53,7 +57,7 @@ class Inversion:
         return self.z_o * alpha if noise_map is None else self.z_o * alpha + noise_map * sigma
 
     def noise_map(self, point: int) -> torch.Tensor:
-        """The derived noise map (x_s - alpha_s z_o) / sigma_s of appendix B, of the shape of ``z_o``."""
+        """Return the derived noise map (x_s - alpha_s z_o) / sigma_s of appendix B, of the shape of ``z_o``."""
         noise_map = self.noise_maps(point)
         return torch.zeros_like(self.z_o) if noise_map is None else noise_map
 
@@ -71,13 +75,13 @@ def invert(
 
     Args:
         z_o: latents of the original, (batch, channels, frames).
-        eta: 0 for equation 5 (ODE) … 1 for equation 3 (SDE); between them the same derivation holds.
+        eta: 0 for equation 5 (ODE) … 1 for equation 3 (SDE); the same derivation holds in between.
         anchor: see :data:`Anchor`.
-        null: data prediction under the null prompt; for ``predicted``, called once.
-        noise: noise of each step; for ``forward`` and ``stochastic``.
+        null: data prediction under the null prompt; required by ``predicted``, which calls it once.
+        noise: noise of each step; required by ``forward`` and ``stochastic``.
 
     Raises:
-        ValueError: an unknown anchor, or one that lacks its ``null`` or ``noise``.
+        ValueError: an unknown anchor, or one without the ``null`` or ``noise`` it requires.
     """
     if anchor not in ANCHORS:
         raise ValueError(f"anchor must be one of {', '.join(ANCHORS)}; got {anchor!r}")
@@ -86,7 +90,7 @@ def invert(
     if anchor == "predicted":
         if null is None:
             raise ValueError("the anchor 'predicted' needs the null-prompt data prediction")
-        return Inversion(z_o, schedule, _grown(predicted_noise(null, z_o, schedule), schedule, eta))
+        return Inversion(z_o, schedule, _closed_form(predicted_noise(null, z_o, schedule), schedule, eta))
     if noise is None:
         raise ValueError(f"the anchor {anchor!r} needs noise")
     if anchor == "forward":
@@ -95,14 +99,17 @@ def invert(
 
 
 def predicted_noise(null: solver.Predict, z_o: torch.Tensor, schedule: Schedule) -> torch.Tensor:
-    """Noise that the model finds in the clean latents at the last noisy point m: (x_m - alpha_m x0) / sigma_m, x_m = alpha_m z_o."""
+    """Return the noise that the model finds in the clean latents at the last noisy point m.
+
+    It is (x_m - alpha_m x0) / sigma_m with x_m = alpha_m z_o.
+    """
     m = schedule.last_noisy
     alpha, sigma = schedule.alphas[m], schedule.sigmas[m]
     return (z_o - null(z_o * alpha, m)) * (alpha / sigma)
 
 
-def _grown(boundary: torch.Tensor, schedule: Schedule, eta: float) -> Callable[[int], torch.Tensor]:
-    """Closed form: the boundary's noise map times exp(eta (lambda_m - lambda_s)), constant along the ODE."""
+def _closed_form(boundary: torch.Tensor, schedule: Schedule, eta: float) -> Callable[[int], torch.Tensor]:
+    """Return the boundary's noise map times exp(eta (lambda_m - lambda_s)), which is constant along the ODE."""
     lam_m = schedule.lam(schedule.last_noisy)
 
     def noise_map(point: int) -> torch.Tensor:
@@ -121,7 +128,10 @@ def _grown(boundary: torch.Tensor, schedule: Schedule, eta: float) -> Callable[[
 def _stochastic(
     z_o: torch.Tensor, schedule: Schedule, eta: float, noise: solver.Noise
 ) -> Callable[[int], torch.Tensor]:
-    """Equation 3 with its noise term: each noise map is worked out from the boundary, so that points can be asked for in any order."""
+    """Return the noise maps of equation 3 with its noise term.
+
+    Each is computed from the boundary, so that points may be requested in any order.
+    """
 
     def noise_map(point: int) -> torch.Tensor:
         e = torch.zeros_like(z_o)
@@ -137,26 +147,3 @@ def _stochastic(
         return e
 
     return noise_map
-
-
-def reconstruct(
-    predict: solver.Predict,
-    inversion: Inversion,
-    *,
-    start: int,
-    noise: solver.Noise,
-    order: int = 3,
-    eta: float = 1.0,
-    on_step: Callable[[int], None] | None = None,
-) -> torch.Tensor:
-    """Sample on from the inverted latents at point ``start``: what the model makes of the original from that noise level."""
-    return solver.sample(
-        predict,
-        inversion.latent(start),
-        inversion.schedule,
-        noise=noise,
-        order=order,
-        eta=eta,
-        start=start,
-        on_step=on_step,
-    )

@@ -1,7 +1,8 @@
-"""A loop among what comes around it: noise, reference and reference phase go round with the original.
+"""Loops: noise, reference and reference phase repeat with the loop within the original.
 
-The original of a loop comes with some of its end before it and some of its beginning after it. What is laid under it is laid under the loop as it
-would be without these, and repeated with it: so what is made of the loop's end and of what comes before its beginning is much the same.
+The original of a loop is extended by some of its end before it and some of its beginning after it. Noise and reference
+are laid out for the loop as for a sound without extensions, and repeat with it. The result at the loop's end therefore
+nearly equals the result just before its beginning.
 """
 
 from dataclasses import dataclass
@@ -11,33 +12,34 @@ import torch
 from tertium.engine.fusion.reference_phase import Lead, OnStep
 from tertium.engine.sampling.noise import StepNoise
 
-LED_OVER = 882
-"""Samples at the beginning of a loop over which a reference that goes on after the loop's end is led over to its own beginning."""
+CROSSFADE = 882
+"""Length of the crossfade at the loop's beginning, from the reference's continuation beyond the loop's end, in samples."""
 
 
 @dataclass(frozen=True)
 class Loop:
-    """Where in an original its loop lies.
+    """The position of the loop within its original.
 
     Args:
-        before: samples of its end that come before it.
-        samples: of the loop.
+        before: samples of the loop's end that precede it.
+        samples: length of the loop.
     """
 
     before: int
     samples: int
 
     def places(self, frames: int, downsampling: int) -> torch.Tensor:
-        """Which latent frame of the loop each of so many of the original is: (frames,), whole numbers from 0."""
+        """Map each of ``frames`` latent frames of the original to its frame in the loop: (frames,), integers from 0."""
         period = max(1, round(self.samples / downsampling))
         return (torch.arange(frames) - round(self.before / downsampling)) % period
 
     def around(self, reference: torch.Tensor, samples: int) -> torch.Tensor:
-        """A reference (channels, any) under an original of so many samples: (channels, samples).
+        """Lay a reference (channels, any) under an original of ``samples`` samples: (channels, samples).
 
-        Under the loop it is repeated or cut to its length, as it is without one; where it goes on beyond that, it is led over.
+        Under the loop it is repeated or cut to the loop's length, as for a sound that is not a loop; its continuation
+        beyond that is crossfaded in.
         """
-        own, fade = reference.shape[1], min(LED_OVER, self.samples)
+        own, fade = reference.shape[1], min(CROSSFADE, self.samples)
         under = reference[:, torch.arange(self.samples + fade) % own]
         rising = (torch.arange(fade) + 0.5) / fade
         first = torch.lerp(under[:, self.samples :], under[:, :fade], rising)

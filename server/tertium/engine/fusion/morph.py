@@ -1,14 +1,15 @@
-"""Morph: several interventions in one batch of completions, which share the encode, the inversion and the reference phase.
+"""Morph: interventions whose completions run as one batch and share encoding, inversion and reference phase.
 
-A row enters the batch once its intervention is passed, with the history that the reference phase left it; from there all rows take the same steps with
-the same noise, as each would alone. Row by row the arithmetic is that of a single fusion; how a matrix product rounds may depend on the number of rows.
+A row joins the batch at its intervention, with the history of the reference phase up to there; from then on all rows
+take the same steps with the same noise, as each would alone. The arithmetic of a row is that of a single fusion; only
+the rounding of a matrix product may depend on the number of rows.
 """
 
 from collections.abc import Callable, Sequence
 
 import torch
 
-from tertium.engine.fusion.fuse import check_intervention, fuse_latents, held, lead_of
+from tertium.engine.fusion.fuse import check_intervention, fuse_latents, hold_reference, lead_of
 from tertium.engine.fusion.inversion import Inversion
 from tertium.engine.fusion.reference_phase import Lead
 from tertium.engine.sampling import solver
@@ -33,9 +34,12 @@ def morph_latents(
     """Fuse one pair at several interventions.
 
     Args:
-        interventions: as in :func:`tertium.engine.fusion.fuse.fuse_latents`, in any order; one that comes twice is computed once.
-        on_step: called with each step of the reference phase, then with each of the batch; what it raises stops the morph.
-        reference, null, inversion, noise, initial, order, eta, hold, lead: as in :func:`tertium.engine.fusion.fuse.fuse_latents`.
+        interventions: as in :func:`tertium.engine.fusion.fuse.fuse_latents`, in any order; duplicates are computed
+            once.
+        on_step: called with each step of the reference phase, then with each of the batch; an exception it raises stops
+            the morph.
+        reference, null, inversion, noise, initial, order, eta, hold, lead: as in
+            :func:`tertium.engine.fusion.fuse.fuse_latents`.
 
     Returns:
         Intervention to latents, each of the shape of ``initial``.
@@ -50,44 +54,44 @@ def morph_latents(
     sampling = {"noise": noise, "order": order, "eta": eta}
     lead = lead or lead_of(reference, initial=initial, schedule=schedule, **sampling)
     batched = sorted({k for k in interventions if k is not None and k < schedule.steps - 1})
-    made = {}
+    latents = {}
     for end in set(interventions) - set(batched):
-        made[end] = fuse_latents(
+        latents[end] = fuse_latents(
             reference, null, inversion, initial=initial, intervention=end, hold=hold, lead=lead, on_step=on_step, **sampling
         )  # fmt: skip
     if not batched:
-        return made
+        return latents
     lead.predictions(batched[-1], on_step=on_step)
-    completion = held(null, reference, hold=hold)
+    completion = hold_reference(null, reference, hold=hold)
     x, predictions = None, ()
     for step in range(batched[0], schedule.steps):
         if x is not None:
             if on_step is not None:
                 on_step(step)
             predictions = (completion(x, step), *predictions)[:order]
-            x = solver.take(x, predictions, schedule, step, **sampling)
+            x = solver.take_step(x, predictions, schedule, step, **sampling)
         if step in batched:
             known = lead.predictions(step)
-            entering = solver.take(inversion.latent(step), known, schedule, step, **sampling)
-            x, predictions = _joined(x, predictions, entering, known)
-    return made | {k: x[row : row + 1] for row, k in enumerate(batched)}
+            entering = solver.take_step(inversion.latent(step), known, schedule, step, **sampling)
+            x, predictions = _append_row(x, predictions, entering, known)
+    return latents | {k: x[row : row + 1] for row, k in enumerate(batched)}
 
 
-def steps_taken(interventions: Sequence[Intervention], steps: int, *, led: bool) -> int:
-    """How many steps a morph on a schedule of ``steps`` reports at most.
+def count_steps(interventions: Sequence[Intervention], steps: int, *, sampled: bool) -> int:
+    """Return the greatest number of steps that a morph reports on a schedule of ``steps`` steps.
 
     Args:
-        led: whether the reference phase is sampled, and not instant.
+        sampled: whether the reference phase is sampled rather than instant.
     """
     inner = {k for k in interventions if k is not None and k < steps}
     leads = {steps if k is None else k + 1 for k in interventions if k is None or k < steps - 1}
-    reference = max(leads, default=0) if led else 0
+    reference = max(leads, default=0) if sampled else 0
     batched = inner - {steps - 1}
     return reference + len(inner - batched) + (steps - min(batched) - 1 if batched else 0)
 
 
 def spread(count: int) -> list[float]:
-    """Blends of ``count`` takes: from 0, the reference's end, to 1, the original's, evenly.
+    """Return the evenly spaced blends of ``count`` takes, from 0 (the reference) to 1 (the original).
 
     Raises:
         ValueError: fewer than 2.
@@ -97,13 +101,13 @@ def spread(count: int) -> list[float]:
     return [take / (count - 1) for take in range(count)]
 
 
-def _joined(
+def _append_row(
     x: torch.Tensor | None,
     predictions: tuple[torch.Tensor, ...],
     entering: torch.Tensor,
     known: tuple[torch.Tensor, ...],
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-    """The batch with one more row, the last."""
+    """Append one row to the batch."""
     if x is None:
         return entering, known
     return torch.cat([x, entering]), tuple(torch.cat(pair) for pair in zip(predictions, known, strict=True))

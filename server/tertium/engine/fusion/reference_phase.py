@@ -1,8 +1,9 @@
-"""The reference phase, computed once: it does not depend on the original.
+"""The reference phase, which is computed once because it does not depend on the original.
 
-What a fusion at step k needs of it are the data predictions at k, k - 1 and k - 2 (the step's own and the multistep history), and, where the original
-never comes in, the latents at its end. So a trajectory keeps the data predictions, and of the states that one from which it can go on. It is computed as
-far as it is asked for and goes on from there: no fusion pays for more than it uses, and none pays twice.
+A fusion at step k needs the data predictions at k, k - 1 and k - 2 (the step's own and the multistep history) and,
+where the original never enters, the latents at the end. A trajectory therefore stores the data predictions and the one
+state from which it can continue. It is computed as far as requested and continues from there: no fusion computes more
+than it uses, and no step is computed twice.
 """
 
 import contextlib
@@ -24,19 +25,19 @@ OnStep = Callable[[int], None]
 
 
 class Lead(Protocol):
-    """A reference phase, as a fusion sees it."""
+    """The reference phase as a fusion uses it."""
 
     def predictions(self, step: int, *, on_step: OnStep | None = None) -> tuple[torch.Tensor, ...]:
-        """Data predictions at ``step``, 0 … N - 1, and at those before it that the order uses, the latest first."""
+        """Return the data predictions at ``step``, 0 … N - 1, and the earlier ones that the order uses, the latest first."""
         ...
 
     def end(self, *, on_step: OnStep | None = None) -> torch.Tensor:
-        """Latents after the last step: the reference alone."""
+        """Return the latents after the last step: the reference alone."""
         ...
 
 
 class Trajectory:
-    """The reference phase of a sampling from noise; the same tensors as sampling afresh.
+    """The reference phase of a sampling from noise, bit-identical to sampling without a cache.
 
     Args:
         reference: data prediction of the reference.
@@ -63,16 +64,16 @@ class Trajectory:
 
     @property
     def steps_known(self) -> int:
-        """How many steps have been taken."""
+        """Number of steps taken."""
         return len(self._predictions)
 
     @property
     def nbytes(self) -> int:
-        """Memory that is held, in bytes."""
+        """Memory in use, in bytes."""
         return sum(tensor.nbytes for tensor in (self._state, *self._predictions))
 
     def predictions(self, step: int, *, on_step: OnStep | None = None) -> tuple[torch.Tensor, ...]:
-        """See :class:`Lead`. ``on_step`` is called with each step that is not known yet, before it is taken."""
+        """See :class:`Lead`. ``on_step`` is called with each step that is not yet known, before it is taken."""
         self._go_to(step, on_step)
         return self._latest(step)
 
@@ -82,14 +83,17 @@ class Trajectory:
         return self._state
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """What is known, to be kept elsewhere: ``predictions`` (steps, channels, frames) of one step at least, and ``state`` (1, channels, frames)."""
+        """Return the known part, for storage.
+
+        ``predictions`` is (steps, channels, frames), of at least one step, and ``state`` (1, channels, frames).
+        """
         return {"predictions": torch.cat(self._predictions), "state": self._state}
 
     def resume(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Take up what :meth:`tensors` gave of an equal trajectory, which knew more.
+        """Continue from the :meth:`tensors` of an equal trajectory that knew more.
 
         Raises:
-            ValueError: the tensors are of something else; nothing is taken up.
+            ValueError: the tensors do not fit this trajectory, which then stays unchanged.
         """
         predictions, state = tensors.get("predictions"), tensors.get("state")
         own = self._state
@@ -110,7 +114,7 @@ class Trajectory:
                 on_step(step)
             self._predictions.append(self._reference(self._state, step))
             known = self._latest(step)
-            self._state = solver.take(
+            self._state = solver.take_step(
                 self._state, known, self._schedule, step, noise=self._noise, order=self._order, eta=self._eta
             )
 
@@ -120,7 +124,7 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class InstantLead:
-    """The reference phase of an instant reference: whatever the latents, the prediction is ``z_r``. So there is nothing to compute.
+    """The reference phase of an instant reference: the prediction is ``z_r`` for any latents, without computation.
 
     Args:
         z_r: latents of the reference, (1, channels, frames).
@@ -137,17 +141,17 @@ class InstantLead:
         return (self.z_r,) * min(self.order, step + 1)
 
     def end(self, *, on_step: OnStep | None = None) -> torch.Tensor:
-        """See :class:`Lead`: the last step, to no noise at all, returns the data prediction."""
+        """See :class:`Lead`. The last step, to zero noise, returns the data prediction."""
         return self.z_r * self.schedule.alphas[-1]
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """A reference phase of another length than the original: repeated from its start where it is shorter, cut where it is longer.
+    """A reference phase fitted to the original's length: repeated from its start or cut.
 
     Args:
         lead: the reference phase at its own length.
-        period: latent frames after which it begins again, at most its own.
+        period: latent frames after which it repeats, at most its own length.
         frames: of the original's latents.
     """
 
@@ -170,7 +174,7 @@ class Repeated:
 
 
 class Sized(Protocol):
-    """What a :class:`Memory` keeps: it knows its size, which may grow."""
+    """A value of a :class:`Memory`: it knows its size, which may grow."""
 
     @property
     def nbytes(self) -> int: ...
@@ -185,12 +189,12 @@ class TrajectoryKey:
 
     Args:
         model: fingerprint of the weights.
-        checkpoint: digest of what was learned on top of them; None for nothing.
-        prompt: that the reference answers to.
-        guidance, null, order, eta, seed: of the sampling; ``null`` is what guidance leads away from.
+        checkpoint: digest of the fine-tuning on top of them; None for the base model.
+        prompt: the prompt of the reference.
+        guidance, null, order, eta, seed: of the sampling; ``null`` is the conditioning that guidance subtracts.
         schedule: signal and noise scales at every point.
         frames: of the latents.
-        seconds: as the model is told: of what was learned, or else of the original.
+        seconds: the length passed to the model: of the training material, or else of the original.
     """
 
     model: str
@@ -207,73 +211,71 @@ class TrajectoryKey:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all of it, in hex: the same in every process."""
+        """SHA-256 of all fields, in hexadecimal: the same in every process."""
         facts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         facts["schedule"] = (self.schedule.alphas, self.schedule.sigmas)
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 class Store(Protocol):
-    """Where reference phases outlast the process."""
+    """Storage in which reference phases outlast the process."""
 
     def load(self, key: str) -> Mapping[str, torch.Tensor] | None:
-        """What was saved under a key, or None."""
+        """Return the tensors saved under a key, or None."""
         ...
 
     def save(self, key: str, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Keep tensors under a key, in place of what was there."""
+        """Save tensors under a key, replacing earlier ones."""
         ...
 
 
 class Memory:
-    """What was computed and may be of use again, at most so many bytes of it; what was used longest ago goes first.
+    """A cache of computed values of at most ``limit`` bytes; the least recently used is evicted first.
 
-    For one thread. What is in use stays in use: it is only forgotten.
+    Not thread-safe. Eviction only removes a value from the cache; a caller that holds it can continue to use it.
 
     Args:
         limit: bytes.
-        store: where reference phases are kept too, and looked for; None for nowhere. What comes from there is the same to the last bit.
+        store: further storage for reference phases, which is searched too; None for none. Values from it are
+            bit-identical.
     """
 
     def __init__(self, limit: int, store: Store | None = None):
         self.limit, self.store = limit, store
-        self._kept: OrderedDict[Hashable, Sized] = OrderedDict()
-        self._saved: dict[Hashable, int] = {}  # how many steps the store knows
+        self._values: OrderedDict[Hashable, Sized] = OrderedDict()
+        self._saved: dict[Hashable, int] = {}  # number of steps in the store
 
     @property
     def nbytes(self) -> int:
-        """Memory that is held, in bytes."""
-        return sum(value.nbytes for value in self._kept.values())
+        """Memory in use, in bytes."""
+        return sum(value.nbytes for value in self._values.values())
 
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What is kept under a key; made, and kept, where nothing is."""
-        if key not in self._kept:
-            self._kept[key] = value = make()
+    def recall(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return the value of a key; compute and cache it first where there is none."""
+        if key not in self._values:
+            self._values[key] = value = compute()
             self._fetch(key, value)
-        self._kept.move_to_end(key)
-        value = self._kept[key]
+        self._values.move_to_end(key)
+        value = self._values[key]
         self.trim()
         return value  # type: ignore[return-value]
 
     def trim(self) -> None:
-        """Save what has grown, and forget what was used longest ago until the rest fits."""
+        """Save what has grown, then evict the least recently used values until the rest fits."""
         self._save()
-        held = self.nbytes
-        while self._kept and held > self.limit:
-            key, value = self._kept.popitem(last=False)
+        size = self.nbytes
+        while self._values and size > self.limit:
+            key, value = self._values.popitem(last=False)
             self._saved.pop(key, None)
-            held -= value.nbytes
+            size -= value.nbytes
 
     def clear(self) -> None:
-        """Forget everything; what is in the store stays there."""
-        self._kept.clear()
+        """Discard all values; those in the store remain there."""
+        self._values.clear()
         self._saved.clear()
 
     def _fetch(self, key: Hashable, value: Sized) -> None:
-        """Let a new reference phase take up what the store knows of it."""
+        """Resume a new reference phase from the store, where it has that phase."""
         if self.store is None or not isinstance(key, TrajectoryKey) or not isinstance(value, Trajectory):
             return
         found = self.store.load(key.digest)
@@ -285,7 +287,7 @@ class Memory:
     def _save(self) -> None:
         if self.store is None:
             return
-        for key, value in self._kept.items():
+        for key, value in self._values.items():
             if isinstance(key, TrajectoryKey) and isinstance(value, Trajectory):
                 known = value.steps_known
                 if known > self._saved.get(key, 0):

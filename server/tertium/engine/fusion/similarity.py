@@ -1,4 +1,4 @@
-"""How like two sounds are, measured in three ways that are all stated: log-mel and latent correlation, and what no mix of two sounds explains."""
+"""Similarity of sounds: log-mel correlation, latent correlation, and the share that no mix of two sounds explains."""
 
 import math
 
@@ -11,7 +11,7 @@ RANGE_DB = 80.0
 
 
 def correlation(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Pearson correlation of all their numbers, -1 … 1; 0 where one of them does not vary.
+    """Return the Pearson correlation over all elements, -1 … 1; 0 where one of the tensors is constant.
 
     Args:
         one, other: of the same shape, such as latents (1, channels, frames), on any device.
@@ -23,9 +23,10 @@ def correlation(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def mel_power(audio: torch.Tensor, sample_rate: int) -> torch.Tensor:
-    """Power in ``BANDS`` mel bands: (channels, bands, columns), a column every 11.5 ms.
+    """Return the power in ``BANDS`` mel bands: (channels, bands, columns), one column every 11.5 ms.
 
-    Triangular bands evenly spaced on the mel scale of O'Shaughnessy, 2595 log10(1 + f / 700), from 40 Hz to 16 kHz or to half the rate.
+    The bands are triangles evenly spaced on the mel scale of O'Shaughnessy, 2595 log10(1 + f / 700), from 40 Hz to
+    16 kHz or half the sample rate.
 
     Args:
         audio: (channels, samples).
@@ -41,35 +42,38 @@ def mel_power(audio: torch.Tensor, sample_rate: int) -> torch.Tensor:
 
 
 def log_mel(power: torch.Tensor) -> torch.Tensor:
-    """Decibels of :func:`mel_power`, down to 80 below the loudest point."""
+    """Convert :func:`mel_power` to decibels, limited to 80 dB below the loudest point."""
     loudest = max(float(power.max()), 1e-20)
     return 10.0 * torch.log10((power / loudest).clamp_min(10.0 ** (-RANGE_DB / 10)))
 
 
 def log_mel_correlation(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Correlation of two sounds' log-mel spectrograms, the mean of their channels.
+    """Return the correlation of two log-mel spectrograms, averaged over channels.
 
     Args:
-        one, other: as :func:`log_mel` gives them, of the same shape.
+        one, other: from :func:`log_mel`, of the same shape.
     """
     pairs = [correlation(a, b) for a, b in zip(one, other, strict=True)]
     return sum(pairs) / len(pairs)
 
 
 def unexplained(result: torch.Tensor, original: torch.Tensor, reference: torch.Tensor) -> float:
-    """The part of a result that no mix of the two sounds explains, 0 … 1: 0 for every mix with a filter on each sound, 1 for something else altogether.
+    """Return the share of a result that no mix of the two sounds explains, 0 … 1.
 
-    In each mel band the power over time is fitted by a * original + b * reference, a and b not negative, by least squares; what is left over counts
-    by its share of the squares. Powers and not samples, since the samples of an inverted sound have phases of their own.
+    It is 0 for any mix with a filter on each sound, and 1 for an unrelated sound.
+
+    In each mel band the power over time is fitted by a * original + b * reference, with a and b not negative, by least
+    squares; the residual counts by its share of the squares. Powers are compared rather than samples, because the
+    samples of an inverted sound have phases of their own.
 
     Args:
-        result, original, reference: as :func:`mel_power` gives them, of the same shape.
+        result, original, reference: from :func:`mel_power`, of the same shape.
     """
     x, o, r = (power.double().flatten(0, 1) for power in (result, original, reference))
     whole = x.square().sum(-1)
     oo, rr, mixed = o.square().sum(-1), r.square().sum(-1), (o * r).sum(-1)
     xo, xr = (x * o).sum(-1), (x * r).sum(-1)
-    # Each sound alone, then both where that fit has no negative weight: the best of them is the constrained optimum.
+    # Each sound alone, then both where that fit has no negative weight; the best of these is the constrained optimum.
     best = torch.maximum(_explained(xo, oo), _explained(xr, rr))
     determinant = oo * rr - mixed.square()
     solvable = determinant > 1e-9 * oo * rr
@@ -81,12 +85,12 @@ def unexplained(result: torch.Tensor, original: torch.Tensor, reference: torch.T
 
 
 def _explained(product: torch.Tensor, square: torch.Tensor) -> torch.Tensor:
-    """Squares that one sound alone explains; both are not negative, so its weight is not either."""
+    """Return the squares that one sound explains alone. Both arguments are not negative, hence neither is its weight."""
     return torch.where(square > 0, product.square() / square.clamp_min(1e-300), torch.zeros_like(square))
 
 
 def _triangles(size: int, sample_rate: int) -> torch.Tensor:
-    """(bands, size // 2 + 1), each band's weights summing to 1 or empty."""
+    """Return (bands, size // 2 + 1) weights; each band's weights sum to 1, or are all 0."""
     frequencies = torch.linspace(0.0, sample_rate / 2, size // 2 + 1)
     low, high = (_mel(torch.tensor(f)) for f in (LOWEST, min(HIGHEST, sample_rate / 2)))
     centres = torch.linspace(float(low), float(high), BANDS + 2)

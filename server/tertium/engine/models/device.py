@@ -1,4 +1,4 @@
-"""Which device a model runs on and in what precision, and what of it must stay precise."""
+"""Selection of a model's device and precision, and the parts of a model that must stay precise."""
 
 import math
 
@@ -8,11 +8,11 @@ from tertium.engine.models.errors import DeviceUnavailable
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 ALIGNMENT = 64
-"""Bytes at whose multiples PyTorch's own allocator on the CPU begins every tensor."""
+"""Alignment, in bytes, of every tensor that PyTorch's own allocator places on the CPU."""
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """The device of a name: ``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    """Return the device of a name: ``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
 
     Raises:
         DeviceUnavailable: unknown, or not on this machine.
@@ -27,7 +27,7 @@ def choose_device(device: str = "auto") -> torch.device:
     if chosen is None or chosen.type not in ("cpu", "cuda", "mps"):
         raise _unavailable("device", device, f"There is no device {device!r}.", "Use auto, cpu, cuda, cuda:1 or mps.")
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        message = f"PyTorch cannot use {device!r}; CUDA devices that it sees: {torch.cuda.device_count()}."
+        message = f"PyTorch cannot use {device!r}; available CUDA devices: {torch.cuda.device_count()}."
         raise _unavailable("device", device, message, "Use auto, or install a PyTorch built for your driver.")
     if chosen.type == "mps" and not mps:
         raise _unavailable("device", device, "PyTorch cannot use 'mps' on this machine.", "Use auto or cpu.")
@@ -35,10 +35,11 @@ def choose_device(device: str = "auto") -> torch.device:
 
 
 def choose_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
-    """What the diffusion network computes in.
+    """Return the data type that the diffusion network computes in.
 
     Args:
-        precision: ``fp32``, ``fp16``, ``bf16``, or ``auto``: fp32 on the CPU, fp16 on MPS, on CUDA bf16 where the device has it and else fp16.
+        precision: ``fp32``, ``fp16``, ``bf16``, or ``auto``: fp32 on the CPU, fp16 on MPS, on CUDA bf16 where the
+            device supports it and else fp16.
 
     Raises:
         DeviceUnavailable: an unknown precision.
@@ -57,16 +58,17 @@ def choose_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
 
 
 def place(model: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-    """Put stable-audio-tools' model on a device, its diffusion network in ``dtype``.
+    """Move stable-audio-tools' model to a device, its diffusion network in ``dtype``.
 
-    The autoencoder and the conditioners stay in float32: they run once a sound, and rounding is heard there. So do two constants in
-    the network: the frequencies of positions, whose products with hundreds of positions lose whole radians in bfloat16, and
-    those of the noise level, where neighbouring steps would coincide. What is worked out from them is rounded last, so that
-    the network meets one precision throughout; see :func:`keep_precision`.
+    The autoencoder and the conditioners stay in float32: they run once a sound, and their rounding would be audible. So
+    do two constants in the network: the frequencies of positions, whose products with hundreds of positions would be
+    off by whole radians in bfloat16, and those of the noise level, where neighbouring steps would coincide. Values
+    derived from them are rounded last, so that the network receives a single precision throughout; see
+    :func:`keep_precision`.
     """
     transformer = model.model.model
     positions = {name: tensor for name, tensor in transformer.named_buffers() if name.endswith("inv_freq")}
-    # A copy, before the conversion: PyTorch rounds a parameter in place, and the same object would then hold what was left of it.
+    # A copy, before the conversion: PyTorch rounds a parameter in place, in the same object.
     timesteps = transformer.timestep_features.weight.detach().to(torch.float32, copy=True)
     model.to(device)
     model.float()
@@ -79,17 +81,17 @@ def place(model: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> N
     for text_encoder in text_encoders(model):
         text_encoder.to(device)
         if device.type == "cpu":
-            text_encoder.float()  # upstream loads it in half precision, which processors emulate
+            text_encoder.float()  # upstream loads it in half precision, which CPUs emulate
         align(text_encoder)
     align(model)
 
 
 @torch.no_grad()
 def align(module: torch.nn.Module) -> None:
-    """Move every weight on the CPU that does not begin at a multiple of :data:`ALIGNMENT` bytes to memory that does.
+    """Move every weight on the CPU that is not aligned to :data:`ALIGNMENT` bytes to memory that is.
 
-    Weights that are mapped from a file begin wherever the file has them, and where they begin decides how kernels split their sums: the
-    same weights behind a header of another length would give other samples.
+    Weights mapped from a file have arbitrary alignment, and alignment decides how kernels split their sums: without
+    this, the same weights behind a header of another length would give other samples.
     """
     for tensor in (*module.parameters(), *module.buffers()):
         if tensor.device.type == "cpu" and tensor.data_ptr() % ALIGNMENT:
@@ -97,11 +99,11 @@ def align(module: torch.nn.Module) -> None:
 
 
 def keep_precision(network: torch.nn.Module) -> None:
-    """Have every module of upstream's own in a network yield the precision that it was given.
+    """Make every upstream module in a network return its output in the precision of its input.
 
-    Some work in float32 inside (positional embeddings, some norms) and return that; the next layer, in half precision, then refuses
-    it. PyTorch's own layers keep to it by themselves, and under autocast they must be left alone. What is no tensor (the pair of
-    rotary angles and scale) passes as it is.
+    Some modules compute in float32 internally (positional embeddings, some norms) and return that; the next layer, in
+    half precision, then fails. PyTorch's own layers keep the precision themselves, and under autocast they must be left
+    alone. Outputs that are not tensors (the pair of rotary angles and scale) pass unchanged.
     """
     for module in network.modules():
         if not type(module).__module__.startswith("torch."):
@@ -118,13 +120,16 @@ def _rounded_like_input(module: torch.nn.Module, inputs: tuple, output: object) 
 
 
 def text_encoders(model: torch.nn.Module) -> list[torch.nn.Module]:
-    """Language models of the conditioners. Upstream hides them from their parents, so that they are no part of the weights."""
+    """Return the language models of the conditioners.
+
+    Upstream hides them from their parents, so they are not part of the weights.
+    """
     conditioners = model.conditioner.conditioners.values() if model.conditioner is not None else ()
     return [conditioner.__dict__["model"] for conditioner in conditioners if "model" in conditioner.__dict__]
 
 
 class PreciseTimesteps(torch.nn.Module):
-    """Random Fourier features of the noise level, cos and sin of 2 pi t w, worked out in float32 and rounded last.
+    """Random Fourier features of the noise level, cos and sin of 2 pi t w, computed in float32 and rounded last.
 
     Args:
         weight: (features / 2, 1).
@@ -137,7 +142,7 @@ class PreciseTimesteps(torch.nn.Module):
         self.dtype = dtype
 
     def forward(self, t: torch.Tensor) -> torch.Tensor:
-        """(batch, 1) -> (batch, features)."""
+        """Map (batch, 1) to (batch, features)."""
         angle = t.float() * self.weight.T * (2 * math.pi)
         return torch.cat([angle.cos(), angle.sin()], dim=-1).to(self.dtype)
 

@@ -1,11 +1,11 @@
-"""Why a model cannot be had. Each reason is a class of its own, with one sentence and what to do about it."""
+"""Reasons why a model is unavailable. Each is an exception class of its own, with a message and a remedy."""
 
 from tertium.engine.models import stable_audio
 from tertium.errors import TertiumError
 
 
 class ModelError(TertiumError):
-    """A model is unknown, or known and not to be had. ``field`` is ``"model"``, ``value`` what was asked for."""
+    """A model is unknown or unavailable. ``field`` is ``"model"`` unless given, ``value`` the name requested."""
 
     kind = "model_unavailable"
 
@@ -14,7 +14,7 @@ class ModelError(TertiumError):
 
 
 class UnknownModel(ModelError):
-    """Neither a known name nor a folder."""
+    """The name is neither a known model nor a folder."""
 
     kind = "unknown_model"
 
@@ -24,7 +24,7 @@ class PackageMissing(ModelError):
 
 
 def package_missing(error: ImportError, model: str) -> PackageMissing:
-    """The error of a model that a failed import stands in the way of."""
+    """Return the error of a model whose import failed."""
     message = str(error).removesuffix(f" {stable_audio.REMEDY}")
     if isinstance(error, ModuleNotFoundError):
         message = f"The package '{error.name}' is missing, which {model} needs."
@@ -32,32 +32,32 @@ def package_missing(error: ImportError, model: str) -> PackageMissing:
 
 
 class ModelGated(ModelError):
-    """The model hub asks for a licence to be accepted, by a user it knows."""
+    """The model hub requires a logged-in user who has accepted the licence."""
 
 
 class ModelNotDownloaded(ModelError):
-    """Files that belong on this machine are not here, and could not be fetched."""
+    """Required files are not on this machine and could not be downloaded."""
 
 
 class BadConfig(ModelError):
-    """``model_config.json`` is missing, is not JSON, or describes something that cannot be used."""
+    """``model_config.json`` is missing, is not JSON, or describes an unusable model."""
 
 
 class WeightsMissing(ModelError):
-    """There is no file of weights."""
+    """There is no weights file."""
 
 
 class WeightsDamaged(ModelError):
-    """The file of weights is empty, cut short or not what its name says."""
+    """The weights file is empty, truncated or not of the format that its name states."""
 
 
 class WeightsMismatched(ModelError):
-    """The weights are those of another model than ``model_config.json`` describes."""
+    """The weights do not belong to the model that ``model_config.json`` describes."""
 
 
 class WeightsUnsafe(ModelError):
-    """The weights are a pickle that could run code when it is read."""
+    """The weights are a pickle that could run code when read."""
 
 
 class DeviceUnavailable(ModelError):
-    """The device or the precision that was asked for is not there."""
+    """The requested device or precision is not available."""

@@ -1,7 +1,8 @@
-"""Files of a published model: from the hub's cache on this machine, else fetched with the user's token.
+"""Files of a published model: from the model hub's cache on this machine, or downloaded with the user's token.
 
-On stage there is no network, or one that leads nowhere. So what is on this machine is used without a question asked; and where something
-has to be fetched, the hub is given up once it was silent for :data:`PATIENCE`, whereas its client would try again and again for minutes.
+On stage the network may be missing or dead. Files on this machine are therefore used without any request; where a
+download is necessary, the hub is given up after a silence of :data:`TIMEOUT`, whereas its client alone would retry for
+minutes.
 """
 
 import contextlib
@@ -24,35 +25,38 @@ REPOSITORIES = {
 }
 
 TEXT_ENCODER = "t5-base"
-"""The repository of the text encoder that all of them need, which is not in theirs."""
+"""The repository of the text encoder that all models need; theirs do not contain it."""
 
-PATIENCE = 5.0
-"""Seconds for which the hub may be silent."""
+TIMEOUT = 5.0
+"""Longest silence of the hub, in seconds."""
 
 _ENCODER_FILES = (
     ("config.json",),
     ("tokenizer.json", "spiece.model"),
     ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json"),
 )
-"""What a text encoder needs, each under one of its names."""
+"""The files of a text encoder, each with its alternative names."""
 
 T = TypeVar("T")
 
-_told: ContextVar[Callable[[str], None]] = ContextVar("_told", default=lambda text: None)
+_report: ContextVar[Callable[[str], None]] = ContextVar("_report", default=lambda text: None)
 
 
 @contextlib.contextmanager
-def telling(tell: Callable[[str], None]) -> Iterator[None]:
-    """Within it, ``tell`` is called with a line of text whenever something is fetched or waited for."""
-    token = _told.set(tell)
+def reporting_to(report: Callable[[str], None]) -> Iterator[None]:
+    """Call ``report`` with a line of text at every download or wait within this context."""
+    token = _report.set(report)
     try:
         yield
     finally:
-        _told.reset(token)
+        _report.reset(token)
 
 
 def command(words: str) -> str:
-    """A command of the hub's own program as one types it here: with its path, where it lies beside this Python and not on the user's."""
+    """Return a command line of the hub's own program.
+
+    Its path is included where it is installed beside this Python rather than on the user's PATH.
+    """
     beside = Path(sys.executable).with_name("hf.exe" if os.name == "nt" else "hf")
     if sys.prefix == sys.base_prefix or not beside.exists():
         return f"hf {words}"
@@ -62,7 +66,7 @@ def command(words: str) -> str:
 
 @contextlib.contextmanager
 def offline() -> Iterator[None]:
-    """Within it, neither the hub's client nor transformers asks the network for anything."""
+    """Keep the hub's client and transformers from using the network within this context."""
     constants, transformers = (
         stable_audio.load("huggingface_hub.constants"),
         stable_audio.load("transformers.utils.hub"),
@@ -76,38 +80,38 @@ def offline() -> Iterator[None]:
 
 
 def is_reachable() -> bool:
-    """Whether the hub answers at all, asked once, within :data:`PATIENCE`."""
+    """Return whether the hub answers a single request within :data:`TIMEOUT`."""
     hub = stable_audio.load("huggingface_hub")
     if hub.constants.HF_HUB_OFFLINE:
         return False
-    _told.get()(f"asking the model hub ({hub.constants.ENDPOINT})")
+    _report.get()(f"asking the model hub ({hub.constants.ENDPOINT})")
     try:
-        _in_time(lambda: hub.utils.get_session().head(hub.constants.ENDPOINT, timeout=PATIENCE))
-    except OSError:  # which the client's own exceptions are
+        _within_timeout(lambda: hub.utils.get_session().head(hub.constants.ENDPOINT, timeout=TIMEOUT))
+    except OSError:  # includes the client's own exceptions
         return False
     return True
 
 
 @contextlib.contextmanager
-def patiently() -> Iterator[None]:
-    """Within it, the hub's client gives up at the first silence of :data:`PATIENCE`, and from then on asks for nothing more."""
+def short_timeout() -> Iterator[None]:
+    """Make the hub's client fail at the first silence of :data:`TIMEOUT` within this context, and send no more requests."""
     hub, requests = stable_audio.load("huggingface_hub"), stable_audio.load("requests")
     constants, before = hub.constants, hub.constants.HF_HUB_DISABLE_XET
     gone: list[str] = []
 
     def give_up(error: Exception) -> Exception:
-        gone.append(str(error) or f"it did not answer within {PATIENCE:g} s")
+        gone.append(str(error) or f"it did not answer within {TIMEOUT:g} s")
         return hub.errors.OfflineModeIsEnabled(f"The model hub does not answer: {gone[0]}")
 
-    class Patient(requests.adapters.HTTPAdapter):
+    class TimeoutAdapter(requests.adapters.HTTPAdapter):
         def send(self, request, *args, **options):
             if gone:
                 raise hub.errors.OfflineModeIsEnabled(f"The model hub does not answer: {gone[0]}")
-            options["timeout"] = PATIENCE
+            options["timeout"] = TIMEOUT
             try:
-                response = _in_time(lambda: super(Patient, self).send(request, *args, **options))
+                response = _within_timeout(lambda: super(TimeoutAdapter, self).send(request, *args, **options))
                 if response.status_code >= 500:
-                    raise TimeoutError(f"it says {response.status_code} {response.reason}")
+                    raise TimeoutError(f"it returned {response.status_code} {response.reason}")
             except (requests.ConnectionError, requests.Timeout, TimeoutError) as error:
                 raise give_up(error) from error
             response.iter_content = chunks(response.iter_content)
@@ -123,13 +127,13 @@ def patiently() -> Iterator[None]:
         return read_in_time
 
     def session():
-        made = requests.Session()
+        client = requests.Session()
         for scheme in ("http://", "https://"):
-            made.mount(scheme, Patient())
-        return made
+            client.mount(scheme, TimeoutAdapter())
+        return client
 
     hub.configure_http_backend(session)
-    constants.HF_HUB_DISABLE_XET = True  # a client of its own, that tries again by itself
+    constants.HF_HUB_DISABLE_XET = True  # a separate client with its own retries
     try:
         yield
     finally:
@@ -137,8 +141,11 @@ def patiently() -> Iterator[None]:
         hub.configure_http_backend()
 
 
-def _in_time(ask: Callable[[], T]) -> T:
-    """What ``ask`` returns or raises; TimeoutError after :data:`PATIENCE`. Looking up a name can take longer than any time-out of a request."""
+def _within_timeout(ask: Callable[[], T]) -> T:
+    """Return or raise the outcome of ``ask``; raise TimeoutError after :data:`TIMEOUT`.
+
+    A thread is needed because looking up a host name can take longer than any timeout of a request.
+    """
     answer: Future[T] = Future()
 
     def run() -> None:
@@ -148,31 +155,34 @@ def _in_time(ask: Callable[[], T]) -> T:
             answer.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
-    return answer.result(PATIENCE)
+    return answer.result(TIMEOUT)
 
 
 def has_encoder(name: str) -> bool:
-    """Whether all of a text encoder is on this machine: as a folder, or in the hub's cache, where fetching it may have been cut short."""
+    """Return whether a text encoder is complete on this machine, as a folder or in the hub's cache.
+
+    An interrupted download leaves a part of it in the cache.
+    """
     if name and Path(name).is_dir():
         return True
     cached = stable_audio.load("huggingface_hub").try_to_load_from_cache
     try:
         return all(any(isinstance(cached(name, file), str) for file in names) for names in _ENCODER_FILES)
-    except ValueError:  # no name that a repository can have
+    except ValueError:  # not a valid repository name
         return False
 
 
-def fetching(what: str) -> None:
-    """Say that something is being fetched."""
-    _told.get()(f"fetching {what} from the model hub")
+def report_fetch(what: str) -> None:
+    """Report the download of ``what``."""
+    _report.get()(f"fetching {what} from the model hub")
 
 
 def fetch(name: str, *filenames: str) -> Path:
-    """The first of ``filenames`` that the repository of model ``name`` has. What is in the cache is used without asking the network.
+    """Return the first of ``filenames`` that the repository of model ``name`` has. Cached files need no request.
 
     Raises:
         ModelGated: the licence has not been accepted, or there is no token.
-        ModelNotDownloaded: it is not in the cache and cannot be fetched.
+        ModelNotDownloaded: it is not in the cache and cannot be downloaded.
         PackageMissing: huggingface_hub is not installed.
     """
     try:
@@ -189,11 +199,11 @@ def fetch(name: str, *filenames: str) -> Path:
         raise _not_downloaded(name, hub.constants.HF_HUB_OFFLINE)
     reason: Exception | None = None
     for filename in filenames:
-        fetching(f"{filename} of {name}")
+        report_fetch(f"{filename} of {name}")
         try:
-            with patiently():
+            with short_timeout():
                 return Path(hub.hf_hub_download(repository, filename))
-        except errors.RepositoryNotFoundError as error:  # a gated repository is one, and so is any to an invalid token
+        except errors.RepositoryNotFoundError as error:  # also where the repository is gated or the token invalid
             raise _gated(name, hub.constants.ENDPOINT) from error
         except errors.LocalEntryNotFoundError as error:
             raise _not_downloaded(name, hub.constants.HF_HUB_OFFLINE) from error
@@ -211,10 +221,10 @@ def fetch(name: str, *filenames: str) -> Path:
 def _gated(name: str, endpoint: str) -> ModelGated:
     repository = REPOSITORIES[name]
     return ModelGated(
-        f"The model hub does not hand out {repository} to you: its licence has to be accepted first, and you have to be logged in.",
+        f"The model hub refuses access to {repository}: its licence has to be accepted first, and you have to be logged in.",
         value=name,
-        remedy=f"Accept the licence on {endpoint}/{repository}, make a read token in your account's settings there, "
-        f"and give it with `{command('auth login')}` or in the environment variable HF_TOKEN. Or use the model 'pocket', which needs neither.",
+        remedy=f"Accept the licence on {endpoint}/{repository}, create a read token in your account's settings there, "
+        f"and enter it with `{command('auth login')}` or in the environment variable HF_TOKEN. Or use the model 'pocket', which needs neither.",
     )
 
 
@@ -223,6 +233,6 @@ def _not_downloaded(name: str, offline: bool, detail: str = "") -> ModelNotDownl
     return ModelNotDownloaded(
         f"{REPOSITORIES[name]} is not on this machine, and the model hub cannot be reached{detail}.",
         value=name,
-        remedy=f"{switch} and try again, fetch it beforehand with `{command('download ' + REPOSITORIES[name])}` and its text encoder "
+        remedy=f"{switch} and try again, download it beforehand with `{command('download ' + REPOSITORIES[name])}` and its text encoder "
         f"with `{command('download ' + TEXT_ENCODER)}`, or give the path of a folder with model_config.json and model.safetensors.",
     )

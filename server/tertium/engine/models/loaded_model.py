@@ -1,8 +1,7 @@
-"""A model that is loaded and stays: from a name or a folder to encode, condition, predict and decode."""
+"""A loaded model: from a name or a folder to encode, condition, predict and decode."""
 
 import functools
 import hashlib
-from pathlib import Path
 
 import torch
 
@@ -11,36 +10,35 @@ from tertium.engine.models.device import choose_device, choose_dtype, place, tex
 from tertium.engine.models.errors import package_missing
 from tertium.engine.sampling import conditioning
 from tertium.engine.sampling.conditioning import Conditioning
-from tertium.engine.sampling.denoiser import Denoiser
 from tertium.engine.sampling.schedule import Schedule, edm, rectified_flow
 
 NAMES = weights.NAMES
 MIN_SECONDS = 0.5
 
-_GUIDANCE = {"v": 6.0, "rectified_flow": 6.0, "rf_denoiser": 1.0}  # the last is distilled with its guidance
+_GUIDANCE = {"v": 6.0, "rectified_flow": 6.0, "rf_denoiser": 1.0}  # the last has its guidance distilled in
 
 
 class LoadedModel:
     """A model on its device, in its precision.
 
     Attributes:
-        name: as it was asked for, or the folder's name.
+        name: as requested, or the folder's name.
         model: stable-audio-tools' conditioned diffusion model.
         sample_rate: in Hz.
         channels: of the audio.
         latent_channels: of the latents.
-        downsampling: samples that one latent frame stands for.
-        max_seconds: the longest sound that the model was made for.
+        downsampling: samples in one latent frame.
+        max_seconds: the longest sound that the model supports.
         objective: see :data:`tertium.engine.sampling.denoiser.OBJECTIVES`.
-        device, dtype: where and in what precision the diffusion network runs.
-        checkpoint: what was learned on top of the model, None for the model as it is; keeps apart what is remembered of either.
-        taught_seconds: how long that is which was learned; None for the model as it is.
-        default_guidance: the guidance that suits generating from a prompt: by ``tertium.guidance`` in the configuration, which
-            stable-audio-tools passes over, else by the objective.
+        device, dtype: of the diffusion network.
+        checkpoint: identity of the fine-tuning, None for the base model; separates their entries in caches.
+        trained_seconds: length of the training material; None for the base model.
+        default_guidance: the default for generating from a prompt: ``tertium.guidance`` in the configuration, which
+            stable-audio-tools ignores, else the default of the objective.
     """
 
     checkpoint: str | None = None
-    taught_seconds: float | None = None
+    trained_seconds: float | None = None
 
     def __init__(self, model: torch.nn.Module, config: dict, files: weights.ModelFiles):
         self.model, self._files = model, files
@@ -57,19 +55,19 @@ class LoadedModel:
 
     @property
     def parameters(self) -> int:
-        """How many numbers were learned or fitted, the text encoder left out."""
+        """Number of parameters, excluding the text encoder."""
         return sum(tensor.numel() for tensor in self.model.state_dict().values())
 
     @property
     def memory_bytes(self) -> int:
-        """What the weights take on the device, the text encoder included; activations come on top."""
+        """Memory of the weights on the device, including the text encoder; activations come on top."""
         modules = [self.model, *text_encoders(self.model)]
         tensors = {t.data_ptr(): t for m in modules for t in (*m.parameters(), *m.buffers())}
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the file of weights, in hexadecimal. Read once, when first asked for."""
+        """SHA-256 of the weights file, in hexadecimal. Computed on first access."""
         digest = hashlib.sha256()
         with self._files.weights.open("rb") as file:
             while chunk := file.read(1 << 20):
@@ -77,19 +75,21 @@ class LoadedModel:
         return digest.hexdigest()
 
     def frames(self, samples: int) -> int:
-        """Latent frames for so many samples: whole ones, and as many as the network takes at a time."""
+        """Return the number of latent frames for ``samples`` samples, rounded up to what the network accepts."""
         unit = self.model.min_input_length
         return -(-samples // unit) * unit // self.downsampling
 
     @torch.no_grad()
     def encode(self, audio: torch.Tensor) -> torch.Tensor:
-        """Latents (1, latent channels, frames), float32 on the device, of audio (channels, samples) at the model's rate.
+        """Return the latents of audio (channels, samples) at the model's sample rate.
+
+        They are (1, latent channels, frames), float32 on the device.
 
         The end is padded with silence to whole latent frames. Where the autoencoder would draw from a distribution, its
-        mean is taken: the same audio gives the same latents.
+        mean is used, so the same audio always gives the same latents.
 
         Raises:
-            ValueError: no samples, or another number of channels than the model has.
+            ValueError: no samples, or a number of channels that differs from the model's.
         """
         if audio.ndim != 2 or audio.shape[0] != self.channels or not audio.shape[1]:
             raise ValueError(f"audio must be ({self.channels}, samples); got {tuple(audio.shape)}")
@@ -105,13 +105,13 @@ class LoadedModel:
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor, *, samples: int) -> torch.Tensor:
-        """Audio (batch, channels, samples), float32 on the CPU, of latents (batch, latent channels, frames).
+        """Return the audio (batch, channels, samples), float32 on the CPU, of latents (batch, latent channels, frames).
 
         Args:
-            samples: how many are kept, from the start.
+            samples: number of samples to return, from the start.
 
         Raises:
-            ValueError: the latents stand for fewer samples.
+            ValueError: the latents hold fewer samples.
         """
         if latents.shape[-1] * self.downsampling < samples:
             raise ValueError(f"{latents.shape[-1]} latent frames are fewer than {samples} samples need")
@@ -119,39 +119,32 @@ class LoadedModel:
         return audio[..., :samples].float().cpu()
 
     def schedule(self, steps: int) -> Schedule:
-        """The schedule that suits the model's objective, of N = ``steps`` steps."""
+        """Return the schedule for the model's objective, of N = ``steps`` steps."""
         return edm(steps) if self.objective == "v" else rectified_flow(steps)
 
-    def denoiser(self, schedule: Schedule) -> Denoiser:
-        """The model's data prediction along a schedule."""
-        return Denoiser(self.model, schedule)
-
     def condition(self, prompt: str, *, seconds: float) -> Conditioning:
-        """What the network is told for a prompt and a sound of ``seconds``."""
+        """Return the conditioning of a prompt and a sound of ``seconds``."""
         return conditioning.condition(self.model, prompt, seconds=seconds, device=self.device)
 
     def null_condition(self, *, seconds: float, null: conditioning.Null = "unconditional") -> Conditioning:
-        """What stands for no prompt, and what guidance subtracts, for a sound of ``seconds``."""
+        """Return the conditioning of the null prompt, which guidance subtracts, for a sound of ``seconds``."""
         empty = self.condition("", seconds=seconds)
         return empty.as_null() if null == "empty" else empty.null()
 
 
-def load_model(
-    name_or_folder: str, *, device: str = "auto", precision: str = "auto", pocket_folder: Path | None = None
-) -> LoadedModel:
-    """Load a model, from this machine or from the model hub.
+def load_model(name_or_folder: str, *, device: str = "auto", precision: str = "auto") -> LoadedModel:
+    """Load a model from this machine or from the model hub.
 
     Args:
         name_or_folder: one of :data:`NAMES`, or a folder with ``model_config.json`` (stable-audio-tools' format) and
             ``model.safetensors``, ``model.ckpt`` or ``model.pt``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: ``auto``, ``fp32``, ``fp16``, ``bf16``.
-        pocket_folder: where the embedded model lies instead of in the package.
 
     Raises:
-        ModelError: one of its kinds, by reason, with its remedy.
+        ModelError: a subclass by reason, with its remedy.
     """
-    return _load(weights.locate(str(name_or_folder), pocket_folder=pocket_folder), device, precision)
+    return _load(weights.locate(str(name_or_folder)), device, precision)
 
 
 def _load(files: weights.ModelFiles, device: str, dtype: str) -> LoadedModel:
@@ -165,7 +158,7 @@ def _load(files: weights.ModelFiles, device: str, dtype: str) -> LoadedModel:
     model = build.build(config, files)
     place(model, where, what)
     pretransform = model.pretransform
-    # Upstream's options for large sounds in little memory: its half precision is heard, and its chunks fail below their length.
+    # Upstream's options to save memory: its half precision is audible, and chunks fail for sounds shorter than one.
     for option in ("model_half", "chunked"):
         if hasattr(pretransform, option):
             setattr(pretransform, option, False)

@@ -1,9 +1,10 @@
-"""Phases for a spectrogram that has none: its gradient, which the magnitudes imply, summed up from loud bins to faint ones.
+"""Phase retrieval from magnitudes: the phase gradient that they imply, integrated from loud bins to faint ones.
 
-The idea is phase gradient heap integration (Průša, Balazs and Søndergaard 2017, "A noniterative method for reconstruction of phase from STFT magnitude").
-Its heap goes from bin to neighbouring bin, always on from the loudest reached so far. The paths that it takes are those of the maximum
-spanning tree of the grid, where an edge weighs as much as the fainter of its bins; that tree is found here by Borůvka's contraction,
-all components at once, which needs no heap and no loop over bins.
+The method is phase gradient heap integration (Průša, Balazs and Søndergaard 2017, "A noniterative method for
+reconstruction of phase from STFT magnitude"). Its heap proceeds from bin to neighbouring bin, always from the loudest
+reached so far. Its paths are those of the maximum spanning tree of the grid, where an edge weighs as much as the
+fainter of its bins. This module finds the same tree by Borůvka's contraction, all components at once, without a heap
+and without a loop over bins.
 """
 
 import math
@@ -14,14 +15,17 @@ HANN_GAMMA = 0.25645  # of n_fft²: the Gaussian nearest to a Hann window (Prů�
 
 
 def integrate(magnitudes: torch.Tensor, *, n_fft: int, hop: int, faintest: float) -> torch.Tensor:
-    """Unit phasors for magnitudes (batch, bins, spectra) under a Hann window of n_fft samples, hop apart; of the same shape, on their device.
+    """Return unit phasors for magnitudes (batch, bins, spectra), of the same shape and on their device.
 
-    Phases are counted from the beginning of each window. Parts that are nowhere joined by bins above ``faintest`` begin with phase 0
-    at one of their bins each, and so do all bins below it. Deterministic. One row after another: about 200 bytes a bin of one row.
+    The magnitudes are of spectra under a Hann window of ``n_fft`` samples, ``hop`` samples apart.
+
+    Phases refer to the beginning of each window. Each connected part above ``faintest`` starts with phase 0 at one of
+    its bins, and so does every bin below ``faintest``. Deterministic. Rows are processed one after another, with about
+    200 bytes of memory per bin of one row.
 
     Args:
         magnitudes: not negative.
-        faintest: above 0; magnitudes below it carry no phase on.
+        faintest: above 0; the phase is not propagated through smaller magnitudes.
     """
     rows = [_row(row[None].cpu(), n_fft=n_fft, hop=hop, faintest=faintest) for row in magnitudes]
     phase = torch.stack(rows).to(magnitudes.dtype).to(magnitudes.device)  # in this order: not every device has float64
@@ -29,7 +33,7 @@ def integrate(magnitudes: torch.Tensor, *, n_fft: int, hop: int, faintest: float
 
 
 def _row(magnitudes: torch.Tensor, *, n_fft: int, hop: int, faintest: float) -> torch.Tensor:
-    """Phases (bins, spectra) within a turn, of magnitudes (1, bins, spectra)."""
+    """Return phases (bins, spectra) within one turn, for magnitudes (1, bins, spectra)."""
     logs = magnitudes.double().clamp(min=faintest).log()
     along_time, along_frequency = gradient(logs, n_fft=n_fft, hop=hop)
     bins = torch.arange(logs.shape[-2], dtype=logs.dtype)[:, None]
@@ -43,20 +47,25 @@ def _row(magnitudes: torch.Tensor, *, n_fft: int, hop: int, faintest: float) -> 
 
 
 def gradient(logs: torch.Tensor, *, n_fft: int, hop: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """How phases differ from those of a steady wave in the middle of each bin, from log magnitudes (batch, bins, spectra), in nepers.
+    """Return the phase gradient relative to a steady wave in the middle of each bin.
 
-    Equations 17 and 18 of Průša and others, for phases counted from the middle of each window: radians from one spectrum to the next, and
-    radians from one bin to the next.
+    It follows from log magnitudes (batch, bins, spectra), in nepers.
+
+    Equations 17 and 18 of Průša and others, for phases referred to the middle of each window: radians from one spectrum
+    to the next, and radians from one bin to the next.
     """
     gamma = HANN_GAMMA * n_fft**2
     return hop * n_fft / gamma * _slope(logs, -2), -gamma / (hop * n_fft) * _slope(logs, -1)
 
 
 def sharpness(magnitudes: torch.Tensor, *, n_fft: int, hop: int, faintest: float) -> torch.Tensor:
-    """How much like a partial or like an attack each place looks, 0 … 1, of magnitudes (batch, bins, spectra): 0 for a plain, 1 for a sine or an impulse.
+    """Return how closely each place resembles a partial or an attack, from magnitudes (batch, bins, spectra).
 
-    A sine under a Gaussian window is a parabola across bins of log magnitude, and an impulse one across spectra; their curvatures follow from
-    the window. The greater of the two curvatures beside these counts, its mean over 9 bins and 5 spectra by energy.
+    The result is from 0, where the spectrum is flat, to 1, for a sine or an impulse.
+
+    Under a Gaussian window the log magnitude of a sine is a parabola across bins, and that of an impulse a parabola
+    across spectra; their curvatures follow from the window. The result is the greater of the two curvatures relative to
+    these, averaged over 9 bins and 5 spectra by energy.
     """
     logs = magnitudes.clamp(min=faintest).log()
     energy = magnitudes.square() + faintest**2
@@ -77,7 +86,7 @@ def _around(values: torch.Tensor) -> torch.Tensor:
 
 
 def _slope(values: torch.Tensor, axis: int) -> torch.Tensor:
-    """Central differences; one-sided at the ends."""
+    """Return central differences, one-sided at the ends."""
     if values.shape[axis] < 2:
         return torch.zeros_like(values)
     return torch.gradient(values, dim=axis)[0]
@@ -86,10 +95,11 @@ def _slope(values: torch.Tensor, axis: int) -> torch.Tensor:
 def _sum_along_tree(
     magnitudes: torch.Tensor, steps: tuple[torch.Tensor, torch.Tensor], *, faintest: float
 ) -> torch.Tensor:
-    """Phases of all bins, flat, that differ by the steps along the edges of the maximum spanning tree of each connected part.
+    """Return the phases of all bins, flattened, integrated along the maximum spanning tree of each connected part.
 
-    Each round every component is hooked to a neighbour by its heaviest edge; those that are hooked together become one component of the
-    next round, and its edges keep the difference of phase between the first bins of the components that they join.
+    Along the edges of the tree they differ by the steps. In each round every component is hooked to a neighbour by its
+    heaviest edge. Components hooked together become one component of the next round, whose edges carry the phase
+    difference between the first bins of the components that they join.
     """
     ones, others, differences, keys = _edges(magnitudes, steps, faintest=faintest)
     count, levels = magnitudes.numel(), []
@@ -98,11 +108,11 @@ def _sum_along_tree(
         heaviest.scatter_reduce_(0, ones, keys, "amax").scatter_reduce_(0, others, keys, "amax")
         hook, shift = torch.arange(count), torch.zeros(count, dtype=differences.dtype)
         forth, back = keys == heaviest[ones], keys == heaviest[others]
-        forth &= ~(back & (ones < others))  # both chose this edge: one of them stays, or they would go round
+        forth &= ~(back & (ones < others))  # where both chose the same edge one stays unhooked, to avoid a cycle
         back &= ~(forth & back)
         hook[ones[forth]], shift[ones[forth]] = others[forth], -differences[forth]
         hook[others[back]], shift[others[back]] = ones[back], differences[back]
-        hook, shift = _to_the_root(hook, shift)
+        hook, shift = _find_roots(hook, shift)
         roots = hook == torch.arange(count)
         component = (torch.cumsum(roots, 0) - 1)[hook]
         levels.append((component, shift))
@@ -117,21 +127,24 @@ def _sum_along_tree(
 
 
 def _edges(magnitudes, steps, *, faintest):
-    """Bins joined in time and in frequency, above the faintest: (from, to, difference of phase, key), keys distinct and greater where both are louder."""
+    """Return the edges in time and in frequency between bins above the faintest: (from, to, phase difference, key).
+
+    Keys are distinct, and greater where both bins are louder.
+    """
     number = torch.arange(magnitudes.numel()).reshape(magnitudes.shape)
     pairs = [(number[..., :-1], number[..., 1:]), (number[:, :-1], number[:, 1:])]
     ones, others = (torch.cat([pair[side].flatten() for pair in pairs]) for side in (0, 1))
     differences = torch.cat([step.flatten() for step in steps])
     flat = magnitudes.float().flatten()
     weights = torch.minimum(flat[ones], flat[others])
-    heard = torch.nonzero(weights > faintest)[:, 0]
-    # The bits of positive floats are in the floats' order; below them the edge's number, so that no two are equal.
-    keys = (weights[heard].view(torch.int32).long() << 32) | heard
-    return ones[heard], others[heard], differences[heard], keys
+    audible = torch.nonzero(weights > faintest)[:, 0]
+    # The bits of positive floats sort like the floats; the edge's number in the lower bits makes keys distinct.
+    keys = (weights[audible].view(torch.int32).long() << 32) | audible
+    return ones[audible], others[audible], differences[audible], keys
 
 
-def _to_the_root(hook: torch.Tensor, shift: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Each pointer on to the end of its chain, and the shifts summed on the way: by doubling."""
+def _find_roots(hook: torch.Tensor, shift: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Follow each pointer to the end of its chain and sum the shifts on the way, by pointer doubling."""
     while True:
         further = hook[hook]
         if torch.equal(further, hook):

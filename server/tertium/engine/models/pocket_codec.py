@@ -1,17 +1,20 @@
-"""The embedded model's codec: a spectrogram that goes through a closed-form linear map, and comes back by phase retrieval.
+"""The embedded model's codec: a spectrogram under a closed-form linear map, decoded by phase retrieval.
 
-It stands where a latent-diffusion model has its autoencoder (stable-audio-tools' ``Pretransform``), and nothing in it is
-learned by descent. A latent frame describes 1,024 samples:
+It takes the place of a latent-diffusion model's autoencoder (stable-audio-tools' ``Pretransform``); nothing in it is
+trained by gradient descent. A latent frame describes 1,024 samples:
 
-- of each of two spectra, in each channel, the energy in 192 bands (one bin wide up to 1 kHz, an equal ratio above) in decibels;
-- how alike the two channels are, as the coherence in 12 groups of bands, smoothed over time;
-- mapped to 128 numbers by a projection on principal components, which has silence in its span. Their mean square is 1; the spread of
-  each is the square root of that of its component, so that the same small error costs about as much in every one.
+- for each of two spectra, in each channel, the energy in 192 bands (one bin wide up to 1 kHz, with equal ratios above)
+  in decibels;
+- the similarity of the two channels, as the coherence in 12 groups of bands, smoothed over time.
 
-Decoding inverts the projection, spreads each band over its bins, and integrates the phase gradient that the magnitudes imply
-(:mod:`tertium.engine.models.phase_retrieval`), for both channels together; these phases are spread apart as far as the coherence says, as
-parametric stereo does, and a few rounds of the fast Griffin-Lim algorithm (Perraudin, Balazs and Søndergaard 2013, "A fast
-Griffin-Lim algorithm") make them fit the magnitudes of each channel.
+A projection on principal components, whose span includes silence, maps these features to 128 numbers. Their mean square
+is 1; the spread of each is the square root of that of its component, so that an error of a given size costs about the
+same in every one.
+
+Decoding inverts the projection, spreads each band over its bins, and integrates the phase gradient that the magnitudes
+imply (:mod:`tertium.engine.models.phase_retrieval`), for both channels together. These phases are then spread apart as
+far as the coherence requires, as in parametric stereo, and a few rounds of the fast Griffin-Lim algorithm (Perraudin,
+Balazs and Søndergaard 2013, "A fast Griffin-Lim algorithm") fit them to the magnitudes of each channel.
 """
 
 import math
@@ -23,36 +26,34 @@ from tertium.engine.models import phase_retrieval, stable_audio
 Pretransform = stable_audio.load("stable_audio_tools.models.pretransforms").Pretransform
 
 FAINTEST = 10 ** (-90 / 20)
-"""The magnitude below which nothing is heard, where that of a full-scale sine is 1."""
-_GATE_DB = 2.0  # bands that lie within this of the floor decode to nothing, so that silence stays silence
-_TOP_DB = (
-    12.0  # the loudest a band may decode to, above a full-scale sine: latents from a sampler are not bounded, sound is
-)
+"""The magnitude below which nothing is audible, where a full-scale sine has 1."""
+_GATE_DB = 2.0  # bands this close to the floor decode to silence, so that silence stays silent
+_TOP_DB = 12.0  # maximum level of a decoded band above a full-scale sine: latents from a sampler are unbounded
 _LARGEST = 1e3  # latents of sounds stay within about 30
-# What the projection leaves of a sound with one channel twice: nearly alike in coherence and in level, and made quite alike again.
-_ALIKE_COHERENCE = (0.7, 0.8)  # from where, and from where wholly
-_ALIKE_DB = (1.8, 1.4)  # mean difference of level in a band
+# The projection leaves the channels of a dual-mono sound nearly, but not exactly, equal in coherence and in level.
+# Within these thresholds they are made equal again.
+_ALIKE_COHERENCE = (0.7, 0.8)  # onset and full effect
+_ALIKE_DB = (1.8, 1.4)  # mean level difference in a band: onset and full effect
 _ALIKE_SPECTRA = 43  # half a second
-_COHERENCE_DB = 12.0  # what a change of the coherence by one counts for, against decibels in a band
-_BEFORE = 0.4  # of what the first spectrum sees of a steady sound, one before it would see
-_SHAPE = (
-    0.1,
-    0.4,
-)  # how sharp a place must be, beside a steady sine or an impulse, to have a phase of its own: from, and wholly
+_COHERENCE_DB = 12.0  # weight of a change of the coherence by one, relative to decibels in a band
+_BEFORE = 0.4  # magnitude of a steady sound in a spectrum before the first one, relative to the first
+_SHAPE = (0.1, 0.4)  # sharpness from which a place gets an integrated phase: onset and full effect
 _SPREAD_ROUNDS = 8
-_MOMENTUM = 0.99  # of the fast Griffin-Lim algorithm, as its authors advise
+_MOMENTUM = 0.99  # of the fast Griffin-Lim algorithm, as its authors recommend
 
 
 class SpectralCodec(Pretransform):
-    """Audio ↔ latents in closed form, behind stable-audio-tools' ``Pretransform`` interface.
+    """A closed-form codec between audio and latents, with stable-audio-tools' ``Pretransform`` interface.
 
-    Deterministic: the same latents give the same samples, and nothing global (no random state) is read or changed.
-    The projection (``mean``, ``encoder``, ``decoder``) comes from :meth:`load_state_dict`; until then it maps everything to silence.
+    Deterministic: the same latents give the same samples, and no global state (such as a random state) is read or
+    changed. The projection (``mean``, ``encoder``, ``decoder``) comes from :meth:`load_state_dict`; before that
+    everything maps to silence.
 
     Args:
-        sample_rate: of the audio, in Hz. The bands are laid out in bins, so this only states what the codec was fitted to.
-        latent_channels: how many numbers describe a latent frame.
-        rounds: of Griffin-Lim, after the phases were integrated.
+        sample_rate: of the audio, in Hz. The bands are defined in bins, so this only documents the rate that the codec
+            was fitted to.
+        latent_channels: number of channels of a latent frame.
+        rounds: of Griffin-Lim, after the phase integration.
     """
 
     n_fft = 2048
@@ -77,23 +78,26 @@ class SpectralCodec(Pretransform):
         self.register_buffer("apart", _quadrature(self.n_fft // 2 + 1), persistent=False)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Latents (batch, 128, frames) of audio (batch, 2, samples), float, nominally within -1 … 1.
+        """Return latents (batch, 128, frames) of audio (batch, 2, samples), float, nominally within -1 … 1.
 
         The end is padded with silence to whole latent frames: frames = ceil(samples / 1,024), at least 1.
         """
         return torch.einsum("kd,bdf->bkf", self.encoder, self.features(x) - self.mean[:, None])
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Audio (batch, 2, frames * 1,024) of latents (batch, 128, frames). Finite for any latents, and bounded."""
+        """Return audio (batch, 2, frames * 1,024), finite and bounded, of any latents (batch, 128, frames)."""
         return self.synthesise(self.decode_features(z))
 
     def decode_features(self, z: torch.Tensor) -> torch.Tensor:
-        """Features (batch, 780, frames) of latents (batch, 128, frames)."""
+        """Return features (batch, 780, frames) of latents (batch, 128, frames)."""
         z = torch.nan_to_num(z.to(self.decoder.dtype)).clamp(-_LARGEST, _LARGEST)
         return torch.einsum("dk,bkf->bdf", self.decoder, z) + self.mean[:, None]
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """What the projection is applied to: (batch, 780, frames), decibels. Of each latent frame: channel, spectrum, band; then coherence."""
+        """Return the input of the projection, (batch, 780, frames), in decibels.
+
+        A latent frame holds the bands by channel and spectrum, then the coherence.
+        """
         samples = max(x.shape[-1], 1)
         padded = -(-samples // self.downsampling_ratio) * self.downsampling_ratio
         x = torch.nn.functional.pad(x.to(self.window.dtype), (0, padded - x.shape[-1]))
@@ -105,21 +109,15 @@ class SpectralCodec(Pretransform):
         stacked = decibels.reshape(batch, channels, bands, frames, self.stack).permute(0, 1, 4, 2, 3)
         return torch.cat([stacked.reshape(batch, -1, frames), self._coherence(spectra, powers)], dim=1)
 
-    def log_magnitudes(self, x: torch.Tensor) -> torch.Tensor:
-        """Natural logarithms of the magnitudes of the spectra that :meth:`features` measures, (batch, 2, bins, 2 * frames), of whole frames.
-
-        A full-scale sine has 0; the least is that of the floor.
-        """
-        return self.stft(x.to(self.window.dtype)).abs().clamp(min=FAINTEST).log()
-
     def synthesise(self, features: torch.Tensor) -> torch.Tensor:
-        """Audio (batch, 2, frames * 1,024) of features (batch, 780, frames): the inverse of :meth:`features` but for phase."""
+        """Return audio (batch, 2, frames * 1,024) of features (batch, 780, frames), their inverse except for phase."""
         return self.sound(*self.spectrum(features))
 
     def spectrum(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Magnitudes (batch, 2, bins, 2 * frames) and coherences (batch, 12, 2 * frames), -1 … 1, of which features (batch, 780, frames) speak.
+        """Return magnitudes and coherences from features (batch, 780, frames).
 
-        Where a band is wider than a bin, it is spread smoothly over its bins.
+        Magnitudes are (batch, 2, bins, 2 * frames), coherences (batch, 12, 2 * frames), -1 … 1. A band wider than a bin
+        is spread smoothly over its bins.
         """
         powers = self._powers(features)
         coherence = (features[:, -self.groups :] / _COHERENCE_DB + 1).repeat_interleave(self.stack, -1)
@@ -127,21 +125,22 @@ class SpectralCodec(Pretransform):
         return self._spread(powers).sqrt(), coherence
 
     def sound(self, magnitudes: torch.Tensor, coherence: torch.Tensor) -> torch.Tensor:
-        """Audio (batch, 2, frames * 1,024) of what :meth:`spectrum` gives: phases are found, and made to fit."""
+        """Return audio (batch, 2, frames * 1,024) of the result of :meth:`spectrum`, with retrieved phases."""
         shared = magnitudes.square().mean(1).sqrt()
         phases = self.griffin_lim(magnitudes, self.stereo_phase(self.first_phase(shared), coherence), self.rounds)
         return self.istft(magnitudes * phases)
 
     def integrated_phase(self, magnitudes: torch.Tensor) -> torch.Tensor:
-        """Phasors for magnitudes (batch, bins, spectra), of a sound before which there is silence."""
+        """Return phasors for magnitudes (batch, bins, spectra) of a sound preceded by silence."""
         begun = torch.cat([_BEFORE * magnitudes[..., :1], magnitudes], dim=-1)
         return phase_retrieval.integrate(begun, n_fft=self.n_fft, hop=self.hop, faintest=FAINTEST)[..., 1:]
 
     def first_phase(self, magnitudes: torch.Tensor) -> torch.Tensor:
-        """Phasors for magnitudes (batch, bins, spectra): integrated where they have shape, those of a noise where they have none.
+        """Return initial phasors for magnitudes (batch, bins, spectra).
 
-        A plain where neither partials nor attacks stand out comes of averaging noise. Its gradient would put an impulse into the middle of
-        every spectrum, and their rate would be heard as a hum.
+        They are integrated where partials or attacks stand out, and those of a noise where the spectrum is flat: a flat
+        region comes from averaged noise, whose gradient would put an impulse into the middle of every spectrum, and the
+        rate of these impulses would be audible as a hum.
         """
         samples = magnitudes.shape[-1] * self.hop
         chance = torch.randn(samples, generator=torch.Generator().manual_seed(1)).to(magnitudes)
@@ -150,23 +149,26 @@ class SpectralCodec(Pretransform):
         return _unit(shaped * self.integrated_phase(magnitudes) + (1 - shaped) * _unit(self.stft(chance)))
 
     def in_order(self, stacked: torch.Tensor) -> torch.Tensor:
-        """(batch, 2 * stack, numbers, frames), as a latent frame holds them, → (batch, 2, numbers, frames * stack)."""
+        """Reorder a latent frame's layout: (batch, 2 * stack, numbers, frames) to (batch, 2, numbers, frames * stack)."""
         apart = stacked.unflatten(1, (2, self.stack)).permute(0, 1, 3, 4, 2)
         return apart.flatten(-2)
 
     def _powers(self, features: torch.Tensor) -> torch.Tensor:
-        """Energies of bands (batch, 2, bands, spectra), from features; nothing where they are at the floor."""
+        """Return energies of bands (batch, 2, bands, spectra) from features; 0 at the floor."""
         decibels = self.in_order(features[:, : -self.groups].unflatten(1, (-1, self.bands))).clamp(max=_TOP_DB)
         return torch.where(decibels > self.floor_db + _GATE_DB, 10 ** (decibels / 10) - 10 ** (self.floor_db / 10), 0.0)
 
     def stft(self, x: torch.Tensor) -> torch.Tensor:
-        """(…, samples) → (…, bins, samples / hop); spectrum m is centred on sample (m + 1/2) hop. A full-scale sine has magnitude 1."""
+        """Map (…, samples) to (…, bins, samples / hop).
+
+        Spectrum m is centred on sample (m + 1/2) hop. A full-scale sine has magnitude 1.
+        """
         margin = (self.n_fft - self.hop) // 2
         pieces = torch.nn.functional.pad(x, (margin, margin)).unfold(-1, self.n_fft, self.hop)
         return torch.fft.rfft(pieces * (self.window * (2 / self.window.sum()))).transpose(-1, -2)
 
     def istft(self, spectra: torch.Tensor) -> torch.Tensor:
-        """The least-squares inverse of :meth:`stft`."""
+        """Return the least-squares inverse of :meth:`stft`."""
         pieces = torch.fft.irfft(spectra.transpose(-1, -2), n=self.n_fft) * self.window
         weight = self.window.square().expand(pieces.shape[-2], -1)
         margin = (self.n_fft - self.hop) // 2
@@ -174,11 +176,11 @@ class SpectralCodec(Pretransform):
         return audio[..., margin:-margin] * (self.window.sum() / 2)
 
     def to_bands(self, powers: torch.Tensor) -> torch.Tensor:
-        """Energies of bands (…, bands, spectra), from those of bins (…, bins, spectra)."""
+        """Return energies of bands (…, bands, spectra) from those of bins (…, bins, spectra)."""
         return torch.einsum("nk,...kt->...nt", self.bank, powers)
 
     def _spread(self, powers: torch.Tensor) -> torch.Tensor:
-        """Powers in bins whose bands have the given powers: Richardson-Lucy rounds, which never go below zero."""
+        """Return powers in bins whose bands have the given powers, by Richardson-Lucy iterations; never negative."""
         back = self.bank.T
         result = torch.einsum("kn,...nt->...kt", back / self.bank.sum(1), powers)
         for _ in range(_SPREAD_ROUNDS):
@@ -187,7 +189,7 @@ class SpectralCodec(Pretransform):
         return result
 
     def _coherence(self, spectra: torch.Tensor, powers: torch.Tensor) -> torch.Tensor:
-        """(batch, 12, frames): 0 where the channels are alike, -12 where unrelated, -24 where opposed; silence counts as alike."""
+        """Return (batch, 12, frames): 0 for equal channels or silence, -12 for unrelated and -24 for opposite channels."""
         across = self.to_bands((torch.view_as_real(spectra[:, 0]) * torch.view_as_real(spectra[:, 1])).sum(-1))
         three = torch.stack([across, powers[:, 0], powers[:, 1]])
         grouped = three.unflatten(2, (self.groups, -1)).sum(3)
@@ -200,7 +202,7 @@ class SpectralCodec(Pretransform):
         return (coherence.clamp(-1, 1) - 1) * _COHERENCE_DB
 
     def _make_alike(self, powers: torch.Tensor, coherence: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Powers of bands and coherences of groups, as they are where channels differ, and of equal channels where they hardly do."""
+        """Equalise powers of bands and coherences of groups where the channels hardly differ."""
         loudness = powers.sum(1) + 1e-12
         apart = 10 * torch.log10((powers[:, 0] + 1e-9) / (powers[:, 1] + 1e-9)).abs()
         grouped = loudness.unflatten(1, (self.groups, -1)).sum(2)
@@ -212,15 +214,19 @@ class SpectralCodec(Pretransform):
         return torch.lerp(powers, mean, alike[:, None]), torch.lerp(coherence, torch.ones_like(coherence), alike)
 
     def _smooth(self, values: torch.Tensor) -> torch.Tensor:
-        """Means over half a second of (batch, spectra)."""
+        """Return averages over half a second of (batch, spectra)."""
         width = _ALIKE_SPECTRA
         return torch.nn.functional.avg_pool1d(
             values[:, None], width, stride=1, padding=width // 2, count_include_pad=False
         )[:, 0]
 
     def stereo_phase(self, phase: torch.Tensor, coherence: torch.Tensor) -> torch.Tensor:
-        """Phasors (batch, 2, bins, spectra) of two channels as coherent as asked, (batch, groups, spectra), from those of both together
-        (batch, bins, spectra)."""
+        """Return phasors (batch, 2, bins, spectra) of two channels with a given coherence.
+
+        Args:
+            phase: phasors of both channels together, (batch, bins, spectra).
+            coherence: (batch, groups, spectra).
+        """
         per_band = coherence.repeat_interleave(self.bands // self.groups, 1)
         angle = torch.arccos(torch.einsum("nk,bnt->bkt", self.bank, per_band).clamp(-1, 1)) / 2
         middle, side = phase * angle.cos(), phase * self.apart[:, None] * angle.sin()
@@ -230,7 +236,10 @@ class SpectralCodec(Pretransform):
     def griffin_lim(
         self, magnitudes: torch.Tensor, phase: torch.Tensor, rounds: int, *, momentum: float = _MOMENTUM
     ) -> torch.Tensor:
-        """Phasors that fit magnitudes (…, bins, spectra) better, after so many rounds of the fast Griffin-Lim algorithm; of the plain one at momentum 0."""
+        """Fit phasors to magnitudes (…, bins, spectra) by ``rounds`` of the fast Griffin-Lim algorithm.
+
+        Momentum 0 gives the plain algorithm.
+        """
         before = None
         for _ in range(rounds):
             consistent = self.stft(self.istft(magnitudes * phase))
@@ -241,14 +250,13 @@ class SpectralCodec(Pretransform):
 
 
 def band_matrix(bands: int, bins: int) -> torch.Tensor:
-    """(bands, bins), non-negative: how each bin's energy is shared among bands; each column sums to 1.
+    """Return each band's share of each bin's energy: (bands, bins), non-negative, with columns that sum to 1.
 
-    Triangles about centres that are one bin apart at first, and by an equal ratio from where that is wider.
+    Triangles around centres that are first one bin apart, then at equal ratios from the point where those are wider.
     """
     low, high = 1.0, float(bins)
-    for _ in range(
-        60
-    ):  # n one-bin steps and then steps of ratio 1 + 1/n reach the last bin in as many bands: solve for n
+    # n one-bin steps, then steps of ratio 1 + 1/n, must reach the last bin in the given number of bands: solve for n.
+    for _ in range(60):
         knee = (low + high) / 2
         reached = knee + math.log((bins - 1) / knee) / math.log1p(1 / knee)
         low, high = (knee, high) if reached < bands - 1 else (low, knee)
@@ -270,23 +278,26 @@ def _unit(spectra: torch.Tensor) -> torch.Tensor:
 
 
 def _ramp(values: torch.Tensor, zero: float, one: float) -> torch.Tensor:
-    """0 up to one value and 1 from the other on, a smooth step between."""
+    """Return 0 up to ``zero`` and 1 beyond ``one``, with a smooth step in between; ``one`` may be the smaller."""
     t = ((values - zero) / (one - zero)).clamp(0, 1)
     return t * t * (3 - 2 * t)
 
 
 def _quadrature(bins: int) -> torch.Tensor:
-    """Unit phasors a quarter turn ahead or behind, in turns along frequency, four times an octave up where octaves are wide.
+    """Return unit phasors a quarter turn ahead or behind.
 
-    In quadrature, two channels made of a middle and a side are exactly as coherent as asked in every bin, whatever the sound. The turns are
-    slow enough that no frequency comes later than another by more than about 7 ms, so that attacks stay together.
+    They alternate along frequency four times an octave where octaves are wide.
+
+    In quadrature, two channels built from a middle and a side are exactly as coherent as requested in every bin, for
+    any sound. The alternation is slow enough that no frequency is delayed against another by more than about 7 ms, so
+    that attacks stay together.
     """
     octaves = torch.log2(1 + torch.arange(bins) / 60)
     return torch.polar(torch.ones(bins), math.pi / 2 * torch.tanh(2 * torch.sin(4 * math.pi * octaves)))
 
 
 def _overlap_add(pieces: torch.Tensor, hop: int) -> torch.Tensor:
-    """Sum of pieces (…, count, length), each ``hop`` after the one before: (…, (count - 1) * hop + length)."""
+    """Add up pieces (…, count, length), each ``hop`` after the previous one: (…, (count - 1) * hop + length)."""
     parts = pieces.unflatten(-1, (-1, hop))
     count, overlap = parts.shape[-3], parts.shape[-2]
     total = pieces.new_zeros(*pieces.shape[:-2], count + overlap - 1, hop)

@@ -1,10 +1,10 @@
-"""The one door to stable-audio-tools.
+"""The single place that imports stable-audio-tools.
 
-``torchaudio`` and ``torchvision`` ship native parts that are built for one build of PyTorch. From the
-package index they come built for CUDA; beside a PyTorch without CUDA, or with another CUDA, those parts do not load, although
-stable-audio-tools needs none of them (it resamples, and k-diffusion resizes images that nobody here has).
-Besides, importing it the plain way takes nine seconds, of which two are PyTorch's and the rest are a compiler's and an image
-library's that go unused. Everything that needs stable-audio-tools imports it through :func:`load`, so this is settled in one place.
+``torchaudio`` and ``torchvision`` contain native parts that are built for one build of PyTorch. The package index
+serves them built for CUDA; with a PyTorch without CUDA, or with another CUDA, those parts do not load, although
+stable-audio-tools needs none of them (it resamples, and k-diffusion resizes images, which Tertium never uses). A plain
+import also takes nine seconds: two for PyTorch and the rest for a compiler and an image library that stay unused.
+Everything that needs stable-audio-tools imports it through :func:`load`, which solves both problems in one place.
 """
 
 import contextlib
@@ -18,17 +18,17 @@ import warnings
 
 import torch
 
-_NETWORKS = "stable_audio_tools.models.diffusion"  # imported by its factory only when a model is built, which is too late to be quiet
+_NETWORKS = "stable_audio_tools.models.diffusion"  # its factory imports this only when a model is built, outside `load`
 
 REMEDY = "Install it with `pip install tertium`, or run `make setup` in a checkout."
 
 
 class MissingPackage(ImportError):
-    """stable-audio-tools, or something that it imports, is not installed. The message has the remedy."""
+    """stable-audio-tools, or a package that it imports, is not installed. The message includes the remedy."""
 
 
 def _torchaudio_without_native_parts() -> None:
-    """Tell torchaudio that its extension is absent, as it is told in its own builds without one."""
+    """Report torchaudio's extension as absent, as torchaudio's own builds without it do."""
     extension = types.ModuleType("torchaudio._extension")
     extension._IS_TORCHAUDIO_EXT_AVAILABLE = False
     extension._IS_ALIGN_AVAILABLE = False
@@ -38,18 +38,18 @@ def _torchaudio_without_native_parts() -> None:
 
 @functools.cache
 def _torchvision_schema() -> torch.library.Library:
-    """Declare the operators that torchvision registers shape rules for on import, without kernels."""
+    """Declare, without kernels, the operators for which torchvision registers shape rules on import."""
     library = torch.library.Library("torchvision", "FRAGMENT")
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return library  # kept by the cache: the declaration lives as long as this object
+    return library  # the declaration lives as long as this object, which the cache keeps alive
 
 
-class _Later(types.ModuleType):
-    """A package in name, imported when something of it is wanted."""
+class _LazyModule(types.ModuleType):
+    """A package that is imported when one of its attributes is first used."""
 
     def __getattr__(self, name: str):
-        if name.startswith("__") and name != "__path__":  # asked of every module by whatever looks through them
+        if name.startswith("__") and name != "__path__":  # requested by code that scans all modules
             raise AttributeError(name)
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
@@ -58,7 +58,7 @@ class _Later(types.ModuleType):
 
 @contextlib.contextmanager
 def _without_compiler():
-    """Let modules set up a compiler that nobody here uses, without importing it: it takes seconds, and they set it up on import."""
+    """Let modules configure PyTorch's compiler on import without importing it, which would take seconds for nothing."""
     if "_dynamo" in vars(torch):
         yield
         return
@@ -74,21 +74,21 @@ def _without_compiler():
 
 @functools.cache
 def load(module: str = "stable_audio_tools") -> types.ModuleType:
-    """Import ``module`` from stable-audio-tools, or from what it needs in its turn (k-diffusion, transformers).
+    """Import ``module`` from stable-audio-tools, or from its own dependencies (k-diffusion, transformers).
 
     Raises:
-        MissingPackage: it, or something that it imports, is not installed.
+        MissingPackage: it, or a package that it imports, is not installed.
     """
     _torchaudio_without_native_parts()
     if torch.version.cuda is None and torch.version.hip is None and importlib.util.find_spec("torchvision") is not None:
         _torchvision_schema()
-    # On import it prints which optional packages it does without, and its needs warn of ways that they will leave. Neither is news to a
-    # user, and standard output is for what was asked for.
+    # On import it prints which optional packages are missing, and its dependencies emit deprecation warnings. Neither
+    # concerns a user, and standard output is reserved for results.
     quiet = contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore")
     own = module.partition(".")[0] == "stable_audio_tools"
     if own and "k_diffusion" not in sys.modules and importlib.util.find_spec("k_diffusion") is not None:
-        # Its samplers, with the image models that come along, are imported only by whoever samples with them.
-        sys.modules["k_diffusion"] = _Later("k_diffusion")
+        # Its samplers bring image models along; they are imported only when used.
+        sys.modules["k_diffusion"] = _LazyModule("k_diffusion")
     try:
         with quiet[0], quiet[1], _without_compiler() if own else contextlib.nullcontext():
             if own:

@@ -1,4 +1,4 @@
-"""Finding a model's files, and reading weights without ever running what is in them."""
+"""Locating a model's files, and reading weights without running code in them."""
 
 import json
 import pickle
@@ -26,40 +26,39 @@ NAMES = ("pocket", *hub.REPOSITORIES)
 CONFIG = "model_config.json"
 WEIGHTS = ("model.safetensors", "model.ckpt", "model.pt")
 
-_CONVERT = "Where you trust it, load it and save its tensors with safetensors.torch.save_file as model.safetensors."
+_CONVERT = "If you trust it, load it and save its tensors with safetensors.torch.save_file as model.safetensors."
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Where a model lies. Files that the configuration names, such as a tokenizer, are looked for beside it."""
+    """The location of a model. Files named in the configuration, such as a tokenizer, are expected beside it."""
 
     name: str
     config: Path
     weights: Path
 
 
-def locate(name_or_folder: str, *, pocket_folder: Path | None = None) -> ModelFiles:
-    """The files of a model.
+def locate(name_or_folder: str) -> ModelFiles:
+    """Return the files of a model.
 
     Args:
-        name_or_folder: one of :data:`NAMES`, or the path of a folder with ``model_config.json`` and one of :data:`WEIGHTS`.
-        pocket_folder: where ``pocket`` lies instead of in this package.
+        name_or_folder: one of :data:`NAMES`, or the path of a folder with ``model_config.json`` and one of
+            :data:`WEIGHTS`.
 
     Raises:
-        ModelError: one of its kinds, by reason.
+        ModelError: a subclass by reason.
     """
     if name_or_folder in hub.REPOSITORIES:
         config = hub.fetch(name_or_folder, CONFIG)
         return ModelFiles(name_or_folder, config, hub.fetch(name_or_folder, *WEIGHTS[:2]))
     if name_or_folder == "pocket":
-        folder = pocket_folder or POCKET
-        if not folder.is_dir():
+        if not POCKET.is_dir():
             raise ModelNotDownloaded(
-                f"The embedded model's folder {folder} is not there.",
+                f"The embedded model's folder {POCKET} is missing.",
                 value=name_or_folder,
-                remedy="Reinstall tertium; in a checkout, get the folder back with git, or make the weights with server/pocket.",
+                remedy="Reinstall tertium; in a checkout, restore the folder with git, or train the weights with server/pocket.",
             )
-        return ModelFiles("pocket", *_in_folder(folder))
+        return ModelFiles("pocket", *_in_folder(POCKET))
     folder = Path(name_or_folder).expanduser()
     if not folder.is_dir():
         raise UnknownModel(
@@ -84,7 +83,7 @@ def _in_folder(folder: Path) -> tuple[Path, Path]:
     pickles = [path.name for path in sorted(folder.iterdir()) if path.suffix in {".pkl", ".pickle", ".bin", ".pth"}]
     if pickles:
         raise WeightsUnsafe(
-            f"{folder} has its weights only as {pickles[0]}, and reading a pickle can run any code that is in it.",
+            f"{folder} has its weights only as {pickles[0]}, and reading a pickle can run any code in it.",
             value=str(folder),
             remedy=_CONVERT,
         )
@@ -94,30 +93,30 @@ def _in_folder(folder: Path) -> tuple[Path, Path]:
 
 
 def read_config(path: Path) -> dict:
-    """The configuration in a file, unchecked but for being a JSON object.
+    """Read a configuration; nothing beyond its being a JSON object is checked.
 
     Raises:
-        BadConfig: it is not.
+        BadConfig: it is not a JSON object.
     """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadConfig(
-            f"{path} cannot be read as JSON: {error}.", value=str(path), remedy="Get the file again from where the model is from."
+            f"{path} cannot be read as JSON: {error}.", value=str(path), remedy="Download the file again from the model's source."
         ) from error  # fmt: skip
     if not isinstance(config, dict):
         raise BadConfig(
-            f"{path} holds no JSON object.", value=str(path), remedy="Get the file again from where the model is from."
+            f"{path} is not a JSON object.", value=str(path), remedy="Download the file again from the model's source."
         )
     return config
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors in a file, on the CPU, by name. Nothing in the file is run.
+    """Read the tensors of a file, on the CPU, by name. No code in the file is run.
 
     Raises:
-        WeightsDamaged: empty, cut short, or not of its kind.
-        WeightsUnsafe: a pickle with more than tensors in it, or one outside PyTorch's zip format.
+        WeightsDamaged: empty, truncated, or of another format.
+        WeightsUnsafe: a pickle that holds more than tensors, or one outside PyTorch's zip format.
     """
     try:
         content = safetensors.torch.load_file(path) if path.suffix == ".safetensors" else _read_checkpoint(path)
@@ -125,7 +124,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise _damaged(path, str(error)) from error
     content = content.get("state_dict", content) if isinstance(content, dict) else content
     if not isinstance(content, dict) or not content or not all(isinstance(v, torch.Tensor) for v in content.values()):
-        raise _damaged(path, "it holds no table of tensors")
+        raise _damaged(path, "it is not a table of tensors")
     return content
 
 
@@ -133,9 +132,9 @@ def _read_checkpoint(path: Path) -> object:
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
             start = file.read(1)
-        if start == b"\x80":  # how every pickle since protocol 2 begins
+        if start == b"\x80":  # the first byte of every pickle since protocol 2
             raise _unsafe(path)
-        raise ValueError("it is no PyTorch checkpoint, or only the beginning of one")
+        raise ValueError("it is not a PyTorch checkpoint, or a truncated one")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -147,23 +146,23 @@ def _damaged(path: Path, reason: str) -> WeightsDamaged:
     return WeightsDamaged(
         f"The weights {path} ({path.stat().st_size:,} bytes) cannot be read: {first_line}.",
         value=str(path),
-        remedy="The file is damaged or was not fetched to its end: delete it and get it again.",
+        remedy="The file is damaged or incompletely downloaded: delete it and download it again.",
     )
 
 
 def _unsafe(path: Path) -> WeightsUnsafe:
     return WeightsUnsafe(
-        f"The weights {path} are a pickle with more than tensors in it, and reading it can run any code that is in it.",
+        f"The weights {path} are a pickle that holds more than tensors, and reading it can run any code in it.",
         value=str(path),
         remedy=_CONVERT,
     )
 
 
 def check(tensors: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], *, path: Path) -> None:
-    """Whether weights are those of a model, by names and shapes.
+    """Refuse weights whose names or shapes differ from the model's.
 
     Raises:
-        WeightsMismatched: they are not; the message names the first that differ.
+        WeightsMismatched: the message names the first that differ.
     """
     missing = [name for name in expected if name not in tensors]
     unknown = [name for name in tensors if name not in expected]
@@ -180,9 +179,9 @@ def check(tensors: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], *
     faults = [fault for fault in faults if fault]
     if faults:
         raise WeightsMismatched(
-            f"The weights {path} are not those that {CONFIG} describes: {'; '.join(faults)}.",
+            f"The weights {path} do not match {CONFIG}: {'; '.join(faults)}.",
             value=str(path),
-            remedy=f"Use the {CONFIG} that came with these weights. A checkpoint of a training run has to be unwrapped first, "
+            remedy=f"Use the {CONFIG} that came with these weights. A checkpoint of a training run must first be unwrapped "
             "with stable-audio-tools' unwrap_model.py.",
         )
 

@@ -1,4 +1,4 @@
-"""What a stable-audio-tools model is told beside the latents: a prompt and timing, as tensors."""
+"""Conditioning of a stable-audio-tools model: the prompt and the timing, as tensors."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -7,26 +7,26 @@ from typing import Literal, get_args
 import torch
 
 KNOWN = ("prompt", "seconds_start", "seconds_total")
-"""The conditionings that Tertium can give; a model that asks for others is refused when it is loaded."""
+"""The conditionings that Tertium can supply. Loading a model that needs any other fails."""
 
 Null = Literal["unconditional", "empty"]
-"""What stands for no prompt.
+"""The null prompt, which takes the place of a prompt where there is none.
 
-``unconditional``: the model's own unconditional branch, the one that it was trained with and that guidance subtracts.
-``empty``: the embedding of an empty text, to compare; a reference is not learned under it.
+``unconditional``: the model's own unconditional branch, which it was trained with and which guidance subtracts.
+``empty``: the embedding of an empty text, for comparison; training on a reference does not use it.
 """
 NULLS: tuple[Null, ...] = get_args(Null)
 
 
 @dataclass(frozen=True)
 class Conditioning:
-    """Tensors for the inputs of a diffusion transformer; None where it has no such input.
+    """The input tensors of a diffusion transformer; None where the transformer lacks that input.
 
     Args:
-        cross_attention: (batch, tokens, channels), what its cross-attention reads.
-        global_embedding: (batch, channels), timing mostly.
-        prepend: (batch, tokens, channels), tokens put before the latents, with ``prepend_mask`` (batch, tokens).
-        is_null: whether this is the unconditional branch: then guidance has nothing to lead away from.
+        cross_attention: (batch, tokens, channels), what the cross-attention reads.
+        global_embedding: (batch, channels), mostly the timing.
+        prepend: (batch, tokens, channels), tokens prepended to the latents, with ``prepend_mask`` (batch, tokens).
+        is_null: whether this is the null conditioning, from which guidance has no direction.
     """
 
     cross_attention: torch.Tensor | None = None
@@ -36,7 +36,10 @@ class Conditioning:
     is_null: bool = False
 
     def null(self) -> "Conditioning":
-        """The model's own unconditional branch, which guidance subtracts: zeros for what is attended to, the timing kept."""
+        """Return the model's own unconditional branch, which guidance subtracts.
+
+        Attended tokens are zero; the timing is unchanged.
+        """
         return replace(
             self,
             cross_attention=None if self.cross_attention is None else torch.zeros_like(self.cross_attention),
@@ -45,11 +48,11 @@ class Conditioning:
         )
 
     def as_null(self) -> "Conditioning":
-        """The same, as what guidance subtracts: for that of an empty text."""
+        """Return the same tensors marked as null, for the embedding of an empty text."""
         return replace(self, is_null=True)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Conditioning":
-        """The same on a device and in a precision."""
+        """Return a copy on a device and in a precision."""
 
         def moved(tensor: torch.Tensor | None) -> torch.Tensor | None:
             return None if tensor is None else tensor.to(device=device, dtype=dtype)
@@ -60,7 +63,7 @@ class Conditioning:
         )
 
     def expand(self, batch: int) -> "Conditioning":
-        """The same for ``batch`` rows, from one."""
+        """Return this single row expanded to ``batch`` rows."""
 
         def rows(tensor: torch.Tensor | None) -> torch.Tensor | None:
             return None if tensor is None else tensor.expand(batch, *tensor.shape[1:])
@@ -70,7 +73,7 @@ class Conditioning:
         )  # fmt: skip
 
     def beside(self, other: "Conditioning") -> "Conditioning":
-        """The rows of both in one batch, these first."""
+        """Concatenate the rows of both into one batch, these first."""
 
         def joined(a: torch.Tensor | None, b: torch.Tensor | None) -> torch.Tensor | None:
             return None if a is None else torch.cat([a, b])
@@ -85,17 +88,17 @@ class Conditioning:
 
 @torch.no_grad()
 def condition(model: torch.nn.Module, prompt: str, *, seconds: float, device: torch.device | str) -> Conditioning:
-    """The conditioning of one row.
+    """Return the conditioning of one row.
 
     Args:
         model: stable-audio-tools' conditioned diffusion model.
-        prompt: text; for models without a prompt it goes unused.
-        seconds: how long the sound is.
+        prompt: text; ignored by models without a prompt.
+        seconds: length of the sound.
     """
     if model.conditioner is None:
         return Conditioning()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # upstream enters CUDA's mixed precision, by a deprecated name, on every device
+        warnings.simplefilter("ignore")  # upstream enters CUDA autocast by a deprecated name, on every device
         given = {"prompt": prompt, "seconds_start": 0.0, "seconds_total": float(seconds)}
         tensors = model.conditioner([given], device)
     inputs = model.get_conditioning_inputs(tensors)

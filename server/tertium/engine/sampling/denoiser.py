@@ -1,13 +1,13 @@
 """A stable-audio-tools model as a data prediction: (latents, step, conditioning) -> the estimate of x_0.
 
-With r = sqrt(alpha^2 + sigma^2) and s = alpha + sigma, latents x = alpha x_0 + sigma noise are brought to the scale and the time
-that the network was trained at, and its output back:
+With r = sqrt(alpha^2 + sigma^2) and s = alpha + sigma, the latents x = alpha x_0 + sigma noise are converted to the
+scale and the time that the network was trained with, and its output is converted back:
 
     v               x_0 = alpha / r^2 x - sigma / r v(x / r, t)      t = 2 / pi atan(sigma / alpha)
     flows           x_0 =      1 / s  x - sigma / s v(x / s, t)      t = sigma / s
 
-For alpha = 1 the first is the EDM scaling of k-diffusion's ``VDenoiser`` (Karras et al., arXiv 2206.00364, table 1); on the straight
-path alpha = 1 - t the second is x_0 = x - t v. So every model takes every schedule.
+For alpha = 1 the first is the EDM scaling of k-diffusion's ``VDenoiser`` (Karras et al., arXiv 2206.00364, table 1); on
+the straight path alpha = 1 - t the second is x_0 = x - t v. Therefore every model works with every schedule.
 """
 
 import math
@@ -20,7 +20,7 @@ from tertium.engine.sampling.schedule import Schedule
 from tertium.engine.sampling.solver import Predict
 
 OBJECTIVES = ("v", "rectified_flow", "rf_denoiser")
-"""What the networks predict. ``rf_denoiser`` is a flow that was distilled to few steps; it is read as one."""
+"""Prediction targets of the networks. ``rf_denoiser`` is a flow distilled to few steps, evaluated like any flow."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Scaling:
 
 
 def scaling(objective: str, alpha: float, sigma: float) -> Scaling:
-    """How a network is brought to one point of a schedule.
+    """Return the scaling of a network at one point of a schedule.
 
     Raises:
         ValueError: an objective that is not in :data:`OBJECTIVES`.
@@ -51,11 +51,11 @@ def scaling(objective: str, alpha: float, sigma: float) -> Scaling:
 class Denoiser:
     """The data prediction of a diffusion transformer along one schedule.
 
-    The latents keep the precision in which they come (float32 in a sampling), whatever the network computes in. No step waits for
-    the device: scales are Python floats, and the times lie on the device from the start.
+    The latents keep the precision in which they arrive (float32 during sampling), whatever the network computes in. No
+    step waits for the device: scales are Python floats, and the times are on the device from the start.
 
     Args:
-        model: stable-audio-tools' conditioned diffusion model, with a transformer (``dit``) in it.
+        model: stable-audio-tools' conditioned diffusion model with a transformer (``dit``).
 
     Raises:
         ValueError: an unknown objective.
@@ -63,7 +63,6 @@ class Denoiser:
 
     def __init__(self, model: torch.nn.Module, schedule: Schedule):
         self.transformer = model.model.model
-        self.schedule = schedule
         weight = next(self.transformer.parameters())
         self.device, self.dtype = weight.device, weight.dtype
         points = zip(schedule.alphas, schedule.sigmas, strict=True)
@@ -80,14 +79,14 @@ class Denoiser:
         guidance: float = 1.0,
         null: Conditioning | None = None,
     ) -> torch.Tensor:
-        """The estimate of x_0 from latents ``x`` (batch, channels, frames) at point ``step``, of the same shape and dtype.
+        """Estimate x_0 from latents ``x`` (batch, channels, frames) at point ``step``; same shape and dtype as ``x``.
 
         Args:
             step: 0 … N - 1.
-            conditioning: of one row, or of as many as ``x`` has.
-            guidance: w in null + w (conditioned - null). At 1, and for the null conditioning, the network runs once on
-                each row; else the conditioned and the null rows share one batch.
-            null: what guidance leads away from, of one row; None for the model's own unconditional branch.
+            conditioning: of one row, or of as many rows as ``x`` has.
+            guidance: w in null + w (conditioned - null). At 1, and for the null conditioning, the network runs once for
+                each row; otherwise the conditioned and the null rows share one batch.
+            null: the conditioning that guidance subtracts, of one row; None for the model's own unconditional branch.
         """
         at = self._scalings[step]
         rows = conditioning.to(self.device, self.dtype).expand(x.shape[0])
@@ -102,14 +101,14 @@ class Denoiser:
         return x * at.skip + output * at.out
 
     def under(self, conditioning: Conditioning, *, guidance: float = 1.0, null: Conditioning | None = None) -> Predict:
-        """This denoiser under one conditioning, as the sampler wants it: (x, step) -> data prediction."""
+        """Bind this denoiser to one conditioning, in the form that the sampler calls: (x, step) -> data prediction."""
         placed = conditioning.to(self.device, self.dtype)
         away = None if null is None else null.to(self.device, self.dtype)
         return lambda x, step: self(x, step, placed, guidance=guidance, null=away)
 
     def _network(self, x: torch.Tensor, step: int, rows: Conditioning) -> torch.Tensor:
-        # The inner forward, since the outer one rounds the time to the network's precision: neighbouring steps then coincide
-        # in bfloat16. It also adds a guidance of its own, with a comparison that waits for the device.
+        # Upstream's outer forward rounds the time to the network's precision, where neighbouring steps coincide in
+        # bfloat16. It also applies its own guidance, with a comparison that waits for the device.
         return self.transformer._forward(
             x,
             self._times[step].expand(x.shape[0]),

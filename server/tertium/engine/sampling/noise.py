@@ -1,4 +1,4 @@
-"""Noise with random access: what step i draws does not depend on where the sampling began."""
+"""Noise with random access: the draw of a step does not depend on the step at which sampling started."""
 
 import numpy
 import torch
@@ -9,14 +9,14 @@ _INITIAL, _STEPS = 0, 1
 class StepNoise:
     """Standard normal noise for each step of a sampling, from one seed.
 
-    Every draw has its own ``torch.Generator`` on the CPU, seeded by (seed, stream, step), so that the same seed gives the
-    same noise on every device, for every intervention step, and whether or not the first steps came from a cache.
-    Nothing global is touched.
+    Every draw has its own ``torch.Generator`` on the CPU, seeded by (seed, stream, step). The same seed therefore gives
+    the same noise on every device and for every intervention step, whether or not the first steps came from a cache. No
+    global random state is used.
 
     Args:
         seed: 0 or greater.
         shape: of a draw, (batch, channels, frames).
-        stream: a number that keeps independent uses of one seed apart.
+        stream: a number that separates independent uses of one seed.
     """
 
     def __init__(
@@ -31,11 +31,11 @@ class StepNoise:
         self.seed, self.shape, self.dtype, self.device, self.stream = seed, tuple(shape), dtype, device, stream
 
     def initial(self) -> torch.Tensor:
-        """The draw that a sampling starts from, before it is scaled by the first sigma."""
+        """Return the draw that sampling starts from, not yet scaled by the first sigma."""
         return self._draw(_INITIAL, 0)
 
     def __call__(self, step: int) -> torch.Tensor:
-        """The draw that step ``step`` adds."""
+        """Return the draw that step ``step`` adds."""
         return self._draw(_STEPS, step)
 
     def _draw(self, kind: int, step: int) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Noise schedules as arrays of signal and noise scales, x_t = alpha_t * x_0 + sigma_t * noise.
 
-A schedule lives on the host, as Python floats: a sampler that reads it never waits for the device.
+A schedule is stored as Python floats on the host, so that a sampler never waits for the device to read it.
 """
 
 import math
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 class Schedule:
     """Signal scales ``alphas`` and noise scales ``sigmas`` at N + 1 points, noisiest first.
 
-    Step i goes from point i to point i + 1. Signal-to-noise rises from point to point; the last sigma may be 0.
+    Step i goes from point i to point i + 1. The signal-to-noise ratio rises from point to point. The last sigma may
+    be 0.
 
     Raises:
-        ValueError: fewer than two points, lengths that differ, scales that are negative or not finite, or a
+        ValueError: fewer than two points, arrays of different lengths, scales that are negative or not finite, or a
             signal-to-noise ratio that does not rise.
     """
 
@@ -33,11 +34,11 @@ class Schedule:
 
     @property
     def steps(self) -> int:
-        """N, the number of steps."""
+        """The number of steps, N."""
         return len(self.sigmas) - 1
 
     def lam(self, point: int) -> float:
-        """Half log-SNR, lambda = log(alpha / sigma): -inf where there is no signal, +inf where there is no noise."""
+        """Return half the log-SNR, lambda = log(alpha / sigma): -inf without signal, +inf without noise."""
         alpha, sigma = self.alphas[point], self.sigmas[point]
         if alpha == 0.0:
             return -math.inf
@@ -46,23 +47,23 @@ class Schedule:
         return math.log(alpha) - math.log(sigma)
 
     def noise_to_signal(self, point: int) -> float:
-        """sigma / alpha at a point; +inf where there is no signal."""
+        """Return sigma / alpha at a point; +inf where there is no signal."""
         return self.sigmas[point] / self.alphas[point] if self.alphas[point] else math.inf
 
     @property
     def last_noisy(self) -> int:
-        """m, the last point whose sigma is not zero."""
+        """The last point whose sigma is not zero, m."""
         return self.steps - 1 if self.sigmas[-1] == 0.0 else self.steps
 
 
 def edm(steps: int, *, sigma_min: float = 0.3, sigma_max: float = 500.0, rho: float = 1.0) -> Schedule:
-    """Poly-exponential schedule in the EDM scaling (alpha = 1), with a final step to sigma = 0.
+    """Return a poly-exponential schedule in the EDM scaling (alpha = 1), with a final step to sigma = 0.
 
     sigma_i = sigma_min * (sigma_max / sigma_min) ** ((1 - i / (N - 1)) ** rho), as k-diffusion's
     ``get_sigmas_polyexponential``. The defaults are those of Stable Audio Open 1.0, a v-prediction model.
 
     Args:
-        steps: N, at least 1. With one step the whole way is taken at once from ``sigma_max``.
+        steps: N, at least 1. A single step goes from ``sigma_max`` straight to 0.
     """
     _check_steps(steps)
     if not 0.0 < sigma_min < sigma_max:
@@ -73,7 +74,7 @@ def edm(steps: int, *, sigma_min: float = 0.3, sigma_max: float = 500.0, rho: fl
 
 
 def rectified_flow(steps: int, *, sigma_max: float = 1.0) -> Schedule:
-    """Uniform times t from ``sigma_max`` to 0 on the straight path alpha = 1 - t, sigma = t.
+    """Return uniform times t from ``sigma_max`` to 0 on the straight path alpha = 1 - t, sigma = t.
 
     Args:
         steps: N, at least 1.

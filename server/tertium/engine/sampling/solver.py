@@ -1,7 +1,9 @@
 """DPM-Solver++ of orders 1, 2 and 3 for any (alpha, sigma), from the ODE (eta = 0) to the SDE (eta = 1).
 
-Lu et al., "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models" (arXiv 2211.01095); orders 2 and 3
-are the multistep forms. A step is linear in everything that it combines, so it is written as its weights:
+Lu et al., "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models" (arXiv 2211.01095). Orders
+2 and 3 are the multistep forms with the weights of the paper and of k-diffusion (and hence of stable-audio-tools):
+order 2 uses the midpoint, order 3 half of the quadratic term. The asymptotic orders of convergence are 1, 2 and 2. A
+step is linear in all its inputs, so it is expressed by its weights:
 
     x_t = carry * x_s + data[0] * x0_s + data[1] * x0_(s-1) + data[2] * x0_(s-2) + noise * z
 
@@ -11,7 +13,6 @@ The weights are Python floats in double precision; no step reads anything back f
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
@@ -23,34 +24,23 @@ Predict = Callable[[torch.Tensor, int], torch.Tensor]
 Noise = Callable[[int], torch.Tensor]
 """(step) -> standard normal noise that broadcasts against the latents."""
 
-Form = Literal["published", "exact"]
-"""How the higher orders weigh their differences.
-
-``published``: as in the paper and in k-diffusion (and so in stable-audio-tools): order 2 by the midpoint, order 3 with half of the
-quadratic term. Its asymptotic order of convergence is 1, 2 and 2.
-``exact``: the polynomial through the data predictions is integrated exactly. Its order of convergence is 1, 2 and 3.
-"""
-
 
 @dataclass(frozen=True)
 class StepWeights:
-    """Weights of one step; ``data`` weighs the latest data prediction first."""
+    """The weights of one step; ``data`` starts with the weight of the latest data prediction."""
 
     carry: float
     data: tuple[float, ...]
     noise: float
 
 
-def step_weights(
-    schedule: Schedule, step: int, *, order: int = 3, eta: float = 1.0, known: int = 1, form: Form = "published"
-) -> StepWeights:
-    """Weights of step ``step``: equation 2 (eta = 1) or 4 (eta = 0) with the terms of its order.
+def step_weights(schedule: Schedule, step: int, *, order: int = 3, eta: float = 1.0, known: int = 1) -> StepWeights:
+    """Return the weights of step ``step``: equation 2 (eta = 1) or 4 (eta = 0) with the terms of its order.
 
     Args:
-        order: 1, 2 or 3. The order in effect is the lower of it and of what ``known`` allows.
+        order: 1, 2 or 3. The effective order is at most ``known``.
         eta: 0 … 1.
-        known: how many data predictions there are, the one at this step included.
-        form: see :data:`Form`.
+        known: the number of data predictions available, including the one at this step.
     """
     sigma_s, sigma_t, alpha_t = schedule.sigmas[step], schedule.sigmas[step + 1], schedule.alphas[step + 1]
     if sigma_t == 0.0:
@@ -59,21 +49,20 @@ def step_weights(
     carry = sigma_t / sigma_s * math.exp(-eta * h) if eta else sigma_t / sigma_s
     noise = sigma_t * math.sqrt(-math.expm1(-2.0 * eta * h)) if eta else 0.0
     past = min(order, known) - 1
-    # r_j: how long the steps before this one were, measured in this one. A first step out of pure noise is infinitely
-    # long in lambda; what came before it then counts for nothing, as it should.
+    # r_j: the length of the earlier steps relative to this one. A first step from pure noise is infinitely long in
+    # lambda, which gives earlier predictions the weight 0, as it should.
     ratios = tuple((schedule.lam(step - j) - schedule.lam(step - j - 1)) / h for j in range(past))
     scale = (1.0 + eta) * h
-    # k-diffusion's order 3 integrates its second step, which knows one difference, exactly; only its order 2 takes the midpoint.
-    data = _data_weights(
-        scale, ratios, midpoint=form == "published" and order == 2, bent=1.0 if form == "published" else 2.0
-    )
+    # As in k-diffusion, order 3 integrates its second step, with a single difference, exactly; only order 2 uses the
+    # midpoint.
+    data = _data_weights(scale, ratios, midpoint=order == 2)
     return StepWeights(carry, tuple(alpha_t * weight for weight in data), noise)
 
 
-def _data_weights(scale: float, ratios: tuple[float, ...], *, midpoint: bool, bent: float) -> tuple[float, ...]:
-    """Weights of the data predictions for a step of length ``scale`` = (1 + eta) h, before alpha_t.
+def _data_weights(scale: float, ratios: tuple[float, ...], *, midpoint: bool) -> tuple[float, ...]:
+    """Return the weights of the data predictions, before the factor alpha_t, for a step of length (1 + eta) h.
 
-    ``bent`` weighs the quadratic term: the exact integral has it twice as large as the published form.
+    The exact integral would have twice the quadratic term.
     """
     phi_1 = -math.expm1(-scale)
     if not ratios:
@@ -85,8 +74,8 @@ def _data_weights(scale: float, ratios: tuple[float, ...], *, midpoint: bool, be
     phi_3 = phi_2 / scale - 0.5
     r_0, r_1 = ratios
     # x0' and x0'' at s from the divided differences D_0 = (x0_s - x0_(s-1)) / r_0 and D_1 = (x0_(s-1) - x0_(s-2)) / r_1:
-    # D = D_0 + (D_0 - D_1) r_0 / (r_0 + r_1) enters with phi_2, and (D_0 - D_1) / (r_0 + r_1) with -bent * phi_3.
-    bend = 0.0 if math.isinf(r_1) else (phi_2 * r_0 - bent * phi_3) / (r_0 + r_1)
+    # D = D_0 + (D_0 - D_1) r_0 / (r_0 + r_1) enters with phi_2, and (D_0 - D_1) / (r_0 + r_1) with -phi_3.
+    bend = 0.0 if math.isinf(r_1) else (phi_2 * r_0 - phi_3) / (r_0 + r_1)
     first, second = (phi_2 + bend) / r_0, -bend / r_1
     return phi_1 + first, second - first, -second
 
@@ -94,12 +83,12 @@ def _data_weights(scale: float, ratios: tuple[float, ...], *, midpoint: bool, be
 def advance(
     x: torch.Tensor, predictions: tuple[torch.Tensor, ...], weights: StepWeights, *, noise: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """One step: the latents at the next point, of the shape of ``x``.
+    """Take one step: return the latents at the next point, of the shape of ``x``.
 
     Args:
-        x: carried latents.
-        predictions: data predictions, the latest first; as many as ``weights.data`` are used.
-        noise: standard normal noise; may be left out when its weight is 0.
+        x: the latents carried forward.
+        predictions: data predictions, the latest first; as many as ``weights.data`` has are used.
+        noise: standard normal noise; optional where its weight is 0.
     """
     out = predictions[0] * weights.data[0]
     if weights.carry:
@@ -111,7 +100,7 @@ def advance(
     return out
 
 
-def take(
+def take_step(
     x: torch.Tensor,
     predictions: tuple[torch.Tensor, ...],
     schedule: Schedule,
@@ -120,16 +109,16 @@ def take(
     noise: Noise,
     order: int = 3,
     eta: float = 1.0,
-    form: Form = "published",
 ) -> torch.Tensor:
-    """Step ``step`` with its noise: the latents at point ``step`` + 1.
+    """Take step ``step`` with its noise: return the latents at point ``step`` + 1.
 
     Args:
-        x: the latents that are carried on.
-        predictions: data predictions at this step and before it, the latest first; the order in effect is at most their number.
+        x: the latents carried forward.
+        predictions: data predictions at this step and before it, the latest first; their number limits the effective
+            order.
         noise: called with the step if the step adds noise.
     """
-    weights = step_weights(schedule, step, order=order, eta=eta, known=len(predictions), form=form)
+    weights = step_weights(schedule, step, order=order, eta=eta, known=len(predictions))
     return advance(x, predictions, weights, noise=noise(step) if weights.noise else None)
 
 
@@ -143,7 +132,6 @@ def sample(
     eta: float = 1.0,
     start: int = 0,
     history: tuple[torch.Tensor, ...] = (),
-    form: Form = "published",
     on_step: Callable[[int], None] | None = None,
 ) -> torch.Tensor:
     """Sample from point ``start`` to the end of the schedule.
@@ -151,12 +139,11 @@ def sample(
     Args:
         x: latents at point ``start``, (batch, channels, frames).
         noise: called with the step, once for each step that adds noise.
-        order: 1, 2 or 3; the first steps use what history there is.
+        order: 1, 2 or 3; the first steps use the history available.
         eta: 0 (ODE) … 1 (SDE).
-        start: 0 … N; at N there is nothing left to do.
-        history: data predictions of the steps before ``start``, the latest first; empty to start afresh.
-        form: see :data:`Form`.
-        on_step: called with the step before it is taken; what it raises stops the sampling.
+        start: 0 … N; at N no step remains.
+        history: data predictions of the steps before ``start``, the latest first; empty to start without history.
+        on_step: called with each step before it is taken; an exception it raises stops the sampling.
 
     Raises:
         ValueError: order, eta or start out of range.
@@ -167,12 +154,12 @@ def sample(
         if on_step is not None:
             on_step(step)
         predictions = (predict(x, step), *predictions)[:order]
-        x = take(x, predictions, schedule, step, noise=noise, order=order, eta=eta, form=form)
+        x = take_step(x, predictions, schedule, step, noise=noise, order=order, eta=eta)
     return x
 
 
 def check(schedule: Schedule, order: int, eta: float, start: int) -> None:
-    """Refuse what no sampling can be told. Raises ValueError with the field, its value and its range."""
+    """Refuse parameters out of range. Raises ValueError with the parameter, its value and its range."""
     if order not in (1, 2, 3):
         raise ValueError(f"order must be 1, 2 or 3; got {order}")
     if not 0.0 <= eta <= 1.0:

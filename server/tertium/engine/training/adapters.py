@@ -1,8 +1,9 @@
-"""Fine-tuned models beside their base: a view of the model that shares whatever it did not learn.
+"""Fine-tuned models beside their base: a view of the model that shares every weight it does not train.
 
-A view is a model of its own to whoever uses it. Under a LoRA (Hu et al., arXiv 2106.09685; ``peft``'s layers) it shares every weight of the
-base and adds two thin matrices to each linear layer of the diffusion transformer; fully fine-tuned it has a transformer of its own. The base is never
-touched, so several views lie beside it, and going from one to another is going from one object to another.
+A view is used like any model. Under a LoRA (Hu et al., arXiv 2106.09685; ``peft``'s layers) it shares every weight of
+the base and adds two thin matrices to each linear layer of the diffusion transformer; a fully fine-tuned view has a
+transformer of its own. The base never changes, so several views can exist beside it, and switching between them means
+using another object.
 """
 
 import copy
@@ -17,17 +18,17 @@ from tertium.engine.models import stable_audio
 from tertium.engine.models.device import PreciseTimesteps
 from tertium.engine.models.loaded_model import LoadedModel
 
-METHODS = ("lora", "full")
 _ADAPTER = "reference"
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What was learned.
+    """The trained weights.
 
     Args:
-        method: see :data:`METHODS`.
-        tensors: by name within the diffusion transformer: ``<layer>.lora_A`` (rank, in) and ``<layer>.lora_B`` (out, rank), or all its weights.
+        method: ``lora`` or ``full``.
+        tensors: by name within the diffusion transformer: ``<layer>.lora_A`` (rank, in) and ``<layer>.lora_B`` (out,
+            rank), or all its weights.
         rank: of a LoRA; 0 for full weights.
     """
 
@@ -35,24 +36,23 @@ class Weights:
     tensors: Mapping[str, torch.Tensor]
     rank: int = 0
 
-    @property
-    def bytes(self) -> int:
-        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
-
 
 def lora_view(model: LoadedModel, *, rank: int, generator: torch.Generator | None = None) -> LoadedModel:
-    """A view with a LoRA on every linear layer of the transformer, in float32. It changes nothing until it has learned.
+    """Return a view with a LoRA on every linear layer of the transformer, in float32.
+
+    Before training it computes the same as the base.
 
     Args:
         rank: 1 or greater. The scale is 1 (alpha is the rank).
-        generator: draws the first factors, evenly within 1 / sqrt(in); the second are 0. None leaves them to be filled with :func:`fill`.
+        generator: draws the first factors, uniformly within 1 / sqrt(in); the second factors are 0. None leaves peft's
+            draw, which :func:`apply` overwrites.
     """
     view = _view(model)
     transformer = view.model.model.model
     peft = stable_audio.load("peft")
     linears = [name for name, layer in transformer.named_modules() if isinstance(layer, torch.nn.Linear)]
     config = peft.LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=linears)
-    with torch.random.fork_rng(devices=[]):  # peft draws from the global generator; what it draws is replaced below
+    with torch.random.fork_rng(devices=[]):  # peft draws from the global generator; its draws are replaced
         peft.inject_adapter_in_model(config, transformer, adapter_name=_ADAPTER)
     for layer in _lora_layers(transformer).values():
         first, second = layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight
@@ -65,7 +65,7 @@ def lora_view(model: LoadedModel, *, rank: int, generator: torch.Generator | Non
 
 
 def full_view(model: LoadedModel) -> LoadedModel:
-    """A view with a transformer of its own, in float32, equal to the base's."""
+    """Return a view with its own transformer, in float32, equal to the base's."""
     view = _view(model, own_transformer=True)
     transformer = view.model.model.model.float()
     if isinstance(transformer.timestep_features, PreciseTimesteps):
@@ -74,8 +74,8 @@ def full_view(model: LoadedModel) -> LoadedModel:
     return view
 
 
-def learned(view: LoadedModel, method: str) -> dict[str, torch.nn.Parameter]:
-    """The parameters of a view that learn, by name: see :class:`Weights`."""
+def learned_parameters(view: LoadedModel, method: str) -> dict[str, torch.nn.Parameter]:
+    """Return the trainable parameters of a view by name; see :class:`Weights`."""
     transformer = view.model.model.model
     if method == "full":
         return dict(transformer.named_parameters())
@@ -87,13 +87,13 @@ def learned(view: LoadedModel, method: str) -> dict[str, torch.nn.Parameter]:
 
 
 def apply(model: LoadedModel, weights: Weights) -> LoadedModel:
-    """The fine-tuned model, frozen, beside its base and in its precision.
+    """Return the fine-tuned model, frozen, beside its base and in its precision.
 
     Raises:
-        ValueError: the weights do not fit into this model; the message names the first that does not.
+        ValueError: the weights do not fit this model; the message names the first that does not.
     """
     view = lora_view(model, rank=weights.rank) if weights.method == "lora" else _view(model, own_transformer=True)
-    parameters = learned(view, weights.method)
+    parameters = learned_parameters(view, weights.method)
     for name, tensor in weights.tensors.items():
         if name not in parameters or parameters[name].shape != tensor.shape:
             raise ValueError(f"{name} {tuple(tensor.shape)} does not fit into {model.name}")
@@ -110,7 +110,7 @@ def _lora_layers(transformer: torch.nn.Module) -> dict[str, torch.nn.Module]:
 
 
 def _view(model: LoadedModel, *, own_transformer: bool = False) -> LoadedModel:
-    """The model again, of the same weights; those of the transformer copied if it is to have its own."""
+    """Return a copy of the model that shares its weights; the transformer's are copied if it is to have its own."""
     module = model.model
     shared = [module.conditioner, module.pretransform]
     if not own_transformer:
@@ -121,47 +121,43 @@ def _view(model: LoadedModel, *, own_transformer: bool = False) -> LoadedModel:
 
 
 class Residents:
-    """Fine-tuned models that stay beside their base, as many as fit; the one that was used the longest ago goes first.
+    """Fine-tuned models kept in memory beside their base, as many as fit; the least recently used is evicted first.
 
     Args:
         model: the base.
-        budget: of memory for what they add to the base, in bytes. One that is larger than it alone stays until the next comes.
+        budget: memory for what they add to the base, in bytes. A single model above the budget stays until the next is
+            loaded.
     """
 
     def __init__(self, model: LoadedModel, *, budget: int):
         self._model, self.budget = model, budget
-        self._kept: OrderedDict[Hashable, tuple[LoadedModel, int]] = OrderedDict()
+        self._models: OrderedDict[Hashable, tuple[LoadedModel, int]] = OrderedDict()
 
     @property
     def bytes(self) -> int:
-        """What those that are kept add to the base."""
-        return sum(size for _, size in self._kept.values())
-
-    @property
-    def keys(self) -> tuple[Hashable, ...]:
-        """Those that are kept, the next to go first."""
-        return tuple(self._kept)
+        """Memory that the models in the cache add to the base."""
+        return sum(size for _, size in self._models.values())
 
     def get(self, key: Hashable, load: Callable[[], Weights]) -> LoadedModel:
-        """The fine-tuned model of a key, loaded if it is not kept.
+        """Return the fine-tuned model of a key; load it if it is not in memory.
 
         Raises:
-            ValueError: what was loaded does not fit into the base.
+            ValueError: the loaded weights do not fit the base.
         """
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key][0]
+        if key in self._models:
+            self._models.move_to_end(key)
+            return self._models[key][0]
         weights = load()
         view = apply(self._model, weights)
-        size = sum(p.numel() * p.element_size() for p in learned(view, weights.method).values())
-        self._make_room(size)
-        self._kept[key] = (view, size)
+        size = sum(p.numel() * p.element_size() for p in learned_parameters(view, weights.method).values())
+        self._evict(size)
+        self._models[key] = (view, size)
         return view
 
     def clear(self) -> None:
-        """Let all of them go."""
-        self._kept.clear()
+        """Evict all models."""
+        self._models.clear()
 
-    def _make_room(self, size: int) -> None:
-        while self._kept and self.bytes + size > self.budget:
-            self._kept.popitem(last=False)
+    def _evict(self, size: int) -> None:
+        while self._models and self.bytes + size > self.budget:
+            self._models.popitem(last=False)

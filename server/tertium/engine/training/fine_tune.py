@@ -1,14 +1,15 @@
-"""Learning one reference sound under its prompt, so that the prompt alone gives it back, and the null prompt leans towards it.
+"""Training on a reference under its prompt: the prompt alone then reproduces it, and the null prompt leans towards it.
 
-The objective is the one that the model was trained with, as stable-audio-tools has it. With latents z, noise e and a time t, the
-network sees alpha z + sigma e and learns, by mean squares,
+The objective is the one that the model was trained with, as in stable-audio-tools. With latents z, noise e and a
+time t, the network's input is alpha z + sigma e, and its target, by mean squares, is
 
     v        alpha e - sigma z      alpha = cos(t pi / 2), sigma = sin(t pi / 2)      t in 0.15 … 1
     flows    e - z                  alpha = 1 - t,         sigma = t                  t in 0 … 1
 
-Times of v begin a little before that of sigma / alpha = 0.3, where schedules end. They lie denser towards noise, t = 1 - (1 - first) u^SKEW with u spread evenly:
-at high noise a model must know by heart where in the sound it is, which takes longest to learn, rhythms above all. The rows of a batch share out
-the range of u, one in each of its equal parts (Kingma et al., arXiv 2107.00630, appendix I.1).
+Times of v start slightly below that of sigma / alpha = 0.3, where schedules end. They are denser towards noise,
+t = 1 - (1 - first) u^SKEW with u spread uniformly: at high noise a model must know by heart which moment of the sound
+it is at, which takes longest to learn, above all for rhythms. The rows of a batch divide the range of u into equal
+parts, with one time in each (Kingma et al., arXiv 2107.00630, appendix I.1).
 """
 
 import contextlib
@@ -33,52 +34,52 @@ FIRST_TIME = {"v": 0.15}
 SKEW = 1.5
 
 
-class LearningFailed(TertiumError):
-    """The loss is no finite number any more. The weights are those before the step at which that showed."""
+class TrainingFailed(TertiumError):
+    """The loss is no longer finite. The weights are those before the step at which this was detected."""
 
     def __init__(self, step: int, rate: float):
         super().__init__(
-            "out_of_range", f"Learning went astray at step {step}: the loss is no finite number.", field="rate", value=rate,
+            "out_of_range", f"Training diverged at step {step}: the loss is not finite.", field="rate", value=rate,
             remedy=f"Give a lower rate than {rate:g}.",
         )  # fmt: skip
 
 
 class Learner:
-    """A model that learns one reference, step by step. It shares nothing that it changes with the model that it began with.
+    """Training of a model on one reference, step by step. It shares nothing that it changes with the base model.
 
-    All chance comes from one generator of its own, and between steps its state is whole: it can be kept and taken up again, and goes on
-    as if nothing had been.
+    All randomness comes from its own generator, and between steps its state is complete: it can be saved and resumed
+    without any effect on the result.
 
     Args:
         model: the base.
-        reference: audio (channels, samples) at the model's rate; encoded once.
-        settings: what to learn and how.
+        reference: audio (channels, samples) at the model's sample rate; encoded once.
+        settings: of the training.
 
     Attributes:
-        model: the fine-tuned model as it is at the moment.
-        step: how many steps have been taken.
+        model: the fine-tuned model in its current state.
+        step: number of steps taken.
         losses: of each step.
-        seconds: length of what is learned at a time.
+        seconds: length of a training piece.
 
     Raises:
-        SoundError: ``reference`` is not what this model takes.
-        SettingError: ``seconds`` is longer than the model takes.
+        SoundError: this model does not accept ``reference``.
+        SettingError: ``seconds`` is longer than the model's maximum.
     """
 
     def __init__(self, model: LoadedModel, reference: torch.Tensor, settings: LearnSettings):
         check_sound(model, reference, "reference", longest=False)
         self.settings, self.step, self.losses = settings, 0, []
-        self.seconds, audio = _taught(model, reference, settings)
+        self.seconds, audio = _training_audio(model, reference, settings)
         self._latents = model.encode(audio)
         self._frames = min(model.frames(round(self.seconds * model.sample_rate)), self._latents.shape[-1])
         self._generator = torch.Generator().manual_seed(settings.seed)
-        self._kept_in, self._lower = model.dtype, _lower_precision(model, settings)
+        self._base_dtype, self._lower = model.dtype, _lower_precision(model, settings)
         if settings.method == "lora":
-            base = adapters.full_view(model) if model.dtype == torch.float16 else model  # in fp16 gradients vanish
+            base = adapters.full_view(model) if model.dtype == torch.float16 else model  # gradients vanish in fp16
             self.model = adapters.lora_view(base, rank=settings.rank, generator=self._generator)
         else:
             self.model = adapters.full_view(model)
-        self._parameters = adapters.learned(self.model, settings.method)
+        self._parameters = adapters.learned_parameters(self.model, settings.method)
         for parameter in self._parameters.values():
             parameter.requires_grad_(True)
         self._average = (
@@ -92,24 +93,25 @@ class Learner:
         self._prompted, self._null = prompted.expand(settings.batch), prompted.null().expand(settings.batch)
 
     def run(self, on_step: Callable[[int, float | None], None] = lambda step, loss: None) -> None:
-        """Take the steps that are left.
+        """Take the remaining steps.
 
         Args:
-            on_step: called before each step with its number and the loss of the one before (None before the first). What it raises stops the learning between
-                two steps, whole: ``run`` may be called again.
+            on_step: called before each step with its number and the loss of the previous one (None before the first).
+                An exception it raises stops the training between two steps, in a complete state: ``run`` may be called
+                again.
 
         Raises:
-            LearningFailed: the loss is no finite number.
+            TrainingFailed: the loss is not finite.
         """
         while self.step < self.settings.steps:
             on_step(self.step, self.losses[-1] if self.losses else None)
             self.take_step()
 
     def take_step(self) -> float:
-        """One step of the optimiser; returns its loss.
+        """Take one step of the optimiser and return its loss.
 
         Raises:
-            LearningFailed: the loss, or its gradient, is no finite number; the weights stay as they were.
+            TrainingFailed: the loss, or its gradient, is not finite; the weights stay unchanged.
         """
         generator_before = self._generator.get_state()
         for group in self._optimiser.param_groups:
@@ -120,26 +122,29 @@ class Learner:
         size = torch.nn.utils.clip_grad_norm_(self._parameters.values(), LARGEST_GRADIENT)
         if not (math.isfinite(value := loss.item()) and math.isfinite(size.item())):
             self._generator.set_state(generator_before)
-            raise LearningFailed(self.step, self.settings.peak_rate)
+            raise TrainingFailed(self.step, self.settings.peak_rate)
         self._optimiser.step()
         self.step += 1
-        self._follow()
+        self._update_average()
         self.losses.append(value)
         return value
 
     def weights(self) -> adapters.Weights:
-        """What is kept of what was learned so far, copied to the CPU: the running average where there is one; full weights in the precision of the base."""
-        dtype = torch.float32 if self.settings.method == "lora" else self._kept_in
-        kept = self._average or self._parameters
-        tensors = {name: tensor.detach().to("cpu", dtype, copy=True).contiguous() for name, tensor in kept.items()}
+        """Return the result of the training so far, copied to the CPU.
+
+        It is the running average where there is one; full weights have the precision of the base.
+        """
+        dtype = torch.float32 if self.settings.method == "lora" else self._base_dtype
+        weights = self._average or self._parameters
+        tensors = {name: tensor.detach().to("cpu", dtype, copy=True).contiguous() for name, tensor in weights.items()}
         return adapters.Weights(
             self.settings.method, tensors, self.settings.rank if self.settings.method == "lora" else 0
         )
 
     @contextlib.contextmanager
     @torch.no_grad()
-    def as_kept(self) -> Iterator[LoadedModel]:
-        """The model with the weights that would be kept now, for as long as the context lasts; the learning is not touched."""
+    def with_learned_weights(self) -> Iterator[LoadedModel]:
+        """Yield the model with the weights that :meth:`weights` would return now. Training then continues undisturbed."""
         own = {name: self._parameters[name].detach().clone() for name in self._average}
         try:
             for name, tensor in self._average.items():
@@ -150,10 +155,11 @@ class Learner:
                 self._parameters[name].copy_(tensor)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that another learner of the same model and settings needs to go on exactly.
+        """Return everything that another learner of the same model and settings needs to continue exactly.
 
         Returns:
-            ``facts``, which JSON can hold: settings, step, losses, seconds; and ``tensors`` by name, as they are and not copied: the next step changes them.
+            ``facts``, JSON-compatible: settings, step, losses, seconds; and ``tensors`` by name, which are not copies:
+            the next step changes them.
         """
         facts = {
             "settings": dataclasses.asdict(self.settings), "step": self.step, "losses": list(self.losses), "seconds": self.seconds,
@@ -168,15 +174,15 @@ class Learner:
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what :meth:`state_dict` gave.
+        """Resume from the result of :meth:`state_dict`.
 
         Raises:
-            ValueError: it is of other settings, or of another model; this learner stays as it was.
+            ValueError: it belongs to other settings, or to another model; this learner stays unchanged.
         """
         facts, tensors = state["facts"], state["tensors"]
         own = dataclasses.asdict(self.settings)
         if differing := [name for name, value in own.items() if facts["settings"].get(name) != value]:
-            raise ValueError(f"this state is of a learning with other settings: {', '.join(differing)}")
+            raise ValueError(f"this state is of a training job with other settings: {', '.join(differing)}")
         for name, shape in self._shapes(tensors).items():
             if name not in tensors or tensors[name].shape != shape:
                 raise ValueError(f"this state is of another model: {name} is missing or of another shape")
@@ -185,7 +191,7 @@ class Learner:
         self._optimiser.state.clear()
         for name, parameter in self._parameters.items():
             parameter.copy_(tensors[f"weights/{name}"])
-            if f"step/{name}" in tensors:  # a weight that never had a gradient has none
+            if f"step/{name}" in tensors:  # absent for a weight that never had a gradient
                 self._optimiser.state[parameter] = {
                     part: tensors[f"{part}/{name}"].to(parameter.device, copy=True) for part in OPTIMISER_PARTS
                 }
@@ -194,7 +200,7 @@ class Learner:
         self.step, self.losses = facts["step"], list(facts["losses"])
 
     def _shapes(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
-        """The shapes that the tensors of a state must have."""
+        """Return the shapes that the tensors of a state must have."""
         shapes = {"generator": self._generator.get_state().shape, "latents": self._latents.shape}
         for name, parameter in self._parameters.items():
             shapes[f"weights/{name}"] = parameter.shape
@@ -205,8 +211,8 @@ class Learner:
                 shapes[f"step/{name}"] = torch.Size([])
         return shapes
 
-    def _follow(self) -> None:
-        """Move the running average towards the weights; at first faster, so that it soon forgets how they began."""
+    def _update_average(self) -> None:
+        """Move the running average towards the weights, faster at first so that the initial weights soon lose influence."""
         if self._average:
             decay = min(self.settings.ema, (1 + self.step) / (20 + self.step))
             own = [self._parameters[name].detach() for name in self._average]
@@ -227,7 +233,8 @@ class Learner:
         return (output.float() - target).square().mean()
 
     def _network(self, x: torch.Tensor, times: torch.Tensor, rows: Conditioning) -> torch.Tensor:
-        # The inner forward, as in sampling: the outer one rounds the time, and drops conditionings by the global generator.
+        # The inner forward, as in sampling: upstream's outer one rounds the time, and drops conditionings by the global
+        # generator.
         return self.model.model.model.model._forward(
             x.to(self.model.dtype),
             times,
@@ -257,7 +264,7 @@ class Learner:
 def noise_levels(
     objective: str, rows: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """alpha, sigma and time of each row, (rows,): see the head of this module."""
+    """Return alpha, sigma and time of each row, (rows,); see the docstring of this module."""
     first = FIRST_TIME.get(objective, 0.0)
     spread = (torch.arange(rows) + torch.rand((), generator=generator)) / rows
     times = 1 - (1 - first) * (1 - spread) ** SKEW
@@ -267,20 +274,23 @@ def noise_levels(
 
 
 def learning_rate(step: int, steps: int, *, peak: float) -> float:
-    """A rise over the first 10 steps, a plateau, and a cosine towards zero over the last 40 % of ``steps``."""
+    """Return the learning rate of a step.
+
+    It rises over the first 10 steps, stays, and falls as a cosine towards zero over the last 40 % of ``steps``.
+    """
     done = step / steps
     fall = 1.0 if done < PLATEAU else 0.5 + 0.5 * math.cos(math.pi * (done - PLATEAU) / (1 - PLATEAU))
     return peak * min(1.0, (step + 1) / WARM_UP) * fall
 
 
-def _taught(model: LoadedModel, reference: torch.Tensor, settings: LearnSettings) -> tuple[float, torch.Tensor]:
-    """How long pieces are, in seconds, and the audio that they come from."""
+def _training_audio(model: LoadedModel, reference: torch.Tensor, settings: LearnSettings) -> tuple[float, torch.Tensor]:
+    """Return the length of a training piece in seconds, and the audio that pieces are cut from."""
     length = reference.shape[1] / model.sample_rate
     seconds = min(length, model.max_seconds) if settings.seconds is None else settings.seconds
     if not MIN_SECONDS - 0.001 <= seconds <= model.max_seconds:
         lengths = f"{MIN_SECONDS} to {model.max_seconds:.1f}"
         raise SettingError(
-            f"{model.name} learns {lengths} seconds at a time; seconds is {seconds!r}.", field="seconds", value=seconds,
+            f"{model.name} trains on pieces of {lengths} seconds; seconds is {seconds!r}.", field="seconds", value=seconds,
             remedy=f"Give a number from {lengths}.",
         )  # fmt: skip
     samples = round(seconds * model.sample_rate)
@@ -288,13 +298,13 @@ def _taught(model: LoadedModel, reference: torch.Tensor, settings: LearnSettings
 
 
 def _lower_precision(model: LoadedModel, settings: LearnSettings) -> bool:
-    """Whether the network's products are taken in bfloat16."""
+    """Return whether the network's products are computed in bfloat16."""
     if settings.precision != "auto":
         return settings.precision == "bf16"
     return model.dtype == torch.bfloat16 or (model.device.type == "cpu" and multiplies_bfloat16())
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether this processor has instructions for it; others emulate them."""
+    """Return whether this processor has bfloat16 instructions; others emulate them."""
     features = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, feature, lambda: False)() for feature in features)
