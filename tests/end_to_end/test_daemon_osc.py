@@ -303,3 +303,9 @@ def test_defaults_that_depend_on_the_request_are_in_the_recipe(client, clips, co
     done = client.events(id)[-1]
     assert done.event == "done", done
     assert json.loads(Path(done.fields["recall"]).read_text())["recall"]["fields"][field] == expected
+
+
+def test_a_reference_may_be_spelled_in_every_way_in_which_an_original_may(daemon, client, clips):
+    for scheme in ("file://", ""):
+        client.send("fuse", f"spelled {scheme}", original=clips[0], reference=scheme + clips[1], steps=1)
+        assert client.events(f"spelled {scheme}")[-1].event == "done"

@@ -133,8 +133,8 @@ class FakeEngine:
         if flaw == "silent":
             samples *= 0
         if spec.command == "window":
-            facts = {"steps": steps, "intervention": 3, "window": known.window or a_window(steps)}
-            return Rendered(samples, facts | {"measured": known.window is None})
+            facts = {"steps": steps, "intervention": 3, "window": known.measured_window or a_window(steps)}
+            return Rendered(samples, facts | {"measured": known.measured_window is None})
         latents = {"latents": np.zeros((steps + 1, 4, 8), np.float32)} if spec.command == "invert" else {}
         intervention = np.nan if "unsaid" in orders else getattr(spec, "intervention", None)
         facts = {"steps": steps, "intervention": intervention, "forwards": steps}

@@ -15,7 +15,7 @@ from tertium.audio.signal import MAX_SECONDS, MIN_SECONDS, Audio
 from tertium.errors import SoundError
 
 FORMATS = {"wav": ("WAV", "FLOAT"), "flac": ("FLAC", "PCM_24")}
-RATES = (4_000, 768_000)
+RATES = (1_000, 768_000)
 MAX_CHANNELS = 64
 FLAC_CHANNELS = 8
 MOST_SAMPLES = 2**28  # of all channels together: a gigabyte once read

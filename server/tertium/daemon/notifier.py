@@ -63,7 +63,9 @@ class Notifier:
                 return m.Done(job=job.id, **job.result)
             case "failed":
                 return m.Failed(job=job.id, **job.error)
-        return m.Cancelled(job=job.id, reason=job.reason)
+            case "cancelled":
+                return m.Cancelled(job=job.id, reason=job.reason)
+        raise ValueError(f"an event without a payload: {event}")
 
     def _answer(self, job: Job, event: str) -> Answer | None:
         """Return an event as an answer; if its payload is invalid, the substitute that a session would send."""

@@ -39,12 +39,12 @@ class Preparation:
 
     Args:
         ratios: the pair's calibration of blend; see :attr:`tertium.engine.window.Window.ratios`.
-        window: the pair's window, if it was measured before.
+        measured_window: the pair's window, if it was measured before.
         loop: frames before the loop and frames of the loop, in an original with context on either side; None if it is not a loop.
     """
 
     ratios: tuple[float, ...] | None = None
-    window: Mapping[str, Any] | None = None
+    measured_window: Mapping[str, Any] | None = None
     loop: tuple[int, int] | None = None
 
 

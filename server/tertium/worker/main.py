@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from tertium import worker_messages as m
+from tertium import worker_messages as wm
 from tertium.cost_model import CostModel, estimate
 from tertium.errors import TertiumError
 from tertium.job_spec import Learn, Preview
@@ -50,7 +50,7 @@ class CommandReader:
     """The daemon's commands, read in a separate thread so that a cancellation is noticed while a job runs."""
 
     def __init__(self, stream: TextIO):
-        self.commands: queue.Queue[m.Command] = queue.Queue()
+        self.commands: queue.Queue[wm.Command] = queue.Queue()
         self.cancelled: set[str] = set()
         self.paused: set[str] = set()
         self._stream = stream
@@ -58,10 +58,10 @@ class CommandReader:
 
     def _read(self) -> None:
         for line in self._stream:
-            match message := m.parse_command(line):
-                case m.Cancel():
+            match message := wm.parse_command(line):
+                case wm.Cancel():
                     self.cancelled.add(message.job)
-                case m.Pause():
+                case wm.Pause():
                     self.paused.add(message.job)
                 case _:
                     self.commands.put(message)
@@ -80,7 +80,7 @@ class ProgressReport:
         expected: estimated time of the job in seconds, if known.
     """
 
-    def __init__(self, send: Callable[[m.Report], None], reader: CommandReader, job: str, expected: float | None):
+    def __init__(self, send: Callable[[wm.Report], None], reader: CommandReader, job: str, expected: float | None):
         self._send, self._reader, self._job, self._expected = send, reader, job, expected
         self._began = time.monotonic()
         self._sent, self._stage = 0.0, ""
@@ -94,7 +94,7 @@ class ProgressReport:
         if now - self._sent >= PROGRESS_INTERVAL or stage != self._stage:
             self._sent, self._stage = now, stage
             left = self._left(fraction) if seconds_left is None else seconds_left
-            self._send(m.Progress(job=self._job, stage=stage, fraction=fraction, seconds_left=left, loss=loss))
+            self._send(wm.Progress(job=self._job, stage=stage, fraction=fraction, seconds_left=left, loss=loss))
 
     def is_paused(self) -> bool:
         """Return whether the job should pause so that another can go first."""
@@ -123,7 +123,7 @@ class Worker:
     def run(self) -> None:
         settings = self._reader.commands.get()
         module = importlib.import_module(settings.engine)
-        self._send(m.Models(models=module.known_models()))
+        self._send(wm.Models(models=module.known_models()))
         try:
             load = functools.partial(module.load, settings.model, device=settings.device, on_wait=self._report_wait)
             engine, self._note = self_test.loaded(load, precision=settings.precision, on_trouble=self._report_trouble)
@@ -131,20 +131,20 @@ class Worker:
             self._engine = engine
             self._costs = calibrated(engine)
         except Exception as error:
-            self._send(m.Unavailable(error=self._problem(error)))
+            self._send(wm.Unavailable(error=self._problem(error)))
             return
         about = dict(engine.about) | ({"note": self._note} if self._note else {})
-        self._send(m.Ready(model=about, costs=self._costs))
+        self._send(wm.Ready(model=about, costs=self._costs))
         while True:
             self._do(self._reader.commands.get())
 
     def _report_trouble(self, error: Exception) -> None:
-        self._send(m.Trouble(text="".join(traceback.format_exception(error))))
+        self._send(wm.Trouble(text="".join(traceback.format_exception(error))))
 
     def _report_wait(self, text: str) -> None:
-        self._send(m.Waits(what=text))
+        self._send(wm.Waits(what=text))
 
-    def _build(self, engine: Engine, settings: m.Load) -> None:
+    def _build(self, engine: Engine, settings: wm.Load) -> None:
         """Create the renderer and the trainer, and clean up after earlier processes."""
         home = Path(settings.home)
         library, checkpoints = Library(home), Checkpoints(home / "checkpoints")
@@ -159,8 +159,8 @@ class Worker:
         else:  # remove those that an earlier daemon was allowed to store
             shutil.rmtree(trajectories, ignore_errors=True)
 
-    def _do(self, command: m.Run | m.Forget) -> None:
-        if isinstance(command, m.Forget):
+    def _do(self, command: wm.Run | wm.Forget) -> None:
+        if isinstance(command, wm.Forget):
             self._forget(command.job)
             return
         job = command.job
@@ -170,9 +170,9 @@ class Worker:
             result, facts = self._run_job(command, report)
             _must_be_json(result)
         except Paused:
-            self._send(m.Paused(job=job))
+            self._send(wm.Paused(job=job))
         except Stopped as stop:
-            self._send(m.Cancelled(job=job, notes=tuple(getattr(stop, "__notes__", ()))))
+            self._send(wm.Cancelled(job=job, notes=tuple(getattr(stop, "__notes__", ()))))
         except Exception as error:
             self._fail(job, error)
             del error
@@ -181,18 +181,18 @@ class Worker:
         else:
             if self._costs and "forwards" in facts:
                 self._costs = self._costs.corrected(facts["seconds_computed"], facts["forwards"], result["elapsed"])
-            self._send(m.Done(job=job, result=result, costs=self._costs))
+            self._send(wm.Done(job=job, result=result, costs=self._costs))
         self._reader.cancelled.discard(job)
         self._reader.paused.discard(job)
 
-    def _run_job(self, command: m.Run, report: ProgressReport) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    def _run_job(self, command: wm.Run, report: ProgressReport) -> tuple[dict[str, Any], Mapping[str, Any]]:
         """Run a job. Returns the fields of its result, and the engine's facts."""
         job, spec, notes = command.job, command.spec, command.notes
         if isinstance(spec, Learn):
             return self._trainer.learn(job, spec, notes, report, report.is_paused), {}
         if isinstance(spec, Preview):
             return self._trainer.preview(spec, notes, report), {}
-        return self._renderer.make(spec, notes, report, lambda take: self._send(m.Take(job=job, take=take)), job=job)
+        return self._renderer.make(spec, notes, report, lambda take: self._send(wm.Take(job=job, take=take)), job=job)
 
     def _fail(self, job: str, error: Exception) -> None:
         """Report a failed job.
@@ -200,9 +200,9 @@ class Worker:
         If the device is lost, end this process: nothing can be computed or freed here any more.
         """
         if lost_the_device(error):
-            self._send(m.DeviceLost(job=job, error=self._problem(error), reason=self_test.described(error)))
+            self._send(wm.DeviceLost(job=job, error=self._problem(error), reason=self_test.described(error)))
             os._exit(LOST_DEVICE)
-        self._send(m.Failed(job=job, error=self._problem(error)))
+        self._send(wm.Failed(job=job, error=self._problem(error)))
 
     def _forget(self, job: str) -> None:
         try:
@@ -211,14 +211,14 @@ class Worker:
             self._problem(error)
             traceback.print_exception(error)
 
-    def _problem(self, error: Exception) -> m.Problem:
+    def _problem(self, error: Exception) -> wm.Problem:
         """Return an error as a message's field; an internal error also goes to the log."""
-        problem = m.Problem(**device_faults.described(error))
+        problem = wm.Problem(**device_faults.described(error))
         if problem.code == "internal":
             self._report_trouble(error)
         return problem
 
-    def _send(self, report: m.Report) -> None:
+    def _send(self, report: wm.Report) -> None:
         try:
             self._output.write(report.line())
             self._output.flush()

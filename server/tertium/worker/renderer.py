@@ -218,7 +218,7 @@ class Renderer:
 
     def _save_window(self, task: "_Task", window: Mapping[str, Any]) -> dict[str, Any]:
         """Save a window, unless it comes from the cache; returns it with the path of its file."""
-        if task.known.window is not None:
+        if task.known.measured_window is not None:
             return dict(window)
         window = {**window, "asked": task.spec.points}
         return {**window, "path": self._windows.save(task.spec, self._model_key(task.checkpoint), window)}
@@ -231,7 +231,7 @@ class Renderer:
         result = self._stored_fields(task, sound)
         if not isinstance(task.spec, Window):
             return result
-        measured = task.known.window or self._library.recall(sound).get("decided", {}).get("window")
+        measured = task.known.measured_window or self._library.recall(sound).get("decided", {}).get("window")
         return measured and {**result, "window": self._save_window(task, measured)}
 
     def _store(self, task: "_Task", rendered: Rendered, *, name: str, take: int | None = None) -> dict[str, Any]:

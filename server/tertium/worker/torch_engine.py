@@ -243,7 +243,7 @@ def _fuse(task: _Task) -> Rendered:
 
 def _window(task: _Task) -> Rendered:
     """Measure the window, unless it is known; then fuse at the equilibrium."""
-    spec, measured = task.spec, task.known.window
+    spec, measured = task.spec, task.known.measured_window
     share = 0.1 if measured is None else 1.0  # of the computing time that the sound takes
     if measured is None:
         window = windows.measure(

@@ -24,12 +24,12 @@ FIELDS = ("prompt", "method", "steps", "batch", "rank", "rate", "null_dropout", 
 
 @handles("learn")
 async def learn(services: Services, request: m.Learn, context: Context) -> None:
-    await submit(services, request, context, learn_spec)
+    await submit(services, "learn", request, context, learn_spec)
 
 
 @handles("preview")
 async def preview(services: Services, request: m.Preview, context: Context) -> None:
-    await submit(services, request, context, preview_spec)
+    await submit(services, "preview", request, context, preview_spec)
 
 
 @handles("checkpoints")

@@ -20,32 +20,32 @@ OUTPUT = ("steps", "order", "eta", "null", "format", "sample_rate")
 
 @handles("generate")
 async def generate(services: Services, request: m.Generate, context: Context) -> None:
-    await submit(services, request, context, generate_spec)
+    await submit(services, "generate", request, context, generate_spec)
 
 
 @handles("vary")
 async def vary(services: Services, request: m.Vary, context: Context) -> None:
-    await submit(services, request, context, vary_spec)
+    await submit(services, "vary", request, context, vary_spec)
 
 
 @handles("invert")
 async def invert(services: Services, request: m.Invert, context: Context) -> None:
-    await submit(services, request, context, invert_spec)
+    await submit(services, "invert", request, context, invert_spec)
 
 
 @handles("fuse")
 async def fuse(services: Services, request: m.Fuse, context: Context) -> None:
-    await submit(services, request, context, fuse_spec)
+    await submit(services, "fuse", request, context, fuse_spec)
 
 
 @handles("morph")
 async def morph(services: Services, request: m.Morph, context: Context) -> None:
-    await submit(services, request, context, morph_spec)
+    await submit(services, "morph", request, context, morph_spec)
 
 
 @handles("window")
 async def window(services: Services, request: m.Window, context: Context) -> None:
-    await submit(services, request, context, window_spec)
+    await submit(services, "window", request, context, window_spec)
 
 
 def generate_spec(services: Services, request: m.Generate) -> job_spec.Generate:

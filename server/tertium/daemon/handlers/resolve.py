@@ -1,6 +1,5 @@
 """Lookup of what clients name: sounds by id or path, checkpoints by name."""
 
-import os
 import re
 
 from tertium import path_spelling
@@ -86,7 +85,7 @@ def trained_checkpoint(services: Services, text: str) -> Checkpoint:
 
 def _names_sound(checkpoints: Checkpoints, text: str) -> bool:
     """Return whether a reference names a sound. A checkpoint's name takes precedence over the beginning of an id."""
-    return os.path.isabs(text) or (ID.match(text) is not None and checkpoints.is_free(text))
+    return path_spelling.names_file(text) or (ID.match(text) is not None and checkpoints.is_free(text))
 
 
 def _checkpoint(services: Services, checkpoints: Checkpoints, text: str, *, problem: str, remedy: str) -> Checkpoint:

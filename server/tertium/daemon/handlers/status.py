@@ -98,7 +98,7 @@ async def shutdown(services: Services, request: m.Shutdown, context: Context) ->
     if not context.session.local:
         raise TertiumError(
             "not_allowed", "Only a client on the daemon's own machine may stop it.", field="shutdown",
-            remedy="Stop it there, with Ctrl-C or tertium shutdown.",
+            remedy="Stop it there, with Ctrl-C in its terminal.",
         )  # fmt: skip
     services.stop(f"asked by {context.session.name}")
     return m.ShutdownReply(pid=os.getpid())

@@ -19,7 +19,7 @@ Specify = Callable[[Services, Any], JobSpec]
 
 
 async def submit(
-    services: Services, request: m.Making | m.Learn | m.Preview, context: Context, specify: Specify
+    services: Services, command: str, request: m.Making | m.Learn | m.Preview, context: Context, specify: Specify
 ) -> None:
     """Accept a request as a job, or answer a repeated request with the state of its job.
 
@@ -29,7 +29,6 @@ async def submit(
     Raises:
         TertiumError: the request is refused.
     """
-    command = type(request).__name__.lower()
     key, digest = json.dumps(context.id), fingerprint(command, request)
     async with services.jobs.claim(key):
         known = services.jobs.known(key, digest)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from tertium import worker_messages as m
+from tertium import worker_messages as wm
 from tertium.cost_model import CostModel
 from tertium.daemon import log
 from tertium.daemon.jobs import scheduling
@@ -34,7 +34,7 @@ class Supervisor:
         retry_after: least number of seconds between two attempts to load an unavailable model.
     """
 
-    def __init__(self, load: m.Load, jobs: JobQueue, *, grace: float = 30.0, retry_after: float = 5.0):
+    def __init__(self, load: wm.Load, jobs: JobQueue, *, grace: float = 30.0, retry_after: float = 5.0):
         self._load = load
         self._jobs = jobs
         self._grace, self._retry_after = grace, retry_after
@@ -44,10 +44,10 @@ class Supervisor:
         self.state = "loading"
         self.model: dict[str, Any] = {}
         self.models: list[dict[str, Any]] = []
-        self.problem: m.Problem | None = None
+        self.problem: wm.Problem | None = None
         self.costs: CostModel | None = None
         self._waits_for: str | None = None
-        self._device_lost: m.DeviceLost | None = None
+        self._device_lost: wm.DeviceLost | None = None
         jobs.on_cancel(self._interrupt)
         jobs.on_event(self._handle_event)
 
@@ -102,20 +102,20 @@ class Supervisor:
         self._waits_for = None
         while (message := await process.receive()) is not None:
             match message:
-                case m.Waits():
+                case wm.Waits():
                     self._waits_for = message.what
                     log.event("model loading", waits_for=message.what)
-                case m.Models():
+                case wm.Models():
                     self.models = list(message.models)
-                case m.Ready():
+                case wm.Ready():
                     self._set_ready(message)
                     return True
-                case m.Unavailable():
+                case wm.Unavailable():
                     self.problem = message.error
                     return False
         return False
 
-    def _set_ready(self, message: m.Ready) -> None:
+    def _set_ready(self, message: wm.Ready) -> None:
         self.model, self.state = message.model, "ready"
         self.costs = message.costs or self.costs
         log.event("model ready", **{key: self.model.get(key) for key in ("name", "device", "precision")})
@@ -131,13 +131,13 @@ class Supervisor:
         reason = process.reason()
         log.event("worker died while loading", level=logging.ERROR, reason=reason, times=deaths)
         if deaths >= DEATHS_WHILE_LOADING:
-            self.problem = m.Problem(
+            self.problem = wm.Problem(
                 code="model_unavailable",
                 message=f"The model could not be loaded: its process {reason}, {deaths} times.",
                 remedy="See the daemon's log, and run tertium doctor; the next request retries loading.",
             )
 
-    async def _fail_jobs(self, problem: m.Problem) -> None:
+    async def _fail_jobs(self, problem: wm.Problem) -> None:
         """Fail waiting jobs while the model is unavailable, until a later request suggests that the user has followed the remedy."""
         self.state = "failed"
         log.event("model unavailable", level=logging.ERROR, message=problem.message, remedy=problem.remedy)
@@ -174,7 +174,7 @@ class Supervisor:
         if (late := scheduling.missed(job)) is not None:
             await self._jobs.failed(job, _problem(late).fields())
             return True
-        await process.send(m.Run(job=job.id, spec=job.spec, notes=tuple(job.notes)))
+        await process.send(wm.Run(job=job.id, spec=job.spec, notes=tuple(job.notes)))
         if job.cancelling:
             self._interrupt(job)
         while (message := await process.receive()) is not None:
@@ -182,28 +182,30 @@ class Supervisor:
                 return True
         return False
 
-    async def _handle_report(self, job: Job, message: m.Report) -> bool:
+    async def _handle_report(self, job: Job, message: wm.Report) -> bool:
         """Act on a report about the running job. Return whether the worker has finished with the job."""
         match message:
-            case m.Progress():
+            case wm.Progress():
                 self._jobs.progress(job, message.stage, message.fraction, message.seconds_left, loss=message.loss)
                 return False
-            case m.Take():
+            case wm.Take():
                 self._jobs.take(job, message.take)
                 return False
-            case m.DeviceLost():
+            case wm.DeviceLost():
                 self._device_lost = message
                 return False  # the worker exits by itself
-            case m.Paused():
+            case wm.Paused():
                 await self._jobs.pause(job)
-            case m.Done():
+            case wm.Done():
                 self.costs = message.costs or self.costs
                 notes = [*message.result["notes"], *scheduling.lateness(job)]
                 await self._jobs.done(job, message.result | {"notes": notes})
-            case m.Cancelled():
+            case wm.Cancelled():
                 await self._jobs.cancelled(job, " ".join([job.cancelling or "Cancelled.", *message.notes]))
-            case m.Failed():
+            case wm.Failed():
                 await self._jobs.failed(job, message.error.fields())
+            case _:
+                raise TypeError(f"a report of a job that nobody handles: {message}")
         return True
 
     async def _handle_death(self, process: WorkerProcess, job: Job) -> None:
@@ -225,11 +227,11 @@ class Supervisor:
         """Pause a running training job that a new job preempts; discard the training state of a job that ended outside the worker."""
         running = self._jobs.running
         if event == "accepted" and scheduling.is_preempted(running, job.priority):
-            self._send(m.Pause(job=running.id))
+            self._send(wm.Pause(job=running.id))
         elif event in ("cancelled", "failed") and job.command in PAUSABLE:
-            self._send(m.Forget(job=job.id))
+            self._send(wm.Forget(job=job.id))
 
-    def _send(self, message: m.Command) -> None:
+    def _send(self, message: wm.Command) -> None:
         """Send a message to the worker without waiting."""
         if self._process is not None:
             send = asyncio.ensure_future(self._process.send(message))
@@ -241,7 +243,7 @@ class Supervisor:
         process = self._process
         if process is None:
             return
-        self._send(m.Cancel(job=job.id))
+        self._send(wm.Cancel(job=job.id))
 
         def kill_if_running() -> None:
             if job.state == "running" and self._jobs.running is job:
@@ -260,7 +262,7 @@ async def _wait_for_first(*waits: Coroutine[Any, Any, Any]) -> None:
             task.cancel()
 
 
-def _died(job: Job, reason: str, *, device: bool) -> m.Problem:
+def _died(job: Job, reason: str, *, device: bool) -> wm.Problem:
     """Return the error of a job whose worker died too often."""
     remedy = "Try fewer steps or a shorter sound; the daemon's log may have details."
     if device:
@@ -270,8 +272,8 @@ def _died(job: Job, reason: str, *, device: bool) -> m.Problem:
     if job.command in PAUSABLE:
         remedy = "The saved training state becomes a checkpoint. Try a shorter sound or a smaller batch."
     message = f"The worker process {reason}, {job.attempts} times in this job."
-    return m.Problem(code="worker_died", message=message, remedy=remedy)
+    return wm.Problem(code="worker_died", message=message, remedy=remedy)
 
 
-def _problem(error: TertiumError) -> m.Problem:
-    return m.Problem(code=error.code, message=error.message, field=error.field, value=error.value, remedy=error.remedy)
+def _problem(error: TertiumError) -> wm.Problem:
+    return wm.Problem(code=error.code, message=error.message, field=error.field, value=error.value, remedy=error.remedy)
