@@ -267,12 +267,3 @@ async def test_a_journal_of_an_older_version_is_read(command, journal):
         {"prompt": None} if command == "invert" else {}
     )
     assert (fields.get("null", "unconditional"), fields.get("loop", "off")) == ("unconditional", "off")
-
-
-async def test_a_row_that_is_not_understood_is_left_alone_and_the_others_go_on(journal, jobs, caplog):
-    await journal.insert(a_job().row() | {"id": "odd", "command": "fuse", "fields": {"steps": "many"}})
-    await jobs.accept(a_job("good"))
-    after = JobQueue(journal, limit=3)
-    assert after.restore(list(reopened(journal).values())) == 1
-    assert [json.loads(job.request) for job in after.waiting] == ["good"]
-    assert reopened(journal)["odd"]["state"] == "queued"

@@ -16,6 +16,7 @@ from tertium.daemon.allowed_folders import AllowedFolders
 from tertium.daemon.config import Settings, is_loopback
 from tertium.daemon.dispatcher import Dispatcher
 from tertium.daemon.handlers.registry import Services
+from tertium.daemon.jobs.job import Job
 from tertium.daemon.jobs.journal import Journal
 from tertium.daemon.jobs.queue import JobQueue
 from tertium.daemon.jobs.supervisor import Supervisor
@@ -105,7 +106,7 @@ class Daemon:
         home.open()
         stack.callback(home.close)
         journal = Journal(home.journal)
-        rows = journal.open()
+        rows = journal.open(check=Job.restored)
         stack.callback(journal.close)
         jobs = JobQueue(journal, limit=settings.queue)
         restored = jobs.restore(rows)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tertium.daemon import log
+from tertium.daemon.jobs import journal_repair
 from tertium.errors import TertiumError
 from tertium.storage import network_drives
 
@@ -61,16 +62,21 @@ class Journal:
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._database: sqlite3.Connection | None = None
+        self.unreadable = 0
 
-    def open(self) -> list[dict[str, Any]]:
+    def open(self, check: Callable[[dict[str, Any]], object] = lambda row: None) -> list[dict[str, Any]]:
         """Open the journal and return its rows, oldest first, as dictionaries of :data:`COLUMNS`.
 
-        A damaged journal is put aside under another name and replaced by an empty one, so that the daemon can start.
+        A row that cannot be read is moved into the table ``unreadable``, and the others stay. A damaged file is put aside under a name of its own, and
+        what can be read of it is copied into a new one. Both are logged and counted in :attr:`unreadable`.
+
+        Args:
+            check: raises ValueError for a row that makes no sense.
 
         Raises:
-            TertiumError: disk_full or path_refused.
+            TertiumError: disk_full or path_refused; path_refused too for the journal of a newer version, which is left as it is.
         """
-        return self._thread.submit(self._open).result()
+        return self._thread.submit(self._open, check).result()
 
     def close(self) -> None:
         """Finish pending writes and close."""
@@ -110,48 +116,60 @@ class Journal:
         except sqlite3.OperationalError as error:
             raise _explained(error, self._path) from error
 
-    def _open(self) -> list[dict[str, Any]]:
+    def _open(self, check: Callable[[dict[str, Any]], object]) -> list[dict[str, Any]]:
         try:
-            return self._load()
+            return self._load(check)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise _explained(error, self._path) from error
-            self._put_aside(error)
-            return self._load()
+            aside = self._put_aside(error)
+        rows = self._load(check, salvage=aside)
+        log.event("journal salvaged", level=logging.WARNING, jobs=len(rows), unreadable=self.unreadable)
+        return rows
 
-    def _load(self) -> list[dict[str, Any]]:
+    def _load(self, check: Callable[[dict[str, Any]], object], *, salvage: Path | None = None) -> list[dict[str, Any]]:
         database = sqlite3.connect(self._path, timeout=5)
         try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
-            with database:
-                database.execute(_SCHEMA)
-                if database.execute("PRAGMA user_version").fetchone()[0] not in (0, _VERSION):
-                    raise sqlite3.DatabaseError("it was written by another version of Tertium")
-                database.execute(f"PRAGMA user_version = {_VERSION}")
-                database.execute(
-                    "DELETE FROM jobs WHERE finished IS NOT NULL AND sequence NOT IN"
-                    " (SELECT sequence FROM jobs WHERE finished IS NOT NULL ORDER BY sequence DESC LIMIT ?)",
-                    [MOST_FINISHED],
-                )
-            rows = database.execute(f"SELECT {', '.join(COLUMNS)} FROM jobs ORDER BY sequence").fetchall()
-            decoded = [{name: _decode(name, value) for name, value in zip(COLUMNS, row, strict=True)} for row in rows]
-        except ValueError as error:
-            database.close()
-            raise sqlite3.DatabaseError(f"a row is damaged: {error}") from error
+            self._prepare(database)
+            if salvage is not None:
+                self.unreadable += journal_repair.salvage(salvage, database, COLUMNS)
+            rows, bad = journal_repair.read(database, COLUMNS, lambda row: _checked(row, check))
+            for job, reason in bad:
+                log.event("journal row unreadable", level=logging.ERROR, job=job, reason=reason)
+            self.unreadable += len(bad)
         except BaseException:
             database.close()
             raise
         self._database = database
-        return decoded
+        return rows
 
-    def _put_aside(self, error: Exception) -> None:
-        aside = self._path.with_name(f"{self._path.name}.damaged")
+    def _prepare(self, database: sqlite3.Connection) -> None:
+        """Create what is missing, and remove the oldest finished jobs."""
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version > _VERSION:
+            raise TertiumError(
+                "path_refused", f"The journal '{self._path}' was written by a newer version of Tertium (format {version}; this version reads {_VERSION}).",
+                field="home", value=str(self._path.parent), remedy="Update Tertium, or choose another home with --home.",
+            )  # fmt: skip
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        with database:
+            database.execute(_SCHEMA)
+            database.execute(f"PRAGMA user_version = {_VERSION}")
+            database.execute(
+                "DELETE FROM jobs WHERE finished IS NOT NULL AND sequence NOT IN"
+                " (SELECT sequence FROM jobs WHERE finished IS NOT NULL ORDER BY sequence DESC LIMIT ?)",
+                [MOST_FINISHED],
+            )
+
+    def _put_aside(self, error: Exception) -> Path:
+        aside = journal_repair.free_name(self._path.with_name(f"{self._path.name}.damaged"))
         for suffix in ("", "-wal", "-shm"):
             part = self._path.with_name(self._path.name + suffix)
             if part.exists():
                 part.replace(aside.with_name(aside.name + suffix))
         log.event("journal damaged, new one created", level=logging.WARNING, reason=str(error), kept_as=str(aside))
+        return aside
 
     def _close(self) -> None:
         if self._database is not None:
@@ -163,8 +181,14 @@ def _encode(name: str, value: Any) -> Any:
     return json.dumps(value) if name in JSON_COLUMNS and value is not None else value
 
 
-def _decode(name: str, value: Any) -> Any:
-    return json.loads(value) if name in JSON_COLUMNS and value is not None else value
+def _checked(row: dict[str, Any], check: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """A row with its JSON decoded. Raises ValueError if it makes no sense."""
+    decoded = {
+        name: json.loads(value) if name in JSON_COLUMNS and value is not None else value for name, value in row.items()
+    }
+    json.loads(decoded["request"])
+    check(decoded)
+    return decoded
 
 
 def _explained(error: sqlite3.OperationalError, path: Path) -> TertiumError:

@@ -55,11 +55,7 @@ class JobQueue:
     def restore(self, rows: list[dict[str, Any]]) -> int:
         """Restore the jobs in the journal. Those that were queued or running are queued again; return how many."""
         for row in rows:
-            try:
-                job = Job.restored(row)
-            except ValueError as error:  # from a newer version, or damaged: the row stays in the journal
-                log.event("job not readable", level=logging.ERROR, job=row["id"], reason=str(error))
-                continue
+            job = Job.restored(row)
             if job.state not in TERMINAL:
                 job.state, job.stage, job.started = "queued", "queued", None
                 self._enqueue(job)
