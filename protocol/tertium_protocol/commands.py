@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -234,6 +235,7 @@ def find_command(name: str, *, transport: Transport | None = None) -> Command:
     return row
 
 
+@functools.lru_cache
 def describe(name: str | None = None) -> replies.CommandsReply:
     """Return the reply to the command ``commands``, which is derived from the request models.
 

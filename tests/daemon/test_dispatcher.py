@@ -67,20 +67,33 @@ async def test_an_exception_becomes_an_error_that_tells_no_secrets(exchanged, se
     assert answers[0].fields["remedy"]
 
 
-async def test_a_flood_is_refused_and_then_all_is_well(exchanged, session, answers):
-    gate = asyncio.Event()
+async def test_one_peer_s_flood_is_refused_and_no_other_s_request(exchanged, session, answers):
+    gate, others = asyncio.Event(), []
 
     async def waits(services, request, context):
         await gate.wait()
-        return m.CommandsReply(protocol="1.0")
+        return m.SoundsReply(total=0, sounds=())
 
-    dispatcher = exchanged("commands", waits)
-    for number in range(dispatching.MOST_AT_ONCE + 3):
-        dispatcher.dispatch(session, Call("commands", number, {}))
+    dispatcher = exchanged("sounds", waits)
+    other = Session("osc", "other", local=True, trusted=True, put=lambda answer, buffers: others.append(answer))
+    for number in range(dispatching.MOST_OF_A_PEER + 3):
+        dispatcher.dispatch(session, Call("sounds", number, {}))
     assert [answer.fields["code"] for answer in answers] == ["busy"] * 3
+    assert "256 requests of this client are being answered already." in answers[0].fields["message"]
+    dispatcher.dispatch(session, Call("commands", "never refused", {}))
+    dispatcher.dispatch(other, Call("sounds", "mine", {}))
     gate.set()
     await until_answered(dispatcher)
-    assert len([answer for answer in answers if answer.event == "reply"]) == dispatching.MOST_AT_ONCE
+    assert [answer.event for answer in others] == ["reply"]
+    assert len([answer for answer in answers if answer.event == "reply"]) == dispatching.MOST_OF_A_PEER + 1
+    assert not dispatcher._waiting
+
+
+@pytest.mark.parametrize("command", sorted(registry.AT_ONCE))
+def test_what_is_never_refused_never_waits(command):
+    """A handler that awaits nothing ends at its first step."""
+    handler = registry.handlers()[command]
+    assert not [name for name in ("to_thread", "submit", "join") if name in handler.__code__.co_names]
 
 
 async def test_what_one_peer_queues_is_handled_in_its_order_and_immediate_commands_overtake_it(

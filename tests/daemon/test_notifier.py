@@ -6,7 +6,7 @@ import types
 
 from tertium.daemon.jobs.job import Job
 from tertium.daemon.notifier import Notifier
-from tertium.daemon.sessions import Sessions, zeromq_session
+from tertium.daemon.sessions import Sessions, ZeroMqSession
 from tertium_protocol.codecs import zeromq
 from tests.specs import spec
 
@@ -14,7 +14,9 @@ from tests.specs import spec
 def test_an_event_that_cannot_be_encoded_ends_neither_the_daemon_nor_the_wait():
     """``done`` becomes ``failed``, for the requesting session and for subscribers; an event that another one follows is omitted."""
     sent, published = [], []
-    session = zeromq_session((b"peer",), lambda parts, peer: sent.append(zeromq.decode_answer(parts)[0]), trusted=True)
+    session = ZeroMqSession(
+        (b"peer",), lambda parts, peer: not sent.append(zeromq.decode_answer(parts)[0]), trusted=True
+    )
     sessions = Sessions()
     sessions.subscribe(session, 60)
     jobs = types.SimpleNamespace(on_event=lambda listener: None)

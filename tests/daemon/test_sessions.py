@@ -74,8 +74,8 @@ def test_osc_answers_go_to_the_sender_until_hello_names_a_port():
 
 def test_an_answer_that_cannot_be_sent_is_replaced_by_an_error():
     sent = []
-    session = sessions.zeromq_session(
-        (b"peer",), lambda parts, peer: sent.append(zeromq.decode_answer(parts)[0]), trusted=True
+    session = sessions.ZeroMqSession(
+        (b"peer",), lambda parts, peer: not sent.append(zeromq.decode_answer(parts)[0]), trusted=True
     )
     session.send(Answer(id=1, event="reply", command="checkpoints", fields={"loss": float("nan")}))
     session.send(Answer(id=1, event="progress", command="learn", fields={"loss": float("nan")}))  # another follows
@@ -87,6 +87,24 @@ def test_an_answer_that_cannot_be_sent_is_replaced_by_an_error():
     assert failed.message == "The daemon produced an answer that cannot be encoded."
     assert (answer.id, answer.event, answer.command, answer.fields["code"]) == (1, "error", "checkpoints", "internal")
     assert answer.fields["message"] == "The daemon produced an answer that cannot be encoded."
+
+
+def test_a_peer_that_does_not_read_is_told_how_much_it_lost():
+    sent, room = [], [3]
+
+    def put(parts, peer):
+        room[0] -= 1
+        return room[0] >= 0 and not sent.append(zeromq.decode_answer(parts)[0])
+
+    session = sessions.ZeroMqSession((b"peer",), put, trusted=True)
+    for number in range(8):
+        session.send(Answer(id=number, event="reply", command="status", fields={}))
+    room[0] = 10
+    session.send(Answer(id=8, event="reply", command="status", fields={}))
+    session.send(Answer(id=9, event="reply", command="status", fields={}))
+    assert [answer.id for answer in sent] == [0, 1, 2, None, 8, 9]
+    assert (sent[3].event, sent[3].fields["code"]) == ("error", "busy")
+    assert sent[3].fields["message"] == "5 answers were lost, because they were not read."
 
 
 def test_reply_port_has_no_meaning_over_zeromq():

@@ -22,7 +22,7 @@ from tertium.daemon.jobs.queue import JobQueue
 from tertium.daemon.jobs.supervisor import Supervisor
 from tertium.daemon.notifier import Notifier
 from tertium.daemon.reader_pool import ReaderPool
-from tertium.daemon.sessions import OscSession, Sessions, zeromq_session
+from tertium.daemon.sessions import OscSession, Sessions, ZeroMqSession
 from tertium.daemon.transports.osc import OscTransport
 from tertium.daemon.transports.zeromq import ZeroMqTransport
 from tertium.errors import TertiumError
@@ -204,7 +204,7 @@ class Daemon:
 
     def _message(self, parts: list[bytes], peer: tuple[bytes, ...]) -> None:
         trusted = self._zmq.endpoint.startswith("ipc://")
-        session = self._services.sessions.of(peer, lambda: zeromq_session(peer, self._zmq.send, trusted=trusted))
+        session = self._services.sessions.of(peer, lambda: ZeroMqSession(peer, self._zmq.send, trusted=trusted))
         self._dispatcher.message(session, parts)
 
     def _supervisor_ended(self, task: asyncio.Task) -> None:

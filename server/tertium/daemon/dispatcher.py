@@ -3,10 +3,11 @@
 import asyncio
 import hmac
 import logging
+from collections import Counter
 from collections.abc import Sequence
 
 from tertium.daemon import log
-from tertium.daemon.handlers.registry import Context, Services, handlers
+from tertium.daemon.handlers.registry import AT_ONCE, Context, Services, handlers
 from tertium.daemon.sessions import Session
 from tertium.errors import TertiumError
 from tertium_protocol.codecs import osc_requests, zeromq
@@ -15,7 +16,9 @@ from tertium_protocol.commands import COMMANDS, parse_request
 from tertium_protocol.errors import ERROR_CODES, ProtocolError
 from tertium_protocol.messages.events import Answer, ErrorInfo
 
-MOST_AT_ONCE = 512
+MOST_AT_ONCE = 2048
+"""Calls of all peers that may wait for something at a time, such as for a file to be read."""
+MOST_OF_A_PEER = 256
 
 
 class Dispatcher:
@@ -31,6 +34,7 @@ class Dispatcher:
         self._token = token
         self._handlers = handlers()
         self._tasks: set[asyncio.Task] = set()
+        self._waiting: Counter[Session] = Counter()
 
     def datagram(self, session: Session, datagram: bytes) -> None:
         """Dispatch the calls in an OSC datagram."""
@@ -54,17 +58,35 @@ class Dispatcher:
     def dispatch(self, session: Session, call: Call) -> None:
         """Start to answer a call. Its deadline counts from here."""
         context = Context(session, call.id, call.buffers)
-        if len(self._tasks) >= MOST_AT_ONCE:
-            busy = TertiumError(
-                "busy",
-                f"{MOST_AT_ONCE} requests are being answered already.",
-                remedy="Send it again, and send requests more slowly.",
-            )
+        waits = call.command not in AT_ONCE
+        if waits and (busy := self._too_many(session)) is not None:
             self._refuse(session, call, busy)
             return
         task = asyncio.ensure_future(self._answer(call, context))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._waiting[session] += waits
+
+        def forget(task: asyncio.Task) -> None:
+            self._tasks.discard(task)
+            self._waiting[session] -= waits
+            if not self._waiting[session]:
+                del self._waiting[session]
+
+        task.add_done_callback(forget)
+
+    def _too_many(self, session: Session) -> TertiumError | None:
+        """The error for one call more, if there are too many calls that wait."""
+        for most, count, whose in (
+            (MOST_OF_A_PEER, self._waiting[session], "of this client "),
+            (MOST_AT_ONCE, self._waiting.total(), ""),
+        ):
+            if count >= most:
+                return TertiumError(
+                    "busy",
+                    f"{most} requests {whose}are being answered already.",
+                    remedy="Send it again, and send requests more slowly.",
+                )
+        return None
 
     async def close(self) -> None:
         """Cancel the calls that are still being answered."""

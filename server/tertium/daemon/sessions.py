@@ -1,6 +1,7 @@
 """Sessions: the peers of the transports and how to answer them. The audience of a job is the sessions that requested it and those that subscribed."""
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -122,15 +123,40 @@ class OscSession(Session):
             self._send(datagram, (self._host, self._port))
 
 
-def zeromq_session(
-    peer: tuple[bytes, ...], send: Callable[[list[bytes], tuple[bytes, ...]], None], *, trusted: bool
-) -> Session:
-    """Create the session of a peer of the ROUTER socket, which accepts connections from this machine only."""
+class ZeroMqSession(Session):
+    """A peer of the ROUTER socket, which accepts connections from this machine only.
 
-    def put(answer: Answer, buffers: Sequence[AudioBuffer]) -> None:
-        send(zeromq.encode_answer(answer, buffers), peer)
+    Answers that it does not read are lost once a thousand wait for it; it is told how many as soon as it reads again.
 
-    return Session("zeromq", f"zeromq {peer[0].hex()[:10]}", local=True, trusted=trusted, put=put)
+    Args:
+        peer: its routing frames.
+        send: sends frames to it; returns False if they are lost.
+        trusted: see :class:`Session`.
+    """
+
+    def __init__(
+        self, peer: tuple[bytes, ...], send: Callable[[list[bytes], tuple[bytes, ...]], bool], *, trusted: bool
+    ):
+        super().__init__("zeromq", f"zeromq {peer[0].hex()[:10]}", local=True, trusted=trusted, put=self._put_frames)
+        self._peer, self._send = peer, send
+        self._lost = 0
+
+    def _put_frames(self, answer: Answer, buffers: Sequence[AudioBuffer]) -> None:
+        frames = zeromq.encode_answer(answer, buffers)
+        if self._lost and self._send(zeromq.encode_answer(self._notice()), self._peer):
+            self._lost = 0
+        if not self._send(frames, self._peer):
+            if not self._lost:
+                log.event("answers lost", level=logging.WARNING, peer=self.name, reason="the peer does not read them")
+            self._lost += 1
+
+    def _notice(self) -> Answer:
+        lost = ErrorInfo(
+            code="busy",
+            message=f"{self._lost} answers were lost, because they were not read.",
+            remedy="Read answers while you send requests, and ask for the state of jobs with: job.",
+        )
+        return Answer.of(lost, id=None, command=None)
 
 
 class Sessions:

@@ -21,6 +21,8 @@ from tertium_protocol.messages.events import Payload, RequestId
 
 MODULES = ("status", "sounds", "render", "checkpoints")
 _HANDLERS: dict[str, "Handler"] = {}
+AT_ONCE: set[str] = set()
+"""Commands whose handlers never wait."""
 
 
 @dataclass
@@ -77,13 +79,19 @@ class Context:
 Handler = Callable[[Services, Any, Context], Awaitable[Payload | None]]
 
 
-def handles(command: str) -> Callable[[Handler], Handler]:
-    """Register the handler of a command: for an immediate command it returns the reply; for a queued one it has the job accepted and returns None."""
+def handles(command: str, *, at_once: bool = False) -> Callable[[Handler], Handler]:
+    """Register the handler of a command: for an immediate command it returns the reply; for a queued one it has the job accepted and returns None.
+
+    Args:
+        at_once: the handler never waits, not even for a thread; so many of its calls as come are answered.
+    """
 
     def register(handler: Handler) -> Handler:
         if command in _HANDLERS:
             raise ValueError(f"{command} is answered by {_HANDLERS[command].__name__} already")
         _HANDLERS[command] = handler
+        if at_once:
+            AT_ONCE.add(command)
         return handler
 
     return register

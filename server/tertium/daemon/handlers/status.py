@@ -12,7 +12,7 @@ from tertium_protocol import messages as m
 from tertium_protocol.commands import describe
 
 
-@handles("hello")
+@handles("hello", at_once=True)
 async def hello(services: Services, request: m.Hello, context: Context) -> m.HelloReply:
     if request.reply_port is not None:
         context.session.answer_at(request.reply_port)
@@ -28,7 +28,7 @@ async def hello(services: Services, request: m.Hello, context: Context) -> m.Hel
     )
 
 
-@handles("status")
+@handles("status", at_once=True)
 async def status(services: Services, request: m.Status, context: Context) -> m.StatusReply:
     worker, running = services.supervisor, services.jobs.running
     about = {name: worker.model.get(name) for name in ("device", "precision", "sample_rate", "channels", "max_seconds")}
@@ -47,18 +47,18 @@ async def status(services: Services, request: m.Status, context: Context) -> m.S
     )
 
 
-@handles("commands")
+@handles("commands", at_once=True)
 async def commands(services: Services, request: m.Commands, context: Context) -> m.CommandsReply:
     return describe(request.command)
 
 
-@handles("subscribe")
+@handles("subscribe", at_once=True)
 async def subscribe(services: Services, request: m.Subscribe, context: Context) -> m.SubscribeReply:
     services.sessions.subscribe(context.session, request.seconds)
     return m.SubscribeReply(seconds=request.seconds, events=services.endpoints.get("events"))
 
 
-@handles("models")
+@handles("models", at_once=True)
 async def models(services: Services, request: m.Models, context: Context) -> m.ModelsReply:
     worker, own = services.supervisor, services.settings.model
     known = {model["name"]: m.ModelInfo(loaded=False, **model) for model in worker.models}
@@ -74,12 +74,12 @@ async def models(services: Services, request: m.Models, context: Context) -> m.M
     return m.ModelsReply(models=tuple(known.values()))
 
 
-@handles("job")
+@handles("job", at_once=True)
 async def job(services: Services, request: m.Job, context: Context) -> m.JobInfo:
     return job_info(services.jobs.get(request.job))
 
 
-@handles("jobs")
+@handles("jobs", at_once=True)
 async def jobs(services: Services, request: m.Jobs, context: Context) -> m.JobsReply:
     found = services.jobs.all(request.state)
     page = found[request.offset : request.offset + request.limit]
@@ -93,7 +93,7 @@ async def cancel(services: Services, request: m.Cancel, context: Context) -> m.C
     return m.CancelReply(job=found.id, state=found.state)
 
 
-@handles("shutdown")
+@handles("shutdown", at_once=True)
 async def shutdown(services: Services, request: m.Shutdown, context: Context) -> m.ShutdownReply:
     if not context.session.local:
         raise TertiumError(

@@ -15,6 +15,8 @@ Receive = Callable[[bytes, Address], None]
 RECEIVE_BUFFER = 1 << 20
 LARGEST = 65536
 MOST_AT_A_TIME = 2000
+MOST_A_TURN = 8
+"""Datagrams handled before everything else in the loop has its turn; each may start a task that takes a while."""
 TURN_SECONDS = 0.001
 """How long datagrams are handled before the socket is emptied again: under a flood, a typical system buffer overflows after about twice this."""
 
@@ -110,7 +112,9 @@ class OscTransport(asyncio.DatagramProtocol):
     def _take_turn(self) -> None:
         self._turn = None
         end = time.monotonic() + TURN_SECONDS
-        while self._inbox and time.monotonic() < end:
+        for _ in range(MOST_A_TURN):
+            if not self._inbox or time.monotonic() > end:
+                break
             self._handle(*self._inbox.take())
         self._empty_socket()
         if self._inbox:

@@ -17,6 +17,8 @@ Receive = Callable[[list[bytes], Peer], None]
 LARGEST_FRAME = 512 * 1024 * 1024 + 65536
 MOST_WAITING = 1000  # messages for a peer that does not read them; further ones are dropped
 LINGER_MS = 500
+MOST_A_TURN = 4
+"""Messages handled before everything else in the loop has its turn, OSC among it."""
 
 
 class ZeroMqTransport:
@@ -32,7 +34,10 @@ class ZeroMqTransport:
         self._context = zmq.asyncio.Context()
         self._router = self._context.socket(zmq.ROUTER)
         self._publisher = self._context.socket(zmq.PUB)
+        # The same sockets without futures: sending and receiving by these costs a tenth.
+        self._plain_router, self._plain_publisher = zmq.Socket.shadow(self._router), zmq.Socket.shadow(self._publisher)
         self._task: asyncio.Task | None = None
+        self._turn: asyncio.Handle | None = None
         self.endpoint = ""
         self.events = ""
 
@@ -58,31 +63,59 @@ class ZeroMqTransport:
         return transport
 
     async def _listen(self) -> None:
+        """Wait for messages, and take turns with everything else in the loop while there are any."""
         while True:
-            identity, *frames = await self._router.recv_multipart()
-            routing = 1 if len(frames) > 1 and frames[0] == b"" else 0
-            try:
-                self._receive(frames[routing:], (identity, *frames[:routing]))
-            except Exception as problem:
-                log.exception("message not handled", problem, frames=len(frames))
+            await self._router.poll(zmq.POLLIN)
+            self._take_turn()
+            while self._turn is not None:
+                await asyncio.sleep(0)
 
-    def send(self, frames: Sequence[bytes], peer: Peer) -> None:
-        """Send frames to a peer; they are dropped if it has disconnected."""
-        self._put(self._router, [*peer, *frames])
+    def _take_turn(self) -> None:
+        """Handle a few messages. The socket itself takes them from its peers in turns."""
+        self._turn = None
+        for _ in range(MOST_A_TURN):
+            try:
+                parts = self._plain_router.recv_multipart(zmq.NOBLOCK)
+            except zmq.ZMQError:  # there is nothing more, or the socket is closing
+                return
+            self._handle(parts)
+        self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _handle(self, parts: list[bytes]) -> None:
+        identity, *frames = parts
+        routing = 1 if len(frames) > 1 and frames[0] == b"" else 0
+        try:
+            self._receive(frames[routing:], (identity, *frames[:routing]))
+        except Exception as problem:
+            log.exception("message not handled", problem, frames=len(frames))
+
+    def send(self, frames: Sequence[bytes], peer: Peer) -> bool:
+        """Send frames to a peer. Return False if they are lost because it does not read its answers; if it has disconnected, nobody misses them."""
+        try:
+            self._plain_router.send_multipart([*peer, *frames], zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        except zmq.ZMQError:  # it has disconnected, or the socket is closing
+            return True
+        self._wake()
+        return True
 
     def publish(self, frames: Sequence[bytes]) -> None:
-        """Send frames to all subscribers of the topic in the first frame."""
-        self._put(self._publisher, frames)
+        """Send frames to all subscribers of the topic in the first frame; a subscriber that does not read them loses them, as the numbers show."""
+        with contextlib.suppress(zmq.ZMQError):
+            self._plain_publisher.send_multipart(frames, zmq.NOBLOCK)
 
-    def _put(self, socket: zmq.asyncio.Socket, frames: Sequence[bytes]) -> None:
-        with contextlib.suppress(zmq.ZMQError):  # the socket is closing
-            # Neither socket type blocks: they drop messages that a peer does not read. The future is done at once; its error is discarded.
-            socket.send_multipart(frames).add_done_callback(lambda sent: sent.cancelled() or sent.exception())
+    def _wake(self) -> None:
+        """Look for messages once more: sending can swallow the signal that some have come."""
+        if self._turn is None and self._task is not None and self._plain_router.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
     async def close(self) -> None:
         """Stop listening, wait up to half a second for messages in transit, and close."""
         if self._task is not None:
             self._task.cancel()
+            if self._turn is not None:
+                self._turn.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         for socket in (self._router, self._publisher):
@@ -100,6 +133,8 @@ def _bind(socket: zmq.Socket, endpoint: str) -> str:
     socket.setsockopt(zmq.RCVHWM, MOST_WAITING)
     socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
     socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)
+    if socket.type == zmq.ROUTER:
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # so that a lost answer is known to be lost
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:

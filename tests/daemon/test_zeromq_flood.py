@@ -1,0 +1,107 @@
+"""One ZeroMQ peer's flood keeps nobody waiting, and the socket never sleeps on a message."""
+
+import asyncio
+
+import zmq
+import zmq.asyncio
+
+from tertium.daemon.transports.zeromq import MOST_A_TURN, ZeroMqTransport
+
+
+async def opened(tmp_path, receive):
+    return await ZeroMqTransport.open(f"ipc://{tmp_path}/requests", f"ipc://{tmp_path}/events", receive)
+
+
+async def test_everything_else_has_its_turn_between_a_few_messages(tmp_path):
+    came, turns = [], []
+    transport = await opened(tmp_path, lambda frames, peer: came.append(len(turns)))
+    context = zmq.Context()
+    try:
+        with context.socket(zmq.DEALER) as flooding:
+            flooding.connect(transport.endpoint)
+            for _ in range(500):
+                flooding.send(b"x")
+            async with asyncio.timeout(10):
+                while len(came) < 500:
+                    turns.append(1)
+                    await asyncio.sleep(0)
+    finally:
+        await transport.close()
+        context.term()
+    most = max(came.count(turn) for turn in set(came))
+    assert most <= 2 * MOST_A_TURN
+
+
+async def test_peers_take_turns(tmp_path):
+    came = []
+    transport = await opened(tmp_path, lambda frames, peer: came.append(frames[0]))
+    context = zmq.Context()
+    try:
+        with context.socket(zmq.DEALER) as flooding, context.socket(zmq.DEALER) as asking:
+            flooding.connect(transport.endpoint)
+            asking.connect(transport.endpoint)
+            asking.send(b"hello")
+            async with asyncio.timeout(10):
+                while b"hello" not in came:
+                    await asyncio.sleep(0)
+            for _ in range(900):
+                flooding.send(b"x")
+            while b"x" not in came:
+                await asyncio.sleep(0)
+            asking.send(b"status")
+            async with asyncio.timeout(10):
+                while b"status" not in came:
+                    await asyncio.sleep(0)
+            behind = len(came)
+            while len(came) < 902:
+                await asyncio.sleep(0)
+    finally:
+        await transport.close()
+        context.term()
+    assert behind < 902, "it does not wait for the whole flood"
+
+
+async def test_a_message_that_comes_while_one_is_sent_is_not_slept_on(tmp_path):
+    """As many as fit between receiving and sending, a thousand times over."""
+    transport = None
+
+    def echo(frames, peer):
+        assert transport.send(frames, peer)
+
+    transport = await opened(tmp_path, echo)
+    context = zmq.asyncio.Context()
+    try:
+        with context.socket(zmq.DEALER) as asking:
+            asking.connect(transport.endpoint)
+            for number in range(1000):
+                await asking.send(b"%d" % number)
+                if number % 7 == 0:
+                    await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                assert [await asking.recv() for _ in range(1000)] == [b"%d" % number for number in range(1000)]
+    finally:
+        await transport.close()
+        context.term()
+
+
+async def test_it_is_known_when_a_peer_does_not_read(tmp_path):
+    sent, peers = [], []
+    transport = await opened(tmp_path, lambda frames, peer: peers.append(peer))
+    context = zmq.Context()
+    try:
+        with context.socket(zmq.DEALER) as asking:
+            asking.setsockopt(zmq.RCVHWM, 1)
+            asking.connect(transport.endpoint)
+            asking.send(b"x")
+            async with asyncio.timeout(10):
+                while not peers:
+                    await asyncio.sleep(0)
+            for _ in range(20_000):
+                sent.append(transport.send([b"answer" * 1000], peers[0]))
+        async with asyncio.timeout(10):
+            while transport.send([b"late"], peers[0]) is False:
+                await asyncio.sleep(0.01)
+    finally:
+        await transport.close()
+        context.term()
+    assert sent[0] and not all(sent)
