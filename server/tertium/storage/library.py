@@ -12,10 +12,13 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -29,6 +32,8 @@ from tertium.storage.result_names import is_used, latents_path, numbered, reclai
 SHORTEST_PREFIX = 8
 RACES = 3  # attempts to add a sound that another process is adding too
 SCHEMA = 1  # of the sidecars
+MOST_FILES = 1024  # whose sounds are known without reading them again
+SETTLED = 2.0  # seconds after which a change of a file shows in its time of modification for certain
 ADDED = ("job", "take", "layout")  # fields that older sidecars lack
 
 
@@ -76,19 +81,28 @@ def sound_id(samples: np.ndarray, sample_rate: int) -> str:
     return digest.hexdigest()
 
 
+class Adder(Protocol):
+    """Something that adds sounds in another process."""
+
+    def add_file(self, file: BinaryIO, path: Path, **given: Any) -> Sound: ...
+
+    def add_samples(self, samples: np.ndarray, sample_rate: int, **given: Any) -> Sound: ...
+
+
 class Library:
     """The sounds under ``home``; safe to use from several threads.
 
     Args:
-        read: function that reads clients' files, with the signature of :func:`tertium.audio.files.decoded`.
+        adder: adds files and samples in another process, with the signatures of :meth:`add_file` and :meth:`add_samples`; None to do so in this one.
     """
 
-    def __init__(self, home: str | Path, *, read: Callable[..., Audio] = files.decoded):
+    def __init__(self, home: str | Path, *, adder: Adder | None = None):
         self.sounds_folder = Path(home).absolute() / "sounds"
         self.results_folder = Path(home).absolute() / "results"
-        self._decoded = read
+        self._adder = adder
         self._lock = threading.Lock()
         self._sounds: dict[Path, Sound] = {}  # by sidecar
+        self._files: OrderedDict[tuple, str] = OrderedDict()  # ids of files that were added, by what identifies their content
         for folder in (self.sounds_folder, self.results_folder):
             with safe_files.disk_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -124,13 +138,32 @@ class Library:
                 the error names ``field``.
         """
         allowed = None if roots is None else [*roots, self.sounds_folder, self.results_folder]
-        opened = safe_files.open_allowed(path, allowed, field=field)
-        own = opened.path
-        with opened.file as file:
-            sound = self._decoded(file, value=str(own), max_seconds=max_seconds, field=field, span=excerpt.span)
-        files.check(sound, max_seconds=max_seconds, field=field, value=str(own))
-        origin = {"path": str(own), **excerpt.facts()}
-        return self._add(excerpt.fit(sound), name=name, default_name=own.stem, origin=origin)
+        with safe_files.open_allowed(path, allowed, field=field) as opened:
+            state = os.fstat(opened.file.fileno())
+            key = (opened.path, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, excerpt)
+            known = self._unchanged(key, max_seconds)
+            if known is not None:
+                return self._renamed(known, name or known.name)
+            given = {"max_seconds": max_seconds, "name": name, "field": field, "excerpt": excerpt}
+            if self._adder is None:
+                sound = self.add_file(opened.file, opened.path, **given)
+            else:
+                sound = self._adopt(self._adder.add_file(opened.file, opened.path, **given))
+        self._remember(key, sound)
+        return sound
+
+    def add_file(
+        self, file: BinaryIO, path: Path, *, max_seconds: float, name: str | None, field: str, excerpt: Excerpt
+    ) -> Sound:
+        """Add an open file as :meth:`add_path` does, in this process.
+
+        Args:
+            path: where it was opened, for its name and its origin.
+        """
+        sound = files.decoded(file, value=str(path), max_seconds=max_seconds, field=field, span=excerpt.span)
+        files.check(sound, max_seconds=max_seconds, field=field, value=str(path))
+        origin = {"path": str(path), **excerpt.facts()}
+        return self._add(excerpt.fit(sound), name=name, default_name=path.stem, origin=origin)
 
     def add_samples(
         self,
@@ -148,6 +181,9 @@ class Library:
         Raises:
             SoundError: see :func:`files.check`, :meth:`Excerpt.fit` and :func:`files.write`.
         """
+        if self._adder is not None:
+            given = {"name": name, "origin": origin or {}, "excerpt": excerpt}
+            return self._adopt(self._adder.add_samples(samples, int(sample_rate), **given))
         first, count = excerpt.span.frames(samples.shape[1], int(sample_rate), "the sound")
         part = np.ascontiguousarray(samples[:, first : first + count], dtype=np.float32)
         sound = Audio(part, int(sample_rate))
@@ -263,6 +299,28 @@ class Library:
         raise SoundError(
             "busy", f"The sound '{about['name']}' is being added elsewhere.", remedy="Send the request again."
         )
+
+    def _unchanged(self, key: tuple, max_seconds: float) -> Sound | None:
+        """The sound of a file that was added before and has not changed since, if it is still here."""
+        with self._lock:
+            found = self._files.get(key)
+        sounds = self._matching(found) if found is not None else []
+        return sounds[0] if sounds and sounds[0].seconds <= max_seconds else None
+
+    def _remember(self, key: tuple, sound: Sound) -> None:
+        if time.time() - key[4] / 1e9 < SETTLED:
+            return
+        with self._lock:
+            self._files[key] = sound.id
+            self._files.move_to_end(key)
+            while len(self._files) > MOST_FILES:
+                self._files.popitem(last=False)
+
+    def _adopt(self, sound: Sound) -> Sound:
+        """Know a sound that another process has added."""
+        with self._lock:
+            self._sounds[Path(sound.sidecar)] = replace(sound, notes=sound.notes)
+        return sound
 
     def _renamed(self, sound: Sound, name: str) -> Sound:
         """Change a sound's name, which is only a label: the id and the file name depend on the samples."""

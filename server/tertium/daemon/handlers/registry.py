@@ -8,6 +8,7 @@ from typing import Any
 
 from tertium.daemon.allowed_folders import AllowedFolders
 from tertium.daemon.config import Settings
+from tertium.daemon.helper_pool import HelperPool
 from tertium.daemon.jobs.queue import JobQueue
 from tertium.daemon.jobs.supervisor import Supervisor
 from tertium.daemon.notifier import Notifier
@@ -44,6 +45,7 @@ class Services:
     supervisor: Supervisor
     sessions: Sessions
     notifier: Notifier
+    helpers: HelperPool | None
     stop: Callable[[str], None]
     started: float
     allowed_folders: AllowedFolders
