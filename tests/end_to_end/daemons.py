@@ -78,9 +78,9 @@ class Daemon:
         """Process id of the worker."""
         return until(lambda: next(iter(children(self.process.pid, "tertium.worker.main")), None))
 
-    def readers(self):
-        """Process ids of the file readers, once there are any."""
-        return until(lambda: children(self.process.pid, "tertium.audio.reader"))
+    def helpers(self):
+        """Process ids of the helper processes, once there are any."""
+        return until(lambda: children(self.process.pid, "tertium.helper.main"))
 
     def stop(self, how=signal.SIGTERM):
         """Stop it, and return its exit status."""

@@ -10,12 +10,16 @@ from tests.sounds import two_clips
 def test_a_hanging_reader_blocks_neither_other_requests_nor_the_shutdown(tmp_path):
     original, other = two_clips(tmp_path)
     daemon = Daemon(tmp_path / "home").ready()
-    (reader,) = daemon.readers()
+    (reader,) = daemon.helpers()
     os.kill(reader, signal.SIGSTOP)
     with Osc(daemon.osc) as client:
-        client.send("add_sound", "held", path=original)
+        client.send("add_sound", "one", path=original)
+        client.send(
+            "add_sound", "two", path=other
+        )  # whichever meets the process that hangs, the other is read by another
         assert client.ask("status")["state"] == "ready"
-        assert client.ask("add_sound", path=other)["frames"] == 26_460, "another process reads"
+        answer = client.receive()
+        assert (answer.event, answer.fields["frames"]) in (("reply", 28_800), ("reply", 26_460))
     assert daemon.stop() == 0
     assert "forced exit" not in daemon.log
     assert not lives(reader)
@@ -23,7 +27,7 @@ def test_a_hanging_reader_blocks_neither_other_requests_nor_the_shutdown(tmp_pat
 
 def test_a_killed_daemon_leaves_no_reader(tmp_path):
     daemon = Daemon(tmp_path / "home").ready()
-    (reader,) = daemon.readers()
+    (reader,) = daemon.helpers()
     daemon.stop(signal.SIGKILL)
     until(lambda: not lives(reader))
 

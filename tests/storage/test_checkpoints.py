@@ -1,5 +1,6 @@
 """Checkpoints on disk: saved atomically, never overwritten, and tied to one base model."""
 
+import io
 import json
 import re
 
@@ -13,7 +14,7 @@ from safetensors.numpy import load_file, save
 from tertium import safe_files
 from tertium.storage.checkpoint_format import Checkpoint, CheckpointError
 from tertium.storage.checkpoints import Checkpoints
-from tertium.storage.safetensors_files import not_finite, with_metadata
+from tertium.storage.safetensors_files import copy_with_metadata, not_finite
 
 FINGERPRINT = "ab" * 32
 
@@ -189,7 +190,9 @@ def test_metadata_nested_beyond_every_limit_are_refused_like_any_other(checkpoin
 def test_a_file_with_wrong_metadata_is_refused(checkpoints, tmp_path, lie):
     path = checkpoints.export("hum", tmp_path / "hum.safetensors")
     about = json.loads(safe_open(path, framework="numpy").metadata()["tertium_checkpoint"]) | lie
-    path.write_bytes(with_metadata(path.read_bytes(), {"tertium_checkpoint": json.dumps(about)}))
+    other = io.BytesIO()
+    copy_with_metadata(io.BytesIO(path.read_bytes()), other, {"tertium_checkpoint": json.dumps(about)})
+    path.write_bytes(other.getvalue())
     with pytest.raises(CheckpointError, match="is not a checkpoint exported by Tertium"):
         imported(checkpoints, path)
     assert names(checkpoints) == ["hum"]

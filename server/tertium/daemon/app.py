@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -16,12 +17,12 @@ from tertium.daemon.allowed_folders import AllowedFolders
 from tertium.daemon.config import Settings, is_loopback
 from tertium.daemon.dispatcher import Dispatcher
 from tertium.daemon.handlers.registry import Services
+from tertium.daemon.helper_pool import HelperPool
 from tertium.daemon.jobs.job import Job
 from tertium.daemon.jobs.journal import Journal
 from tertium.daemon.jobs.queue import JobQueue
 from tertium.daemon.jobs.supervisor import Supervisor
 from tertium.daemon.notifier import Notifier
-from tertium.daemon.reader_pool import ReaderPool
 from tertium.daemon.sessions import OscSession, Sessions, ZeroMqSession
 from tertium.daemon.transports.osc import OscTransport
 from tertium.daemon.transports.zeromq import ZeroMqTransport
@@ -113,24 +114,28 @@ class Daemon:
         worker = Supervisor(self._load(), jobs)
         sessions = Sessions()
         notifier = Notifier(jobs, sessions, lambda frames: self._zmq.publish(frames))
-        readers = ReaderPool()
-        library = Library(settings.home, read=readers.read)
+        helpers = (
+            HelperPool(settings.home) if hasattr(socket, "send_fds") else None
+        )  # Windows cannot pass an open file to another process
+        library = Library(settings.home, adder=helpers)
         self._services = Services(
-            settings, home, library, jobs, worker, sessions, notifier, self.stop,
+            settings, home, library, jobs, worker, sessions, notifier, helpers, self.stop,
             started=time.monotonic(), allowed_folders=AllowedFolders(settings.home, settings.roots),
         )  # fmt: skip
         dispatcher = self._dispatcher = Dispatcher(self._services, token=self._token)
         stack.push_async_callback(worker.close)
         await self._open_transports(stack)
         stack.push_async_callback(dispatcher.close)
-        stack.callback(
-            readers.close
-        )  # runs before dispatcher.close, so that calls waiting for a file fail and are answered
+        if helpers is not None:
+            stack.callback(
+                helpers.close
+            )  # runs before dispatcher.close, so that calls waiting for a file fail and are answered
         task = asyncio.ensure_future(worker.run())
         task.add_done_callback(self._supervisor_ended)
         stack.push_async_callback(_cancel, task)
         self._announce(restored)
-        await asyncio.to_thread(readers.warm)
+        if helpers is not None:
+            await asyncio.to_thread(helpers.warm)
 
     async def _open_transports(self, stack: contextlib.AsyncExitStack) -> None:
         host, port = self._settings.osc

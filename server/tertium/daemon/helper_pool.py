@@ -77,7 +77,12 @@ class HelperPool:
     ) -> Sound:
         """Add samples as :meth:`tertium.storage.library.Library.add_samples` does, with its errors and those of :meth:`add_file`."""
         task = AddSamples(
-            home=self._home, channels=samples.shape[0], sample_rate=sample_rate, name=name, origin=origin, part=_part(excerpt)
+            home=self._home,
+            channels=samples.shape[0],
+            sample_rate=sample_rate,
+            name=name,
+            origin=origin,
+            part=_part(excerpt),
         )
         with tempfile.TemporaryFile() as file:
             file.write(memoryview(np.ascontiguousarray(samples, "<f4")).cast("B"))
@@ -228,9 +233,7 @@ def _about_checkpoint(path: str) -> Iterator[None]:
 
 def _part(excerpt: Excerpt) -> Part:
     span = excerpt.span
-    return Part(
-        start=span.start, end=span.end, seconds=excerpt.seconds, markers=tuple(map(tuple, excerpt.markers))
-    )
+    return Part(start=span.start, end=span.end, seconds=excerpt.seconds, markers=tuple(map(tuple, excerpt.markers)))
 
 
 def _sound(fields: dict[str, Any]) -> Sound:

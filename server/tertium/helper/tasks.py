@@ -19,7 +19,12 @@ from tertium.storage.library import Library
 def add_file(task: AddFile, file: BinaryIO) -> dict[str, Any]:
     """Add a file to the library; return the sound's fields."""
     sound = _library(task.home).add_file(
-        file, Path(task.path), max_seconds=task.max_seconds, name=task.name, field=task.field, excerpt=_excerpt(task.part)
+        file,
+        Path(task.path),
+        max_seconds=task.max_seconds,
+        name=task.name,
+        field=task.field,
+        excerpt=_excerpt(task.part),
     )
     return asdict(sound)
 

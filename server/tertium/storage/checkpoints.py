@@ -30,8 +30,6 @@ from tertium.storage.checkpoint_format import (
     to_json,
 )
 
-COPY_BLOCK = 1 << 20  # bytes
-
 
 class Checkpoints:
     """The checkpoints in a folder.
@@ -166,19 +164,23 @@ class Checkpoints:
                 "out_of_range", f"'{path.name}' does not end in .safetensors.", field="path", value=str(path),
                 remedy="Give a name that ends in .safetensors.",
             )  # fmt: skip
+        about = {METADATA: json.dumps(to_json(found))}
+        part = safe_files.part_of(path)
         try:
             safetensors_files.metadata(found.folder / WEIGHTS)
-            data = safetensors_files.with_metadata(
-                (found.folder / WEIGHTS).read_bytes(), {METADATA: json.dumps(to_json(found))}
-            )
-        except (OSError, safetensors.SafetensorError) as error:
-            raise _damaged(name, error) from error
-        try:
-            safe_files.write_whole(path, data)
+            with safe_files.disk_errors(path), open(found.folder / WEIGHTS, "rb") as source, open(part, "xb") as target:
+                safetensors_files.copy_with_metadata(source, target, about)
+                target.flush()
+                os.fsync(target.fileno())
+            safe_files.publish(part, path)
         except FileExistsError as error:
             raise CheckpointError(
                 "conflict", f"'{path}' exists already.", field="path", value=str(path), remedy="Choose another name."
             ) from error
+        except (OSError, ValueError, safetensors.SafetensorError) as error:
+            raise _damaged(name, error) from error
+        finally:
+            part.unlink(missing_ok=True)
         return path
 
     def import_file(self, source: safe_files.OpenFile, *, name: str | None = None) -> Checkpoint:
@@ -194,7 +196,7 @@ class Checkpoints:
         with self._part("import") as part:
             copy = part / WEIGHTS
             with safe_files.disk_errors(copy), open(copy, "xb") as file:
-                shutil.copyfileobj(source.file, file, COPY_BLOCK)
+                shutil.copyfileobj(source.file, file, safetensors_files.BLOCK)
                 file.flush()
                 os.fsync(file.fileno())
             checkpoint = read_exported(copy, source.path)

@@ -7,7 +7,6 @@ of its samples, rate and channels. Files are never overwritten. Several processe
 from __future__ import annotations  # `list` is also a method here
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -15,7 +14,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -24,61 +23,16 @@ import numpy as np
 
 from tertium import __version__, safe_files
 from tertium.audio import files
-from tertium.audio.signal import MAX_SECONDS, Audio, make_safe, true_peak_dbtp
+from tertium.audio.signal import MAX_SECONDS, Audio, make_safe
 from tertium.audio.warp import ALL, Excerpt
 from tertium.errors import SoundError
 from tertium.storage.result_names import is_used, latents_path, numbered, reclaim, valid_name
+from tertium.storage.sound import SCHEMA, Sound, as_json, exists, read_sidecar, result_facts, shape, sound_id
 
 SHORTEST_PREFIX = 8
 RACES = 3  # attempts to add a sound that another process is adding too
-SCHEMA = 1  # of the sidecars
 MOST_FILES = 1024  # whose sounds are known without reading them again
 SETTLED = 2.0  # seconds after which a change of a file shows in its time of modification for certain
-ADDED = ("job", "take", "layout")  # fields that older sidecars lack
-
-
-@dataclass(frozen=True)
-class Sound:
-    """A sound in the library.
-
-    Attributes:
-        id: 64 hex digits.
-        path: absolute path of the library's own file.
-        frames, channels, sample_rate, seconds: its shape; frames are samples per channel, the rate is in Hz.
-        name: a label for users.
-        notes: conversions and limiting that were applied.
-        created: ISO 8601, UTC.
-        sidecar: absolute path of its JSON file; for a result, it contains the recipe.
-        peak_dbtp: true peak of a result; None for silence and for clients' sounds.
-        job: id of the job that produced a result.
-        take: number among the takes of that job, if there are several.
-        layout: names of the channels, if the client's file declared them; see :class:`tertium.audio.signal.Audio`.
-    """
-
-    id: str
-    path: str
-    frames: int
-    channels: int
-    sample_rate: int
-    seconds: float
-    name: str
-    notes: tuple[str, ...]
-    created: str
-    sidecar: str
-    peak_dbtp: float | None = None
-    job: str | None = None
-    take: int | None = None
-    layout: str | None = None
-
-
-def sound_id(samples: np.ndarray, sample_rate: int) -> str:
-    """Return the id of samples: the SHA-256, 64 hex digits, of their shape, their rate and their values.
-
-    The values are hashed as little-endian float32, shape (channels, frames), with -0 as 0.
-    """
-    digest = hashlib.sha256(f"{samples.shape[0]} {samples.shape[1]} {sample_rate}\n".encode())
-    digest.update((np.ascontiguousarray(samples, dtype="<f4") + np.float32(0)).tobytes())
-    return digest.hexdigest()
 
 
 class Adder(Protocol):
@@ -102,7 +56,9 @@ class Library:
         self._adder = adder
         self._lock = threading.Lock()
         self._sounds: dict[Path, Sound] = {}  # by sidecar
-        self._files: OrderedDict[tuple, str] = OrderedDict()  # ids of files that were added, by what identifies their content
+        self._files: OrderedDict[tuple, str] = (
+            OrderedDict()
+        )  # ids of files that were added, by what identifies their content
         for folder in (self.sounds_folder, self.results_folder):
             with safe_files.disk_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -112,10 +68,10 @@ class Library:
     def refresh(self) -> None:
         """Read sidecars that other processes added, and forget deleted sounds. Unreadable sidecars are skipped."""
         with self._lock:
-            self._sounds = {sidecar: sound for sidecar, sound in self._sounds.items() if _exists(sound)}
+            self._sounds = {sidecar: sound for sidecar, sound in self._sounds.items() if exists(sound)}
             for folder in (self.sounds_folder, self.results_folder):
                 for sidecar in set(folder.glob("*.json")) - self._sounds.keys():
-                    sound = _read_sidecar(sidecar)
+                    sound = read_sidecar(sidecar)
                     if sound is not None:
                         self._sounds[sidecar] = sound
 
@@ -140,7 +96,7 @@ class Library:
         allowed = None if roots is None else [*roots, self.sounds_folder, self.results_folder]
         with safe_files.open_allowed(path, allowed, field=field) as opened:
             state = os.fstat(opened.file.fileno())
-            key = (opened.path, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, excerpt)
+            key = (opened.path, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, str(excerpt.facts()))
             known = self._unchanged(key, max_seconds)
             if known is not None:
                 return self._renamed(known, name or known.name)
@@ -213,7 +169,7 @@ class Library:
             raise _unknown(
                 id_or_prefix, f"{len(found)} sounds have ids that begin with '{id_or_prefix}'.", "Give more digits."
             )
-        return _read_sidecar(Path(found[0].sidecar)) or found[0]  # another process may have renamed it
+        return read_sidecar(Path(found[0].sidecar)) or found[0]  # another process may have renamed it
 
     def list(self) -> list[Sound]:
         """Return all sounds and results, newest first; of several with the same samples, only the newest."""
@@ -228,7 +184,7 @@ class Library:
         """Return the stored result of a job, or of one of its takes; None if it has not been stored completely."""
         with self._lock:
             found = [sound for sound in self._sounds.values() if (sound.job, sound.take) == (job, take)]
-        return next(filter(_exists, found), None)
+        return next(filter(exists, found), None)
 
     def recall(self, result: Sound) -> dict:
         """Return the recipe that was given to :meth:`store_result`; empty if the sidecar cannot be read."""
@@ -268,7 +224,7 @@ class Library:
         """
         samples, notes = make_safe(samples, sample_rate)
         samples = files.stored(samples, format=format)
-        about = _result_facts(samples, sample_rate, notes) | {"job": job, "take": take}
+        about = result_facts(samples, sample_rate, notes) | {"job": job, "take": take}
         data = files.encode(samples, sample_rate, format=format)
         for stem in numbered(valid_name(name)):
             if is_used(self.results_folder, stem) and not reclaim(self.results_folder, stem, job=job, take=take):
@@ -284,7 +240,7 @@ class Library:
         sid = sound_id(sound.samples, sound.sample_rate)
         path = self.sounds_folder / f"{sid}.wav"
         about = {"id": sid, "name": name or default_name, "notes": sound.notes, "layout": sound.layout}
-        about |= _shape(sound.samples, sound.sample_rate)
+        about |= shape(sound.samples, sound.sample_rate)
         data = files.encode(sound.samples, sound.sample_rate, format="wav")
         for _ in range(RACES):
             self.refresh()
@@ -329,7 +285,7 @@ class Library:
         sidecar = Path(sound.sidecar)
         with safe_files.disk_errors(sidecar):
             content = json.loads(sidecar.read_text(encoding="utf-8")) | {"name": name}
-        safe_files.write_over(sidecar, _as_json(content))
+        safe_files.write_over(sidecar, as_json(content))
         renamed = replace(sound, name=name)
         with self._lock:
             self._sounds[sidecar] = renamed
@@ -370,7 +326,7 @@ class Library:
         sound = Sound(path=str(path), sidecar=str(sidecar), **about)
         content = {"tertium": __version__, "schema": SCHEMA, **asdict(sound), "path": path.name, **provenance}
         del content["sidecar"]
-        safe_files.write_whole(sidecar, _as_json(content))
+        safe_files.write_whole(sidecar, as_json(content))
         with self._lock:
             self._sounds[sidecar] = sound
         return sound
@@ -384,45 +340,8 @@ class Library:
         """Return the existing sounds whose ids begin so, one for each id: the newest."""
         with self._lock:
             found = [sound for sound in self._sounds.values() if sound.id.startswith(beginning)]
-        newest_last = sorted(filter(_exists, found), key=lambda sound: sound.created)
+        newest_last = sorted(filter(exists, found), key=lambda sound: sound.created)
         return list({sound.id: sound for sound in newest_last}.values())
-
-
-def _as_json(content: dict) -> bytes:
-    return json.dumps(content, indent=2, ensure_ascii=False, default=str).encode()
-
-
-def _exists(sound: Sound) -> bool:
-    return os.path.exists(sound.path)
-
-
-def _result_facts(samples: np.ndarray, sample_rate: int, notes: tuple[str, ...]) -> dict:
-    peak = true_peak_dbtp(samples)
-    audible = bool(np.isfinite(peak))
-    return {
-        "id": sound_id(samples, sample_rate),
-        "notes": notes if audible else (*notes, "the result is silent"),
-        "peak_dbtp": float(peak) if audible else None,
-        **_shape(samples, sample_rate),
-    }
-
-
-def _shape(samples: np.ndarray, sample_rate: int) -> dict:
-    channels, frames = samples.shape
-    return {"frames": frames, "channels": channels, "sample_rate": int(sample_rate), "seconds": frames / sample_rate}
-
-
-def _read_sidecar(sidecar: Path) -> Sound | None:
-    """Return the sound that a sidecar describes; None if the sidecar is damaged or the sound is missing."""
-    try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
-        about = {name: content[name] for name in Sound.__dataclass_fields__ if name not in ("sidecar", *ADDED)}
-        about |= {name: content.get(name) for name in ADDED}
-        about["notes"] = tuple(about["notes"])
-        sound = Sound(**about | {"path": str(sidecar.parent / Path(content["path"]).name), "sidecar": str(sidecar)})
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return sound if _exists(sound) else None
 
 
 def _unknown(value: str, message: str, remedy: str) -> SoundError:

@@ -1,9 +1,11 @@
 """Safetensors files of weights, checked without loading them: that they are complete, and that all values are finite."""
 
 import json
+import shutil
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import safetensors
@@ -18,6 +20,8 @@ EXPONENTS = {
 infinities and NaN only (IEEE 754)."""
 BLOCK = 1 << 22  # values that are checked at once
 
+BLOCK = 1 << 20  # bytes
+
 
 def metadata(path: Path) -> dict[str, str]:
     """Return the metadata of a safetensors file.
@@ -29,16 +33,18 @@ def metadata(path: Path) -> dict[str, str]:
         return file.metadata() or {}
 
 
-def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
-    """Return the content of a safetensors file with other metadata.
+def copy_with_metadata(source: BinaryIO, target: BinaryIO, metadata: Mapping[str, str]) -> None:
+    """Copy a safetensors file with other metadata: 8 bytes of length (little endian), that much JSON, the tensors. Never holds more than a block of it.
 
-    The file format is 8 bytes with the length of the header (little-endian), the header as JSON, and the tensors.
+    Raises:
+        OSError, ValueError: it could not be read or written, or has no header.
     """
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length]) | {"__metadata__": dict(metadata)}
+    length = int.from_bytes(source.read(8), "little")
+    header = json.loads(source.read(length)) | {"__metadata__": dict(metadata)}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + data[8 + length :]
+    target.write(len(text).to_bytes(8, "little") + text)
+    shutil.copyfileobj(source, target, BLOCK)
 
 
 def shapes(path: Path) -> dict[str, list[int]]:

@@ -50,19 +50,26 @@ async def delete(services: Services, request: m.DeleteCheckpoint, context: Conte
 
 @handles("export_checkpoint")
 async def export(services: Services, request: m.ExportCheckpoint, context: Context) -> m.CheckpointInfo:
-    def write() -> tuple[Checkpoint, Path]:
-        found = checkpoints_of(services).get(request.checkpoint)
-        return found, checkpoints_of(services).export(found.name, _writable(services, request.path, context))
+    def write() -> tuple[Checkpoint, str]:
+        checkpoints, path = checkpoints_of(services), _writable(services, request.path, context)
+        found = checkpoints.get(request.checkpoint)
+        if services.helpers is None:
+            return found, str(checkpoints.export(found.name, path))
+        return found, services.helpers.export_checkpoint(checkpoints.folder, found.name, path, size=found.bytes)
 
     found, path = await asyncio.to_thread(write)
-    return info(services, found).model_copy(update={"path": str(path)})
+    return info(services, found).model_copy(update={"path": path})
 
 
 @handles("import_checkpoint")
 async def import_(services: Services, request: m.ImportCheckpoint, context: Context) -> m.CheckpointInfo:
     def read() -> Checkpoint:
+        checkpoints = checkpoints_of(services)
         with _opened(services, request.path) as source:
-            return checkpoints_of(services).import_file(source, name=request.name)
+            if services.helpers is None:
+                return checkpoints.import_file(source, name=request.name)
+            name = services.helpers.import_checkpoint(checkpoints.folder, source.file, source.path, name=request.name)
+            return checkpoints.get(name)
 
     return await _info_of(services, read)
 
