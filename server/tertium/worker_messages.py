@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, TypeAdapter
 from tertium.cost_model import CostModel
 from tertium.job_spec import JobSpec
 
+HEARTBEAT_SECONDS = 1.0
+
 
 class _Message(BaseModel):
     # A loss may be NaN here; the protocol's messages, which allow no NaN, refuse it later.
@@ -205,6 +207,12 @@ class DeviceLost(_Message):
     reason: str
 
 
+class Heartbeat(_Message):
+    """A sign of life, sent every :data:`HEARTBEAT_SECONDS` whatever else the worker does."""
+
+    say: Literal["heartbeat"] = "heartbeat"
+
+
 class Trouble(_Message):
     """An error for the log.
 
@@ -218,7 +226,19 @@ class Trouble(_Message):
 
 Command = Annotated[Load | Run | Cancel | Pause | Forget, Discriminator("do")]
 Report = Annotated[
-    Waits | Models | Ready | Unavailable | Progress | Take | Paused | Done | Cancelled | Failed | DeviceLost | Trouble,
+    Waits
+    | Models
+    | Ready
+    | Unavailable
+    | Progress
+    | Take
+    | Paused
+    | Done
+    | Cancelled
+    | Failed
+    | DeviceLost
+    | Heartbeat
+    | Trouble,
     Discriminator("say"),
 ]
 _COMMANDS: TypeAdapter[Command] = TypeAdapter(Command)

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -102,30 +104,70 @@ async def test_a_worker_with_invalid_output_is_killed(monkeypatch):
     )
     process = await WorkerProcess.start()
     assert await asyncio.wait_for(process.receive(), 20) is None
-    assert "SIGKILL" in process.reason()
+    assert process.reason() == "sent something that is not a report"
     await process.end()
 
 
-async def test_an_unavailable_model_is_loaded_again_on_request(tmp_path, monkeypatch):
+async def test_accepted_jobs_wait_while_the_model_is_unavailable(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     journal = Journal(tmp_path / "journal.sqlite")
     journal.open()
     jobs = JobQueue(journal, limit=10)
-    worker = Supervisor(a_load(tmp_path, model="gated"), jobs, retry_after=0.0)
+    worker = Supervisor(a_load(tmp_path, model="gated"), jobs, retry_after=0.2)
     waiting = a_job("x")
     await jobs.accept(waiting)
     task = asyncio.ensure_future(worker.run())
-    await until(lambda: waiting.state == "failed" and worker.state == "failed")
-    assert (waiting.error["code"], worker.problem.remedy) == ("model_unavailable", "Accept its licence.")
-    worker._load = a_load(tmp_path, model="fake")  # as when the licence has been accepted
-    await asyncio.sleep(0.1)
-    assert worker.state == "failed"
+    await until(lambda: worker.state == "failed")
+    assert (waiting.state, worker.problem.code, worker.problem.remedy) == (
+        "queued",
+        "model_unavailable",
+        "Accept its licence.",
+    )
+    await until(lambda: worker._failures >= 3)  # retried without a request, ever more rarely
+    worker._load = a_load(tmp_path, model="fake")  # as if the licence had been accepted
+    await until(lambda: worker.state == "failed")
     worker.retry_loading()
-    await until(lambda: worker.state == "ready")
-    assert worker.problem is None
+    await until(lambda: waiting.state == "done")
+    assert worker.problem is None and worker._failures == 0
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     journal.close()
+
+
+async def test_repeated_deaths_while_loading_fail_no_accepted_job(worker):
+    await until(lambda: worker.state == "ready")
+    accepted = [a_job(f"{number}") for number in range(5)]
+    for job in accepted:
+        await worker.jobs.accept(job)
+    for _ in range(5):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker._process.pid, signal.SIGKILL)
+        await asyncio.sleep(0.15)
+    await until(lambda: all(job.state == "done" for job in accepted))
+
+
+async def test_a_hanging_worker_is_reported_and_replaced_and_its_job_is_done(worker, monkeypatch):
+    monkeypatch.setattr("tertium.daemon.jobs.watchdog.MENTIONED", 1)
+    monkeypatch.setattr("tertium.daemon.jobs.watchdog.SILENT", 3)
+    job = a_job("step=0.2")
+    await worker.jobs.accept(job)
+    await until(lambda: job.state == "running" and job.stage == "sample")
+    first = worker._process.pid
+    os.kill(first, signal.SIGSTOP)
+    await until(lambda: worker.message and "has not responded for" in worker.message)
+    await until(lambda: job.state == "done")
+    assert worker._process.pid != first and job.attempts == 2
+
+
+async def test_a_job_without_progress_is_retried_and_then_fails(worker, monkeypatch):
+    monkeypatch.setattr("tertium.daemon.jobs.watchdog.LEAST_STALL", 2.0)
+    monkeypatch.setattr("tertium.daemon.jobs.watchdog.STALL_FACTOR", 0.0)
+    job, after = a_job("stuck=1"), a_job("x")
+    await worker.jobs.accept(job)
+    await worker.jobs.accept(after)
+    await until(lambda: after.state == "done")
+    assert (job.state, job.error["code"]) == ("failed", "worker_died")
+    assert job.error["message"] == "The worker process made no progress for 2 s, 2 times in this job."
 
 
 async def _loaded(tmp_path, monkeypatch, model):

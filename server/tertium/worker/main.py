@@ -116,7 +116,7 @@ class Worker:
 
     def __init__(self, reader: CommandReader, output: BinaryIO):
         self._reader = reader
-        self._output = output
+        self._output, self._sending = output, threading.Lock()
         self._costs: CostModel | None = None
         self._note: str | None = None
 
@@ -218,10 +218,17 @@ class Worker:
             self._report_trouble(error)
         return problem
 
+    def beat(self) -> None:
+        """Send signs of life for ever, in a thread of its own."""
+        while True:
+            time.sleep(wm.HEARTBEAT_SECONDS)
+            self._send(wm.Heartbeat())
+
     def _send(self, report: wm.Report) -> None:
         try:
-            self._output.write(report.line())
-            self._output.flush()
+            with self._sending:
+                self._output.write(report.line())
+                self._output.flush()
         except OSError:  # the daemon has ended
             os._exit(0)
 
@@ -245,4 +252,6 @@ def main() -> None:
     sys.stdout = sys.stderr
     reader = CommandReader(sys.stdin)
     with contextlib.suppress(KeyboardInterrupt):
-        Worker(reader, output).run()
+        worker = Worker(reader, output)
+        threading.Thread(target=worker.beat, daemon=True, name="heartbeat").start()
+        worker.run()

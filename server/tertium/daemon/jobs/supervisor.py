@@ -5,8 +5,8 @@ the daemon dies, that input ends, and the worker exits.
 """
 
 import asyncio
+import contextlib
 import logging
-import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -17,10 +17,13 @@ from tertium.daemon.jobs import scheduling
 from tertium.daemon.jobs.job import TERMINAL, Job
 from tertium.daemon.jobs.queue import JobQueue
 from tertium.daemon.jobs.scheduling import PAUSABLE
+from tertium.daemon.jobs.watchdog import Watchdog
 from tertium.daemon.jobs.worker_process import WorkerProcess
 from tertium.errors import TertiumError
 
 DEATHS_WHILE_LOADING = 3
+LONGEST_RETRY = 60.0
+"""Seconds between two attempts to load a model that is unavailable, at most."""
 LONGEST_RESTART_DELAY = 5.0  # seconds between two attempts to start a worker
 
 
@@ -48,6 +51,8 @@ class Supervisor:
         self.costs: CostModel | None = None
         self._waits_for: str | None = None
         self._device_lost: wm.DeviceLost | None = None
+        self._watchdog: Watchdog | None = None
+        self._failures = 0  # to load the model, one after the other
         jobs.on_cancel(self._interrupt)
         jobs.on_event(self._handle_event)
 
@@ -62,18 +67,21 @@ class Supervisor:
                 log.event("worker not started", level=logging.ERROR, reason=str(error))
                 await asyncio.sleep(LONGEST_RESTART_DELAY)
                 continue
+            self._watchdog = watchdog = Watchdog(process, self._jobs)
+            watching = asyncio.ensure_future(watchdog.watch())
             try:
                 await process.send(self._load.model_copy(update={"training_jobs": self._training_jobs()}))
                 if await self._wait_until_loaded(process):
                     deaths = 0
                     await self._serve(process)
             finally:
+                watching.cancel()
                 await process.end()
             if self.problem is None and self.state == "loading":
                 deaths += 1
                 self._check_deaths(deaths, process)
             if self.problem is not None:
-                await self._fail_jobs(self.problem)
+                await self._wait_to_retry(self.problem)
                 deaths, self.problem = 0, None
             await asyncio.sleep(min(0.1 * 2**deaths, LONGEST_RESTART_DELAY))
 
@@ -91,7 +99,9 @@ class Supervisor:
         """A message about the model: why it is unavailable and what to do, what loading waits for, or a note on how it was loaded."""
         if self.problem is not None:
             return " ".join(filter(None, (self.problem.message, self.problem.remedy)))
-        return self._waits_for if self.state == "loading" else self.model.get("note")
+        if self.state == "loading":
+            return self._waits_for
+        return (self._watchdog and self._watchdog.message) or self.model.get("note")
 
     def _training_jobs(self) -> tuple[str, ...]:
         """Return the ids of the training jobs that have not ended, whose saved training states must be retained."""
@@ -118,6 +128,8 @@ class Supervisor:
     def _set_ready(self, message: wm.Ready) -> None:
         self.model, self.state = message.model, "ready"
         self.costs = message.costs or self.costs
+        self._failures = 0
+        self._watchdog.loaded, self._watchdog.model, self._watchdog.costs = True, self.model, self.costs
         log.event("model ready", **{key: self.model.get(key) for key in ("name", "device", "precision")})
         if note := self.model.get("note"):
             log.event("precision fallback", level=logging.WARNING, note=note)
@@ -137,17 +149,19 @@ class Supervisor:
                 remedy="See the daemon's log, and run tertium doctor; the next request retries loading.",
             )
 
-    async def _fail_jobs(self, problem: wm.Problem) -> None:
-        """Fail waiting jobs while the model is unavailable, until a later request suggests that the user has followed the remedy."""
+    async def _wait_to_retry(self, problem: wm.Problem) -> None:
+        """Wait while the model is unavailable, longer each time, or until a later request suggests that the user has followed the remedy.
+
+        What was accepted stays queued; new requests are refused meanwhile.
+        """
         self.state = "failed"
         log.event("model unavailable", level=logging.ERROR, message=problem.message, remedy=problem.remedy)
-        earliest_retry = time.monotonic() + self._retry_after
-        while not self._retry_requested.is_set() or time.monotonic() < earliest_retry:
-            self._retry_requested.clear()
-            await _wait_for_first(self._jobs.arrival(), self._retry_requested.wait())
-            while self._jobs.waiting:
-                await self._jobs.failed(await self._jobs.start(), problem.fields())
         self._retry_requested.clear()
+        delay = max(self._retry_after, min(self._retry_after * 2**self._failures, LONGEST_RETRY))
+        self._failures += 1
+        await asyncio.sleep(self._retry_after)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._retry_requested.wait(), delay - self._retry_after + 0.001)
         log.event("loading the model again")
 
     async def _serve(self, process: WorkerProcess) -> None:
@@ -197,7 +211,7 @@ class Supervisor:
             case wm.Paused():
                 await self._jobs.pause(job)
             case wm.Done():
-                self.costs = message.costs or self.costs
+                self.costs = self._watchdog.costs = message.costs or self.costs
                 notes = [*message.result["notes"], *scheduling.lateness(job)]
                 await self._jobs.done(job, message.result | {"notes": notes})
             case wm.Cancelled():

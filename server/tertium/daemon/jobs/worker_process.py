@@ -9,7 +9,7 @@ import sys
 from collections import deque
 
 from tertium.daemon import log
-from tertium.worker_messages import Command, Report, Trouble, parse_report
+from tertium.worker_messages import Command, Heartbeat, Report, Trouble, parse_report
 
 LONGEST_LINE = 2**20
 _START = "from tertium.worker.main import main; main()"
@@ -22,6 +22,8 @@ class WorkerProcess:
         self._process = process
         self._reports: asyncio.Queue[Report | None] = asyncio.Queue()
         self._stderr_tail: deque[str] = deque(maxlen=5)
+        self.reports_received = 0
+        self._killed_because: str | None = None
         self._tasks = [asyncio.ensure_future(self._read_reports()), asyncio.ensure_future(self._read_stderr())]
 
     @classmethod
@@ -72,8 +74,13 @@ class WorkerProcess:
         """Wait until the process has ended."""
         await self._process.wait()
 
-    def kill(self) -> None:
-        """Kill the process."""
+    def kill(self, reason: str | None = None) -> None:
+        """Kill the process.
+
+        Args:
+            reason: why, as the predicate of a sentence about it; see :meth:`reason`.
+        """
+        self._killed_because = self._killed_because or reason
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
@@ -88,6 +95,8 @@ class WorkerProcess:
 
     def reason(self) -> str:
         """Describe how the process ended, as the predicate of a sentence about it."""
+        if self._killed_because is not None:
+            return self._killed_because
         code = self._process.returncode
         if code is not None and code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
@@ -100,13 +109,14 @@ class WorkerProcess:
         try:
             while line := await self._process.stdout.readline():
                 message = parse_report(line)
+                self.reports_received += 1
                 if isinstance(message, Trouble):
                     log.event("worker error", level=logging.ERROR, traceback=message.text)
-                else:
+                elif not isinstance(message, Heartbeat):
                     self._reports.put_nowait(message)
         except ValueError as error:  # too long, not JSON, or not a report: no later line can be trusted
             log.event("invalid worker message", level=logging.ERROR, reason=str(error))
-            self.kill()
+            self.kill("sent something that is not a report")
         await self._process.wait()
         self._reports.put_nowait(None)
 
