@@ -12,7 +12,7 @@ import pytest
 
 from tertium import __version__, subprocess_env
 from tertium.audio import files
-from tertium.cli import connect, doctor, main, output, parser, render
+from tertium.cli import commands, connect, doctor, main, output, parser, render
 from tertium.errors import TertiumError
 from tertium_protocol.client import NoDaemon
 from tertium_protocol.errors import ERROR_CODES
@@ -364,3 +364,11 @@ def test_a_single_step_is_singular():
         ({"steps": 20, "learned": 1, "loss": 0.5}, "20 steps, learned for 1 step to a loss of 0.5000"),
     ):
         assert words in render._lines("generate", {}, Done(**facts, **more), {})[1]
+
+
+def test_the_end_of_the_log_is_shown(tmp_path, capsys):
+    (tmp_path / "daemon.log").write_text("".join(f"line {number}\n" for number in range(9)))
+    assert commands.run(["log", "--home", str(tmp_path), "--lines", "2"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["line 7", "line 8", f"({tmp_path / 'daemon.log'})"]
+    assert commands.run(["log", "--home", str(tmp_path / "nowhere")]) == 1
+    assert "There is no log at" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,17 @@ def test_a_log_that_cannot_be_written_stops_nothing(logged):
     stream = logged(as_json=False)
     stream.close()
     log.event("still here")
+
+
+def test_the_log_is_kept_in_files_of_a_bounded_size(tmp_path, monkeypatch, logged):
+    monkeypatch.setattr(log, "LARGEST_FILE", 2000)
+    handler = log.keep_in(tmp_path / "daemon.log")
+    for number in range(200):
+        log.event("job done", job=f"job{number}")
+    log.stop_keeping(handler)
+    log.event("not kept", job="x")
+    kept = sorted(tmp_path.glob("daemon.log*"))
+    assert [path.name for path in kept] == ["daemon.log", "daemon.log.1", "daemon.log.2", "daemon.log.3"]
+    assert all(path.stat().st_size <= 2000 for path in kept)
+    last = kept[0].read_text().splitlines()[-1]
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}  job done  job=job199", last)

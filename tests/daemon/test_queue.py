@@ -267,3 +267,25 @@ async def test_a_journal_of_an_older_version_is_read(command, journal):
         {"prompt": None} if command == "invert" else {}
     )
     assert (fields.get("null", "unconditional"), fields.get("loop", "off")) == ("unconditional", "off")
+
+
+async def test_the_end_of_a_job_that_finds_no_room_is_written_when_there_is_some(jobs, journal):
+    await jobs.accept(a_job())
+    job = await jobs.start()
+    await journal._run(lambda: journal._database.execute("PRAGMA max_page_count = 1"))
+    await jobs.done(job, {"path": "p" * 100_000})
+    assert job.state == "done" and not await jobs.flush()
+    assert reopened(journal)[job.id]["state"] == "running"
+    await journal._run(lambda: journal._database.execute("PRAGMA max_page_count = 1000000"))
+    assert await jobs.flush()
+    row = reopened(journal)[job.id]
+    assert (row["state"], len(row["result"]["path"])) == ("done", 100_000)
+
+
+async def test_nothing_is_accepted_once_the_home_was_deleted(jobs, journal):
+    await jobs.accept(a_job("before"))
+    journal._path.unlink()
+    with pytest.raises(TertiumError, match="was deleted while it runs. Start the daemon again") as refused:
+        await jobs.accept(a_job("after"))
+    assert (refused.value.code, refused.value.field) == ("path_refused", "home")
+    assert [json.loads(job.request) for job in jobs.waiting] == ["before"]

@@ -183,7 +183,7 @@ def test_metadata_nested_beyond_every_limit_are_refused_like_any_other(checkpoin
     "lie",
     [
         {"seconds": float("nan")}, {"seconds": 0}, {"losses": [float("nan")]}, {"losses": ["x"]}, {"steps": 0}, {"steps": 2**31}, {"rank": 8},
-        {"rank": 0}, {"rank": -1}, {"method": "full", "rank": 0}, {"method": "full"}, {"prompt": " "}, {"prompt": "x" * 5000},
+        {"rank": 0}, {"rank": -1}, {"method": "full", "rank": 0}, {"method": "full"}, {"prompt": " "}, {"prompt": "x" * 5000}, {"prompt": "\ud800"},
     ],
     ids=str,
 )  # fmt: skip

@@ -295,3 +295,16 @@ def test_a_part_of_samples(library, clip):
     np.testing.assert_array_equal(library.read(part).samples, samples[:, :11_025])
     with pytest.raises(SoundError, match="start is 2 s, but the sound lasts 1.200 s"):
         library.add_samples(samples, 22_050, excerpt=Excerpt(Span(2.0)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("id", 5), ("notes", [1]), ("frames", "many"), ("seconds", None), ("take", "one"), ("name", None), ("peak_dbtp", "loud"), ("layout", 7)],
+)  # fmt: skip
+def test_a_damaged_sidecar_costs_its_own_sound_alone(library, name, value):
+    good, bad = library.add_samples(tone(220), 44_100), library.add_samples(tone(440), 44_100)
+    sidecar = Path(bad.sidecar)
+    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {name: value}))
+    again = Library(library.sounds_folder.parent)
+    assert [sound.id for sound in again.list()] == [good.id]
+    assert again.get(good.id[:8]).id == good.id

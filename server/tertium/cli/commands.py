@@ -63,6 +63,10 @@ def _wanted(arguments: argparse.Namespace, fields: dict) -> Wanted:
     return Wanted(home=arguments.home, engine=engine, starts=starts)
 
 
+def _log(arguments: argparse.Namespace, output: Output) -> None:
+    status.log(Wanted(home=arguments.home).folder, arguments.lines, output)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, Output], int | None]] = {
     "serve": _serve,
     **dict.fromkeys(parser.MAKING, _make),
@@ -72,4 +76,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Output], int | None]] = {
     "status": _query(status.status),
     "jobs": _query(status.jobs),
     "models": _query(status.models),
+    "log": _log,
 }

@@ -43,6 +43,10 @@ def build() -> Parser:
         _command(commands, name)
     _checkpoints(commands)
     commands.add_parser("doctor", help="Checks the installation and suggests remedies.")
+    shown = commands.add_parser("log", help="Shows the end of the daemon's log.", allow_abbrev=False)
+    shown.add_argument("--lines", type=int, default=50, metavar="N", help="how many lines (default 50)")
+    shown.add_argument("--home", metavar="DIR", help="the daemon's folder")
+    shown.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
 

@@ -1,10 +1,14 @@
 """The commands ``status``, ``jobs``, ``models`` and ``allow``."""
 
 import os
+from collections import deque
+from pathlib import Path
 from typing import Any
 
 from tertium.cli.connect import Wanted, running, running_or_started
 from tertium.cli.output import Output
+from tertium.errors import TertiumError
+from tertium.storage.home import Home
 from tertium_protocol.messages import JobInfo, ModelInfo, StatusReply
 
 
@@ -39,6 +43,24 @@ def models(fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
     with running_or_started(wanted, output) as client:
         reply = client.ask("models", **fields)
         output.result(reply.wire(), [line for model in reply.models for line in _model_lines(model)])
+
+
+def log(folder: Path, lines: int, output: Output) -> None:
+    """Print the end of the daemon's log, whether it runs or not.
+
+    Raises:
+        TertiumError: path_refused if there is none.
+    """
+    path = Home(folder).log
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            last = [line.rstrip("\n") for line in deque(file, maxlen=max(0, lines))]
+    except OSError as error:
+        raise TertiumError(
+            "path_refused", f"There is no log at '{path}'.", field="home", value=str(folder),
+            remedy="Name the daemon's folder with --home, or start a daemon first.",
+        ) from error  # fmt: skip
+    output.result({"path": str(path), "lines": last}, [*last, f"({path})"])
 
 
 def _status_lines(reply: StatusReply, endpoints: dict[str, Any], home: str) -> list[str]:

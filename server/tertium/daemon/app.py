@@ -37,6 +37,9 @@ EXIT_REFUSED = 2
 LONGEST_STOP = 9.0
 """Seconds that stopping may take before the process is ended by force."""
 
+MOST_DESCRIPTORS = 8192
+FLUSH_SECONDS = 2.0
+
 EXIT_BROKEN = 1
 """Exit status after an internal error that stopped the daemon."""
 
@@ -44,6 +47,7 @@ EXIT_BROKEN = 1
 def run(settings: Settings) -> int:
     """Serve until a signal or ``shutdown``. Return the exit status: 0, 2 if the daemon could not start, 1 after an internal error."""
     log.set_up(as_json=settings.log_json)
+    _allow_descriptors()
     last_resort = threading.Timer(LONGEST_STOP, _force_exit)
     last_resort.daemon = True
     daemon = Daemon(settings, on_stopping=last_resort.start)
@@ -57,6 +61,17 @@ def run(settings: Settings) -> int:
     finally:
         last_resort.cancel()
     return EXIT_BROKEN if daemon.broken else 0
+
+
+def _allow_descriptors() -> None:
+    """Raise the limit of open files and sockets: macOS gives 256, which some sixty clients use up."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(MOST_DESCRIPTORS, hard)
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _force_exit() -> None:
@@ -106,6 +121,7 @@ class Daemon:
         home = Home(settings.home)
         home.open()
         stack.callback(home.close)
+        stack.callback(log.stop_keeping, log.keep_in(home.log))
         journal = Journal(home.journal)
         rows = journal.open(check=Job.restored)
         stack.callback(journal.close)
@@ -130,6 +146,8 @@ class Daemon:
             stack.callback(
                 helpers.close
             )  # runs before dispatcher.close, so that calls waiting for a file fail and are answered
+        flushing = asyncio.ensure_future(_flush_again(jobs))
+        stack.push_async_callback(_cancel, flushing)
         task = asyncio.ensure_future(worker.run())
         task.add_done_callback(self._supervisor_ended)
         stack.push_async_callback(_cancel, task)
@@ -218,6 +236,13 @@ class Daemon:
             log.exception("supervisor failed", task.exception())
             self.broken = True
             self.stop("the supervisor failed")
+
+
+async def _flush_again(jobs: JobQueue) -> None:
+    """Try again, from time to time, to write what a full disk kept from the journal."""
+    while True:
+        await asyncio.sleep(FLUSH_SECONDS)
+        await jobs.flush()
 
 
 async def _cancel(task: asyncio.Task) -> None:

@@ -5,12 +5,15 @@ Text from clients is escaped, so that it can neither forge log lines nor control
 
 import json
 import logging
+import logging.handlers
 import sys
 import time
+from pathlib import Path
 from typing import Any, TextIO
 
 LOGGER = "tertium"
 LONGEST = 300
+LARGEST_FILE, OLD_FILES = 4 << 20, 3  # bytes; files
 MOST_WARNINGS = 20
 """Lines per second of the same warning; a flood of requests must not fill the disk."""
 
@@ -46,6 +49,26 @@ def set_up(*, as_json: bool, stream: TextIO | None = None) -> logging.Handler:
     return handler
 
 
+def keep_in(path: Path) -> logging.Handler:
+    """Write the log to a file too, which is replaced by an empty one when it is large; a few old ones are kept. Close the handler with :func:`stop_keeping`."""
+    handler = logging.handlers.RotatingFileHandler(
+        path, maxBytes=LARGEST_FILE, backupCount=OLD_FILES, encoding="utf-8", delay=True
+    )
+    handler.setFormatter(TextFormatter(date=True))
+    handler.handleError = lambda record: None
+    handler.addFilter(RateLimit())
+    for name in (LOGGER, "asyncio"):
+        logging.getLogger(name).addHandler(handler)
+    return handler
+
+
+def stop_keeping(handler: logging.Handler) -> None:
+    """End what :func:`keep_in` began."""
+    for name in (LOGGER, "asyncio"):
+        logging.getLogger(name).removeHandler(handler)
+    handler.close()
+
+
 class RateLimit(logging.Filter):
     """A limit of :data:`MOST_WARNINGS` lines per second for each warning. The next line that is logged says how many were omitted."""
 
@@ -68,10 +91,14 @@ class RateLimit(logging.Filter):
 
 
 class TextFormatter(logging.Formatter):
-    """Readable lines: ``10:21:03.123  job done  job=… seconds=1.2``"""
+    """Readable lines: ``10:21:03.123  job done  job=… seconds=1.2``, or with the date before them."""
+
+    def __init__(self, *, date: bool = False):
+        super().__init__()
+        self._clock = "%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S"
 
     def format(self, record: logging.LogRecord) -> str:
-        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        clock = time.strftime(self._clock, time.localtime(record.created))
         known = dict(getattr(record, "facts", {}))
         traceback = known.pop("traceback", None) or (record.exc_info and self.formatException(record.exc_info))
         facts = " ".join(f"{key}={_plain(value)}" for key, value in known.items())

@@ -112,6 +112,7 @@ def from_json(content: Mapping[str, Any], folder: Path) -> Checkpoint:
         and (values["rank"] > 0) == (values["method"] == "lora")
         and 0 < values["steps"] <= GREATEST and 0 <= values["rank"] <= GREATEST
         and values["seconds"] > 0 and all(map(math.isfinite, (values["seconds"], *losses)))
+        and all(text.encode("utf-8") is not None for text in texts)  # half a surrogate pair raises a ValueError
         and values["prompt"].strip() and max(map(len, texts)) <= LONGEST_TEXT
     )  # fmt: skip
     if not valid:

@@ -28,6 +28,7 @@ class Home:
         self.folder = folder
         self.journal = folder / "journal.sqlite"
         self.checkpoints = folder / "checkpoints"
+        self.log = folder / "daemon.log"
         self._lock: int | None = None
         self._sockets: Path | None = None  # a folder elsewhere, if this one's path is too long for sockets
 
@@ -57,6 +58,7 @@ class Home:
         """Create the folders and return a descriptor of the lock file. Raises TertiumError: path_refused."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.folder.chmod(0o700)  # one that was there may be open to others
             for name in FOLDERS:
                 (self.folder / name).mkdir(exist_ok=True)
             return os.open(self.folder / "daemon.lock", os.O_RDWR | os.O_CREAT, 0o600)

@@ -95,7 +95,24 @@ def read_sidecar(sidecar: Path) -> Sound | None:
         about = {name: content[name] for name in Sound.__dataclass_fields__ if name not in ("sidecar", *ADDED)}
         about |= {name: content.get(name) for name in ADDED}
         about["notes"] = tuple(about["notes"])
+        _must_be_typed(about)
         sound = Sound(**about | {"path": str(sidecar.parent / Path(content["path"]).name), "sidecar": str(sidecar)})
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return sound if exists(sound) else None
+
+
+def _must_be_typed(about: dict) -> None:
+    """Refuse fields of a sidecar that are not what they must be. Raises ValueError."""
+    texts, whole = ("id", "path", "name", "created"), ("frames", "channels", "sample_rate")
+    sound = (
+        all(isinstance(about[name], str) for name in texts)
+        and all(isinstance(about[name], int) and about[name] > 0 for name in whole)
+        and isinstance(about["seconds"], int | float)
+        and all(isinstance(note, str) for note in about["notes"])
+        and isinstance(about["peak_dbtp"], int | float | None)
+        and isinstance(about["take"], int | None)
+        and all(isinstance(about[name], str | None) for name in ("job", "layout"))
+    )
+    if not sound:
+        raise ValueError("not the sidecar of a sound")

@@ -110,6 +110,11 @@ class Journal:
         return await asyncio.get_running_loop().run_in_executor(self._thread, action)
 
     def _write(self, statement: str, values: list[Any]) -> None:
+        if not self._path.exists():  # SQLite goes on writing into a file that was deleted
+            raise TertiumError(
+                "path_refused", f"The daemon's folder '{self._path.parent}' was deleted while it runs.", field="home", value=str(self._path.parent),
+                remedy="Start the daemon again; it creates a new one.",
+            )  # fmt: skip
         try:
             with self._database:
                 self._database.execute(statement, values)

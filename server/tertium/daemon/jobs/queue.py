@@ -41,6 +41,8 @@ class JobQueue:
         self._claims: dict[str, tuple[asyncio.Lock, int]] = {}
         self._listeners: list[Listener] = []
         self._stop_running: Callable[[Job], None] = lambda job: None
+        self._unwritten: dict[str, dict[str, Any]] = {}
+        self._failing = False
         self.running: Job | None = None
         self.counts = {"done": 0, "failed": 0, "cancelled": 0}
 
@@ -251,10 +253,27 @@ class JobQueue:
         self._emit(job, state)
 
     async def _write(self, job: Job, **columns: Any) -> None:
-        try:
-            await self._journal.update(job.id, **columns)
-        except TertiumError as error:  # the job continues; at worst it runs again after a restart
-            log.event("journal not written", level=logging.ERROR, job=job.id, reason=str(error))
+        """Write columns of a job to the journal; those that cannot be written are kept until they can."""
+        self._unwritten.setdefault(job.id, {}).update(columns)
+        await self.flush()
+
+    async def flush(self) -> bool:
+        """Write what could not be written so far. Return whether all of it is on the disk."""
+        for job, unwritten in list(self._unwritten.items()):
+            columns = dict(unwritten)
+            try:
+                await self._journal.update(job, **columns)
+            except TertiumError as error:  # the job goes on; whatever is not written by the next start is done again
+                if not self._failing:
+                    log.event("journal not written", level=logging.ERROR, job=job, reason=error.message)
+                self._failing = True
+                return False
+            if self._unwritten.get(job) == columns:
+                del self._unwritten[job]
+        if self._failing:
+            log.event("journal written again")
+        self._failing = False
+        return True
 
     def _log_end(self, job: Job) -> None:
         seconds = None if job.started is None else job.finished - job.started
