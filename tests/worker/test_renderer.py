@@ -101,3 +101,11 @@ def test_stored_takes_are_not_stored_again(renderer, library, original):
     result, _ = renderer.make(spec("morph", **fields), (), silent, job="j")
     assert [Path(take["path"]).name for take in result["takes"]] == ["made 1.wav", "made 2.wav", "made 3.wav"]
     assert len(files_of(library)) == 6
+
+
+def test_a_window_that_was_measured_is_not_measured_again(renderer, original):
+    asked = spec("window", original=original.id, reference=original.id, seconds=original.seconds, steps=6, points=4)
+    first, facts = renderer.make(asked, (), silent, job="one")
+    second, facts_again = renderer.make(asked, (), silent, job="two")
+    assert (facts["measured"], facts_again["measured"]) == (True, False)
+    assert second["window"]["path"] == first["window"]["path"] and "the window was measured before" in second["notes"]

@@ -186,7 +186,7 @@ class Renderer:
             return replace(known, ratios=tuple(window["ratios"])), ["blend goes by the measured window of this pair"]
         if (window["steps"], window.get("asked")) != (spec.steps, spec.points):
             return known, []
-        return replace(known, window=window), ["the window was measured before"]
+        return replace(known, measured_window=window), ["the window was measured before"]
 
     def _model_key(self, checkpoint: Checkpoint | None) -> str:
         """Return a key for windows: the fingerprint of the model, and the checkpoint's key if there is one."""
