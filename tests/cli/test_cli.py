@@ -370,5 +370,5 @@ def test_the_end_of_the_log_is_shown(tmp_path, capsys):
     (tmp_path / "daemon.log").write_text("".join(f"line {number}\n" for number in range(9)))
     assert commands.run(["log", "--home", str(tmp_path), "--lines", "2"]) == 0
     assert capsys.readouterr().out.splitlines() == ["line 7", "line 8", f"({tmp_path / 'daemon.log'})"]
-    assert commands.run(["log", "--home", str(tmp_path / "nowhere")]) == 1
+    assert commands.run(["log", "--home", str(tmp_path / "nowhere")]) == 2
     assert "There is no log at" in capsys.readouterr().err
