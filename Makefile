@@ -4,11 +4,12 @@ VENV := .venv/bin
 export PYTHONPATH := server:protocol
 # A file of tests is a process's own; more than four at a time would fill the memory with models.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+MINUTES ?= 5
 WORK ?= work-pocket
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format bench report wheel device lock docs pocket clean
+.PHONY: help setup demo test test-fast lint format bench soak report wheel device lock docs pocket clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +34,9 @@ format: setup  ## Format the Python code
 
 bench: setup  ## Time a fusion against stable-audio-tools' audio-to-audio, as a ratio
 	@$(VENV)/python -m benchmarks.fuse
+
+soak: setup  ## Hold the daemon to its promises under everything at once (MINUTES=5)
+	@$(VENV)/python -m benchmarks.soak $(MINUTES) $(ARGS)
 
 report: setup  ## Measure the method's claims, with figures, into report/ (a quarter of an hour on two cores)
 	@$(VENV)/python -m evaluation $(ARGS)
