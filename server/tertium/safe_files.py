@@ -5,6 +5,7 @@ atomically.
 import contextlib
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -318,12 +319,15 @@ def write_over(path: Path, data: bytes, *, mode: int = 0o666) -> None:
 
 
 def clean(folder: Path) -> list[str]:
-    """Remove unfinished files in ``folder`` whose writing process no longer runs. Returns the names removed."""
+    """Remove unfinished files and folders in ``folder`` whose writing process no longer runs. Returns the names removed."""
     removed = []
     for part in folder.glob(f".*{PART}"):
         writer = part.name.split(".")[-3]
         if writer.isdecimal() and not _is_running(int(writer)):
-            part.unlink(missing_ok=True)
+            if part.is_dir() and not part.is_symlink():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
             removed.append(part.name)
     return removed
 

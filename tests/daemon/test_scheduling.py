@@ -97,3 +97,10 @@ def test_missed_deadlines_and_late_jobs():
 )  # fmt: skip
 def test_a_training_job_that_advanced_is_started_again(command, facts, again):
     assert scheduling.may_try_again(a_job(command, **facts)) is again
+
+
+def test_a_clock_that_jumps_fails_no_job(monkeypatch):
+    job = a_job(ready_by=time.time() + 60)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    assert scheduling.missed(job) is None and scheduling.lateness(job) == []

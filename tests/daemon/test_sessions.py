@@ -148,3 +148,29 @@ def test_a_file_is_named_after_its_request(text, stem):
     assert m.Generate(prompt="x", name=file_stem(text)).name == stem, "what it records can be asked for"
     with pytest.raises(ValueError, match="nothing invisible"):
         m.Generate(prompt="x", name="\u202evaw.exe")
+
+
+def test_a_port_for_answers_outlives_a_thousand_other_peers():
+    known = Sessions()
+
+    def make(port):
+        return OscSession(("127.0.0.1", port), ("127.0.0.1", 7700), lambda data, address: None, local=True)
+
+    mine = known.of("mine", lambda: make(5))
+    mine.answer_at(6)
+    for port in range(1, 3 * sessions.MOST_SESSIONS):
+        known.of(port, lambda port=port: make(port))
+    assert known.of("mine", lambda: make(5)) is mine
+    assert len(known._sessions) <= sessions.MOST_SESSIONS + 1
+
+
+def test_a_subscriber_that_has_gone_gives_way_to_a_new_one():
+    known = Sessions()
+    subscribed = [a_session() for _ in range(sessions.MOST_SUBSCRIBERS)]
+    for one in subscribed:
+        known.subscribe(one, 86_400)
+    with pytest.raises(TertiumError, match="clients are subscribed already"):
+        known.subscribe(a_session(), 60)
+    subscribed[3].active -= 1000
+    known.subscribe(new := a_session(), 60)
+    assert new in known.audience("job") and subscribed[3] not in known.audience("job")

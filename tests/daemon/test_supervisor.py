@@ -75,7 +75,7 @@ async def test_a_job_that_could_not_begin_in_time_fails_and_one_that_is_late_say
     await worker.jobs.accept(missed)
     await worker.jobs.accept(late)
     await until(lambda: late.stage == "sample")
-    late.ready_by = time.time()
+    late.due = time.monotonic()
     await until(lambda: late.state == "done")
     assert (missed.state, missed.error["code"]) == ("failed", "deadline")
     assert any("after its deadline" in note for note in late.result["notes"])

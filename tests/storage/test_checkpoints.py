@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 
 import numpy as np
@@ -260,9 +261,16 @@ def test_damage_is_reported_and_skipped_in_lists(checkpoints, tensors):
         assert checkpoints.list() == []
 
 
-def test_what_crashes_left_is_cleaned_away(checkpoints):
-    left = checkpoints.folder / ".hum.1.abc.part"
-    left.mkdir()
-    (left / "weights.safetensors").write_bytes(b"half")
+def test_what_crashes_left_is_cleaned_away_and_what_others_write_stays(checkpoints):
+    left, written = (
+        checkpoints.folder / f".hum.{2**22 + 1}.abc.part",
+        checkpoints.folder / f".hum.{os.getpid()}.abc.part",
+    )
+    for folder in (
+        left,
+        written,
+    ):  # one of a process beyond the greatest process id of Linux, and one of a process that runs
+        folder.mkdir()
+        (folder / "weights.safetensors").write_bytes(b"half")
     checkpoints.clean()
-    assert names(checkpoints) == ["hum"] and not left.exists()
+    assert names(checkpoints) == ["hum"] and not left.exists() and written.exists()

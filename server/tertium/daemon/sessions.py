@@ -16,6 +16,8 @@ from tertium_protocol.messages.events import TERMINAL_EVENTS, Answer, ErrorInfo,
 
 MOST_SESSIONS = 1024
 MOST_SUBSCRIBERS = 32
+SILENT_SUBSCRIBER = 120.0
+"""Seconds without a request after which a subscriber gives way to another, where there are too many."""
 MOST_FOLLOWERS = 16  # of one job
 UNSENT = ErrorInfo(
     code="internal",
@@ -62,6 +64,8 @@ class Session:
         self.name = name
         self.local = local
         self.trusted = trusted
+        self.lasting = False  # whether it has said something that must not be forgotten, such as a port for its answers
+        self.active = time.monotonic()
         self.order = asyncio.Lock()  # jobs of one peer are accepted in the order of its requests
         self._put = put
 
@@ -117,6 +121,7 @@ class OscSession(Session):
                 remedy="Name the port that the client listens on.",
             )  # fmt: skip
         self._port = port
+        self.lasting = True
 
     def _put_datagrams(self, answer: Answer, buffers: Sequence[AudioBuffer]) -> None:
         for datagram in osc_answers.encode_answer(answer):
@@ -173,9 +178,15 @@ class Sessions:
         if session is None:
             session = self._sessions[peer] = make()
             while len(self._sessions) > MOST_SESSIONS:
-                self._sessions.popitem(last=False)
+                self._evict()
         self._sessions.move_to_end(peer)
+        session.active = time.monotonic()
         return session
+
+    def _evict(self) -> None:
+        """Forget the session that has been silent longest; one that has named a port for its answers only if all have."""
+        oldest = next((peer for peer, one in self._sessions.items() if not one.lasting), next(iter(self._sessions)))
+        del self._sessions[oldest]
 
     def follow(self, job: str, session: Session) -> None:
         """Send the events of a job to a session."""
@@ -198,6 +209,9 @@ class Sessions:
         self._subscribers.pop(session, None)
         if seconds <= 0:
             return
+        silent = min(self._subscribers, key=lambda one: one.active, default=None)
+        if len(self._subscribers) >= MOST_SUBSCRIBERS and time.monotonic() - silent.active > SILENT_SUBSCRIBER:
+            del self._subscribers[silent]  # most probably it has gone
         if len(self._subscribers) >= MOST_SUBSCRIBERS:
             raise TertiumError(
                 "busy", f"{MOST_SUBSCRIBERS} clients are subscribed already.", field="seconds", value=seconds,

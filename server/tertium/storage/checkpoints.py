@@ -205,9 +205,8 @@ class Checkpoints:
             return self._publish(part, replace(named, created=_now()), _numbered(named.name))
 
     def clean(self) -> None:
-        """Remove the remains of crashed writers and interrupted removals."""
-        for part in self.folder.glob(f".*{safe_files.PART}"):
-            shutil.rmtree(part, ignore_errors=True)
+        """Remove the remains of crashed writers and interrupted removals; what other processes are writing stays."""
+        safe_files.clean(self.folder)
 
     @contextlib.contextmanager
     def _part(self, name: str) -> Iterator[Path]:

@@ -55,6 +55,11 @@ class Job:
     takes: list[dict[str, Any]] = field(default_factory=list)
     loss: float | None = None
     progress_sent: float = field(default=0.0, repr=False)
+    due: float | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # From here on by the monotonic clock: the other one may jump.
+        self.due = None if self.ready_by is None else time.monotonic() + self.ready_by - time.time()
 
     @property
     def command(self) -> str:

@@ -110,7 +110,7 @@ class Outlook:
 
 def missed(job: Job) -> TertiumError | None:
     """Return the error of a job whose deadline passed before it could start, or None."""
-    if job.ready_by is None or time.time() <= job.ready_by:
+    if job.due is None or time.monotonic() <= job.due:
         return None
     return TertiumError(
         "deadline", "The job's deadline passed before it could start.", field="deadline",
@@ -120,5 +120,5 @@ def missed(job: Job) -> TertiumError | None:
 
 def lateness(job: Job) -> list[str]:
     """Return a note if a job is done after its deadline."""
-    late = 0.0 if job.ready_by is None else time.time() - job.ready_by
+    late = 0.0 if job.due is None else time.monotonic() - job.due
     return [f"done {late:.1f} s after its deadline"] if late >= 0.05 else []
