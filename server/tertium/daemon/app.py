@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from tertium import __version__
 from tertium.daemon import log
@@ -123,9 +124,10 @@ class Daemon:
         stack.callback(home.close)
         stack.callback(log.stop_keeping, log.keep_in(home.log))
         journal = Journal(home.journal)
-        rows = journal.open(check=Job.restored)
+        rows = _open_journal(journal, home)
         stack.callback(journal.close)
         jobs = JobQueue(journal, limit=settings.queue)
+        jobs.on_full_disk(home.release)
         restored = jobs.restore(rows)
         worker = Supervisor(self._load(), jobs)
         sessions = Sessions()
@@ -146,7 +148,7 @@ class Daemon:
             stack.callback(
                 helpers.close
             )  # runs before dispatcher.close, so that calls waiting for a file fail and are answered
-        flushing = asyncio.ensure_future(_flush_again(jobs))
+        flushing = asyncio.ensure_future(_flush_again(jobs, home))
         stack.push_async_callback(_cancel, flushing)
         task = asyncio.ensure_future(worker.run())
         task.add_done_callback(self._supervisor_ended)
@@ -238,11 +240,22 @@ class Daemon:
             self.stop("the supervisor failed")
 
 
-async def _flush_again(jobs: JobQueue) -> None:
-    """Try again, from time to time, to write what a full disk kept from the journal."""
+def _open_journal(journal: Journal, home: Home) -> list[dict[str, Any]]:
+    """Open the journal, on a full disk with the room that was reserved for that."""
+    try:
+        return journal.open(check=Job.restored)
+    except TertiumError as error:
+        if error.code != "disk_full" or not home.release():
+            raise
+        return journal.open(check=Job.restored)
+
+
+async def _flush_again(jobs: JobQueue, home: Home) -> None:
+    """Try again, from time to time, to write what a full disk kept from the journal, and hold some room for the next time."""
     while True:
+        if await jobs.flush():
+            await asyncio.to_thread(home.reserve)
         await asyncio.sleep(FLUSH_SECONDS)
-        await jobs.flush()
 
 
 async def _cancel(task: asyncio.Task) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from tertium.errors import TertiumError
 from tertium.storage.network_drives import NO_LOCKS, unfit
 
 FOLDERS = ("sounds", "results", "checkpoints", "cache")
+RESERVED = 4 << 20  # bytes
 LONGEST_SOCKET_PATH = 100  # bytes: systems allow 108 for a socket's name, and ZeroMQ needs some of these
 
 
@@ -29,6 +31,7 @@ class Home:
         self.journal = folder / "journal.sqlite"
         self.checkpoints = folder / "checkpoints"
         self.log = folder / "daemon.log"
+        self._reserve = folder / "reserve"
         self._lock: int | None = None
         self._sockets: Path | None = None  # a folder elsewhere, if this one's path is too long for sockets
 
@@ -87,6 +90,23 @@ class Home:
             TertiumError: disk_full or path_refused.
         """
         safe_files.write_over(self.folder / "daemon.json", json.dumps(facts, indent=2).encode(), mode=0o600)
+
+    def reserve(self) -> None:
+        """Hold some room on the disk, to be given up for the ends of jobs when it is full."""
+        with contextlib.suppress(OSError):
+            if self._reserve.exists() or shutil.disk_usage(self.folder).free < 4 * RESERVED:
+                return
+            with open(self._reserve, "xb") as file:
+                file.write(bytes(RESERVED))
+                os.fsync(file.fileno())
+
+    def release(self) -> bool:
+        """Give up the reserved room. Return False if there is none."""
+        try:
+            self._reserve.unlink()
+        except OSError:
+            return False
+        return True
 
     def socket(self, name: str) -> str:
         """Return the ``ipc://`` endpoint of a socket in the home or, if the home's path is too long, in a private

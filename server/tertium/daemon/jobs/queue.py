@@ -43,6 +43,7 @@ class JobQueue:
         self._stop_running: Callable[[Job], None] = lambda job: None
         self._unwritten: dict[str, dict[str, Any]] = {}
         self._failing = False
+        self._release_room: Callable[[], bool] = lambda: False
         self.running: Job | None = None
         self.counts = {"done": 0, "failed": 0, "cancelled": 0}
 
@@ -53,6 +54,10 @@ class JobQueue:
     def on_cancel(self, stop: Callable[[Job], None]) -> None:
         """Call ``stop(job)`` when a running job is to stop."""
         self._stop_running = stop
+
+    def on_full_disk(self, release: Callable[[], bool]) -> None:
+        """Call ``release()`` when the end of a job finds no room on the disk; it returns whether it made some."""
+        self._release_room = release
 
     def restore(self, rows: list[dict[str, Any]]) -> int:
         """Restore the jobs in the journal. Those that were queued or running are queued again; return how many."""
@@ -263,7 +268,11 @@ class JobQueue:
             columns = dict(unwritten)
             try:
                 await self._journal.update(job, **columns)
-            except TertiumError as error:  # the job goes on; whatever is not written by the next start is done again
+            except TertiumError as error:
+                if error.code == "disk_full" and self._release_room():
+                    log.event("reserved room given up", level=logging.WARNING, reason=error.message)
+                    return await self.flush()
+                # The job goes on; what is not written by the next start is done again.
                 if not self._failing:
                     log.event("journal not written", level=logging.ERROR, job=job, reason=error.message)
                 self._failing = True
