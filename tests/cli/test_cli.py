@@ -372,3 +372,12 @@ def test_the_end_of_the_log_is_shown(tmp_path, capsys):
     assert capsys.readouterr().out.splitlines() == ["line 7", "line 8", f"({tmp_path / 'daemon.log'})"]
     assert commands.run(["log", "--home", str(tmp_path / "nowhere")]) == 2
     assert "There is no log at" in capsys.readouterr().err
+
+
+def test_a_terminal_gets_no_commands_from_the_names_of_files(capsys):
+    given = output.Output(machine=False)
+    given.result({}, ["a\x1b[2Jb\x07", "rtl \u202e name", "plain ü"])
+    given.note("\x1b]0;title\x07")
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == ["a\\x1b[2Jb\\x07", "rtl \\u202e name", "plain ü"]
+    assert shown.err == "\\x1b]0;title\\x07\n"

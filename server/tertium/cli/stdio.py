@@ -27,7 +27,12 @@ def print_line(text: str) -> None:
     if sys.stdout is None:
         raise OutputError("standard output is closed", closed=False)
     with _write_errors():
-        print(text)
+        print(visible(text))
+
+
+def visible(text: str) -> str:
+    """Return text with control characters and changes of direction escaped, as they may be in the name of a file: a terminal would obey them."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
 def flush() -> None:
@@ -53,7 +58,7 @@ def print_error(text: str) -> None:
     """Print a line to standard error; ignore errors in writing it."""
     if sys.stderr is not None:  # print(file=None) would write to standard output
         with contextlib.suppress(OSError):
-            print(text, file=sys.stderr, flush=True)
+            print(visible(text), file=sys.stderr, flush=True)
 
 
 def report_output_error(error: OutputError) -> int:
