@@ -210,14 +210,17 @@ def test_an_unavailable_model_is_reported_with_its_remedy(tmp_path):
         assert daemon.stop() == 0
 
 
-def test_a_worker_that_dies_while_loading_is_given_up_in_the_end(tmp_path):
+def test_a_worker_that_dies_while_loading_costs_no_accepted_job(tmp_path):
     daemon = Daemon(tmp_path, model="dies").up()
     try:
         with Osc(daemon.osc) as client:
-            client.send("generate", "hopeless", prompt="x", seconds=0.5)
-            failed = client.events("hopeless")[-1].fields
-            assert failed["code"] == "model_unavailable"
-            assert "ended with status 3" in failed["message"]
-            assert client.ask("status")["state"] == "failed"
+            client.send("generate", "patient", prompt="x", seconds=0.5)
+            accepted = client.receive()
+            assert accepted.event == "accepted"
+            until(lambda: client.ask("status")["state"] == "failed")
+            assert "ended with status 3" in client.ask("status")["message"]
+            refused = client.refused("generate", prompt="y", seconds=0.5)
+            assert refused["code"] == "model_unavailable" and "ended with status 3" in refused["message"]
+            assert client.ask("job", job=accepted.fields["job"])["state"] == "queued"
     finally:
         daemon.stop()
