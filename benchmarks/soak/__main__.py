@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.soak.loads import LOADS, counted
+from tertium.daemon.jobs.journal import MOST_FINISHED
 from tests.end_to_end.daemons import ROOT, Daemon, Osc, children, until
 
 ENGINES = {"fake": {}, "pocket": {"engine": "tertium.worker.torch_engine", "model": "pocket"}}
@@ -112,7 +113,7 @@ class Stage:
         done = [job for job, state in states.items() if state == "done"]
         return {
             **ended,
-            "lost": len(states) - sum(ended.values()),
+            **_unknown(len(states), len(states) - sum(ended.values())),
             "without a file": sum(f"{job} None" not in made for job in done),
             "doubled": sum(count > 1 for count in made.values()),
             "left unfinished": len([path for path in (self.folder / "home").rglob("*.part") if path.exists()]),
@@ -170,6 +171,12 @@ class Stage:
                         if self._serving.is_set():
                             self.run.lost += 1
                     time.sleep(PROBE_EVERY)
+
+
+def _unknown(accepted: int, unknown: int) -> dict[str, int]:
+    """Jobs of which the daemon knows nothing any more: it remembers so many ended ones and no more; beyond that, they are lost."""
+    forgotten = min(unknown, max(0, accepted - MOST_FINISHED))
+    return {"ended and forgotten": forgotten, "lost": unknown - forgotten}
 
 
 def _state(client: Osc, job: str) -> str:
