@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv/bin
 export PYTHONPATH := server:protocol
-# A file of tests is a process's own; more than four at a time would fill the memory with models.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+# A file of tests is a process's own. One process more than there are cores, since many tests wait for a clock; more than four would fill the memory
+# with models.
+SIDE_BY_SIDE = -n $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))') --dist loadfile
 MINUTES ?= 5
 WORK ?= work-pocket
 export PYTHON
