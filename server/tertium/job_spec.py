@@ -10,8 +10,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, TypeAdapter
 
-SamplingCommand = Literal["generate", "vary", "invert", "fuse", "morph", "window"]
-
 
 class Spec(BaseModel):
     """The fields of every job.

@@ -181,15 +181,10 @@ class Library:
         return replace(files.load(sound.path, max_seconds=float("inf"), field="sound"), layout=sound.layout)
 
     def of_job(self, job: str, take: int | None = None) -> Sound | None:
-        """Return the stored result of a job, or of one of its takes, whichever process stored it; None if it has not been stored completely."""
-        for look_again in (False, True):
-            if look_again:
-                self.refresh()
-            with self._lock:
-                found = [sound for sound in self._sounds.values() if (sound.job, sound.take) == (job, take)]
-            if stored := next(filter(exists, found), None):
-                return stored
-        return None
+        """Return the stored result of a job, or of one of its takes; None if it has not been stored completely."""
+        with self._lock:
+            found = [sound for sound in self._sounds.values() if (sound.job, sound.take) == (job, take)]
+        return next(filter(exists, found), None)
 
     def recall(self, result: Sound) -> dict:
         """Return the recipe that was given to :meth:`store_result`; empty if the sidecar cannot be read."""

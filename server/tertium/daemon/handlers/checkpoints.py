@@ -12,7 +12,7 @@ from tertium.daemon.handlers import resolve
 from tertium.daemon.handlers.registry import Context, Services, handles
 from tertium.daemon.handlers.render import seed
 from tertium.daemon.handlers.resolve import file_stem, longest_sound
-from tertium.daemon.handlers.submit import submit
+from tertium.daemon.handlers.submit import queued
 from tertium.daemon.jobs.job import TERMINAL, Job
 from tertium.errors import SoundError, TertiumError
 from tertium.storage.checkpoint_format import Checkpoint, CheckpointError, must_be_plain
@@ -20,16 +20,6 @@ from tertium.storage.checkpoints import Checkpoints
 from tertium_protocol import messages as m
 
 FIELDS = ("prompt", "method", "steps", "batch", "rank", "rate", "null_dropout", "ema", "format")
-
-
-@handles("learn")
-async def learn(services: Services, request: m.Learn, context: Context) -> None:
-    await submit(services, "learn", request, context, learn_spec)
-
-
-@handles("preview")
-async def preview(services: Services, request: m.Preview, context: Context) -> None:
-    await submit(services, "preview", request, context, preview_spec)
 
 
 @handles("checkpoints")
@@ -82,6 +72,7 @@ def _opened(services: Services, path: str) -> safe_files.OpenFile:
         raise CheckpointError(code, error.message, field=error.field, value=error.value, remedy=error.remedy) from error
 
 
+@queued("learn")
 def learn_spec(services: Services, request: m.Learn) -> job_spec.Learn:
     """Return the specification of a training job. Raises TertiumError."""
     reference = resolve.sound(services, request.reference, field="reference")
@@ -112,6 +103,7 @@ def learn_spec(services: Services, request: m.Learn) -> job_spec.Learn:
     )
 
 
+@queued("preview")
 def preview_spec(services: Services, request: m.Preview) -> job_spec.Preview:
     """Return the specification of a preview. Raises TertiumError: unknown_job; conflict if the job is not a training job, has not started or has ended."""
     job = services.jobs.get(request.job)

@@ -7,9 +7,9 @@ from tertium import job_spec
 from tertium.audio import loops
 from tertium.audio.signal import SHORTEST
 from tertium.daemon.handlers import resolve
-from tertium.daemon.handlers.registry import Context, Services, handles
+from tertium.daemon.handlers.registry import Services
 from tertium.daemon.handlers.resolve import file_stem, longest_sound
-from tertium.daemon.handlers.submit import submit
+from tertium.daemon.handlers.submit import queued
 from tertium.errors import TertiumError
 from tertium.storage.checkpoint_format import Checkpoint
 from tertium.storage.library import Sound
@@ -18,36 +18,7 @@ from tertium_protocol import messages as m
 OUTPUT = ("steps", "order", "eta", "null", "format", "sample_rate")
 
 
-@handles("generate")
-async def generate(services: Services, request: m.Generate, context: Context) -> None:
-    await submit(services, "generate", request, context, generate_spec)
-
-
-@handles("vary")
-async def vary(services: Services, request: m.Vary, context: Context) -> None:
-    await submit(services, "vary", request, context, vary_spec)
-
-
-@handles("invert")
-async def invert(services: Services, request: m.Invert, context: Context) -> None:
-    await submit(services, "invert", request, context, invert_spec)
-
-
-@handles("fuse")
-async def fuse(services: Services, request: m.Fuse, context: Context) -> None:
-    await submit(services, "fuse", request, context, fuse_spec)
-
-
-@handles("morph")
-async def morph(services: Services, request: m.Morph, context: Context) -> None:
-    await submit(services, "morph", request, context, morph_spec)
-
-
-@handles("window")
-async def window(services: Services, request: m.Window, context: Context) -> None:
-    await submit(services, "window", request, context, window_spec)
-
-
+@queued("generate")
 def generate_spec(services: Services, request: m.Generate) -> job_spec.Generate:
     """Return the specification of a generation; fields that the request omits are those of its checkpoint's training.
 
@@ -76,6 +47,7 @@ def generate_spec(services: Services, request: m.Generate) -> job_spec.Generate:
     )
 
 
+@queued("vary")
 def vary_spec(services: Services, request: m.Vary) -> job_spec.Vary:
     """Return the specification of a variation."""
     original = _original(services, request)
@@ -89,6 +61,7 @@ def vary_spec(services: Services, request: m.Vary) -> job_spec.Vary:
     )
 
 
+@queued("invert")
 def invert_spec(services: Services, request: m.Invert) -> job_spec.Invert:
     """Return the specification of an inversion. It reconstructs from nine tenths of the steps by default: the noisiest steps retain hardly
     anything of the sound, and at nine tenths the model still contributes."""
@@ -98,12 +71,14 @@ def invert_spec(services: Services, request: m.Invert) -> job_spec.Invert:
     return job_spec.Invert(**output, **_original_fields(original), anchor=request.anchor, reconstruct_from=start)
 
 
+@queued("fuse")
 def fuse_spec(services: Services, request: m.Fuse) -> job_spec.Fuse:
     """Return the specification of a fusion."""
     shared = _pair_fields(services, request, "{original} + {reference}")
     return job_spec.Fuse(**shared, blend=request.blend, intervention=request.intervention, loop=request.loop)
 
 
+@queued("morph")
 def morph_spec(services: Services, request: m.Morph) -> job_spec.Morph:
     """Return the specification of a morph."""
     return job_spec.Morph(
@@ -111,6 +86,7 @@ def morph_spec(services: Services, request: m.Morph) -> job_spec.Morph:
     )
 
 
+@queued("window")
 def window_spec(services: Services, request: m.Window) -> job_spec.Window:
     """Return the specification of a window measurement."""
     return job_spec.Window(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tertium.daemon.handlers.registry import Context, Services
+from tertium.daemon.handlers.registry import Context, Services, handles
 from tertium.daemon.jobs.job import TERMINAL, Job
 from tertium.daemon.jobs.scheduling import PRIORITIES, Outlook
 from tertium.errors import TertiumError
@@ -16,6 +16,19 @@ from tertium_protocol import messages as m
 from tertium_protocol.messages.events import Answer
 
 Specify = Callable[[Services, Any], JobSpec]
+
+
+def queued(command: str) -> Callable[[Specify], Specify]:
+    """Register the handler of a command that takes time, given what turns its requests into specifications."""
+
+    def register(specify: Specify) -> Specify:
+        @handles(command)
+        async def handler(services: Services, request: m.Making | m.Learn | m.Preview, context: Context) -> None:
+            await submit(services, command, request, context, specify)
+
+        return specify
+
+    return register
 
 
 async def submit(

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from tertium import cost_model
 from tertium import worker_messages as wm
 from tertium.cost_model import CostModel
 from tertium.daemon import log
@@ -67,7 +68,9 @@ class Supervisor:
                 log.event("worker not started", level=logging.ERROR, reason=str(error))
                 await asyncio.sleep(LONGEST_RESTART_DELAY)
                 continue
-            self._watchdog = watchdog = Watchdog(process, self._jobs)
+            self._watchdog = watchdog = Watchdog(
+                process, self._jobs, is_loaded=lambda: self.state != "loading", estimate=self._estimate
+            )
             watching = asyncio.ensure_future(watchdog.watch())
             try:
                 await process.send(self._load.model_copy(update={"training_jobs": self._training_jobs()}))
@@ -103,6 +106,9 @@ class Supervisor:
             return self._waits_for
         return (self._watchdog and self._watchdog.message) or self.model.get("note")
 
+    def _estimate(self, job: Job) -> float | None:
+        return None if self.costs is None else cost_model.estimate(self.costs, job.spec, self.model)
+
     def _training_jobs(self) -> tuple[str, ...]:
         """Return the ids of the training jobs that have not ended, whose saved training states must be retained."""
         return tuple(job.id for job in self._jobs.all() if job.command in PAUSABLE and job.state not in TERMINAL)
@@ -129,7 +135,6 @@ class Supervisor:
         self.model, self.state = message.model, "ready"
         self.costs = message.costs or self.costs
         self._failures = 0
-        self._watchdog.loaded, self._watchdog.model, self._watchdog.costs = True, self.model, self.costs
         log.event("model ready", **{key: self.model.get(key) for key in ("name", "device", "precision")})
         if note := self.model.get("note"):
             log.event("precision fallback", level=logging.WARNING, note=note)
@@ -211,7 +216,7 @@ class Supervisor:
             case wm.Paused():
                 await self._jobs.pause(job)
             case wm.Done():
-                self.costs = self._watchdog.costs = message.costs or self.costs
+                self.costs = message.costs or self.costs
                 notes = [*message.result["notes"], *scheduling.lateness(job)]
                 await self._jobs.done(job, message.result | {"notes": notes})
             case wm.Cancelled():

@@ -5,8 +5,8 @@ It counts seconds of its own waiting, not time: while the whole machine is held 
 
 import asyncio
 import logging
+from collections.abc import Callable
 
-from tertium import cost_model
 from tertium.daemon import log
 from tertium.daemon.jobs.job import Job
 from tertium.daemon.jobs.queue import JobQueue
@@ -31,19 +31,26 @@ class Watchdog:
     Args:
         process: the worker.
         jobs: whose running job the worker has.
+        is_loaded: whether the worker has loaded its model.
+        estimate: how long a job should take in seconds; None where that is not known.
     """
 
-    def __init__(self, process: WorkerProcess, jobs: JobQueue):
+    def __init__(
+        self,
+        process: WorkerProcess,
+        jobs: JobQueue,
+        *,
+        is_loaded: Callable[[], bool],
+        estimate: Callable[[Job], float | None],
+    ):
         self._process, self._jobs = process, jobs
-        self.loaded = False
-        self.costs: cost_model.CostModel | None = None
-        self.model: dict = {}
+        self._is_loaded, self._estimate = is_loaded, estimate
         self.silent = 0
 
     @property
     def message(self) -> str | None:
         """What there is to say of a worker that seems to hang; None for one that does not."""
-        if self.silent < MENTIONED or not self.loaded:
+        if self.silent < MENTIONED or not self._is_loaded():
             return None
         return f"The worker process has not responded for {self.silent} s; it is replaced after {SILENT} s."
 
@@ -55,7 +62,7 @@ class Watchdog:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             self.silent = 0 if self._process.reports_received != reports else self.silent + 1
             reports = self._process.reports_received
-            if self.silent >= (SILENT if self.loaded else SILENT_LOADING):
+            if self.silent >= (SILENT if self._is_loaded() else SILENT_LOADING):
                 self._kill(f"did not respond for {self.silent} s")
                 return
             now = self._jobs.running
@@ -68,9 +75,8 @@ class Watchdog:
 
     def _stall_limit(self, job: Job) -> float:
         least = TRAINING_STALL if job.command == "learn" else LEAST_STALL
-        if self.costs is None:
-            return max(least, UNKNOWN_STALL)
-        return max(least, STALL_FACTOR * cost_model.estimate(self.costs, job.spec, self.model))
+        expected = self._estimate(job)
+        return max(least, UNKNOWN_STALL if expected is None else STALL_FACTOR * expected)
 
     def _kill(self, reason: str) -> None:
         log.event("worker hangs", level=logging.ERROR, pid=self._process.pid, reason=reason)
