@@ -16,7 +16,9 @@ from safetensors.numpy import load_file
 from tertium import subprocess_env
 from tertium.audio import files
 from tertium.audio.signal import true_peak_dbtp
+from tertium.cli.daemon_use import DaemonUse
 from tertium.storage import home
+from tertium_protocol.client import Client
 from tests.sounds import tone
 
 START_SECONDS = 120
@@ -244,6 +246,22 @@ def test_a_daemon_started_for_a_call_serves_other_calls_and_stops_afterwards(fol
     paths = {json.loads(out)["path"] for _, out, _ in ends}
     assert len(paths) == 2 and all(os.path.exists(path) for path in paths)
     assert home.find(tmp_path / "fresh") is None and not home.is_served(tmp_path / "fresh")
+
+
+def test_a_daemon_started_for_a_call_is_not_ended_between_two_requests_of_another_call(folder, tmp_path):
+    """The other call has no job yet: it holds the daemon all the same."""
+    command = ("fuse", folder / "low.wav", folder / "high.wav", *QUICK, "--home", tmp_path / "fresh", "--json")
+    with DaemonUse(tmp_path / "fresh") as other:
+        owner = tertium(*command)
+        stem = until(lambda: list((tmp_path / "fresh" / "results").glob("*.json")))[0].stem
+        with Client(tmp_path / "fresh", name="another call") as client:
+            until(lambda: client.ask("status").job is None)
+            time.sleep(0.5)  # ten looks of the owner
+            assert owner.poll() is None and client.ask("status").state == "ready"
+        other.give_up()
+        status, out, err = finished(owner)
+    assert status == 0, err
+    assert stem in json.loads(out)["path"] and home.find(tmp_path / "fresh") is None
 
 
 def test_morph_copies_its_takes_into_a_folder(call, ask, folder, tmp_path):

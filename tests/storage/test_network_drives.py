@@ -91,7 +91,7 @@ def test_a_folder_that_cannot_be_locked_is_not_taken_for_another_daemons(on_nfs,
     def no_locks(descriptor, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(home.fcntl, "flock", no_locks)
+    monkeypatch.setattr(file_locks.fcntl, "flock", no_locks)
     with pytest.raises(TertiumError) as caught:
         home.Home(on_nfs / "home").open()
     assert caught.value.remedy == REMEDY and "No locks available" in caught.value.message

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tertium.cli.daemon_use import DaemonUse
 from tertium.cli.output import Output
 from tertium.daemon.config import default_home
 from tertium.errors import TertiumError
@@ -68,8 +69,9 @@ def running_or_started(wanted: Wanted, output: Output) -> Iterator[Client]:
             yield client
         return
     with contextlib.ExitStack() as stack:
+        use = stack.enter_context(DaemonUse(wanted.folder))
         if home.find(wanted.folder) is None:
-            stack.enter_context(_started(wanted, output))
+            stack.enter_context(_started(wanted, output, use))
         client = stack.enter_context(Client(wanted.folder, name="tertium"))
         _check_model(client, wanted)
         _wait_for_model(client, output)
@@ -100,7 +102,7 @@ def _wait_for_model(client: Client, output: Output) -> None:
 
 
 @contextlib.contextmanager
-def _started(wanted: Wanted, output: Output) -> Iterator[None]:
+def _started(wanted: Wanted, output: Output, use: DaemonUse) -> Iterator[None]:
     """Start a daemon for this call. If another call starts one at the same time, the one that gets the folder serves both."""
     with tempfile.TemporaryFile() as log:
         with output.waiting("Starting the daemon"):
@@ -116,7 +118,7 @@ def _started(wanted: Wanted, output: Output) -> Iterator[None]:
         try:
             yield
             if process.poll() is None:
-                _wait_for_others(wanted.folder, output)
+                _wait_for_others(wanted.folder, output, use)
         finally:
             _end(process)
 
@@ -147,12 +149,19 @@ def _last_line(log) -> str:
     return lines[-1] if lines else "it printed no output."
 
 
-def _wait_for_others(folder: Path, output: Output) -> None:
-    """Wait for the jobs of other calls, which use the daemon that this call started."""
+def _wait_for_others(folder: Path, output: Output, use: DaemonUse) -> None:
+    """Wait until no other call uses the daemon that this call started and it has no jobs; then keep others from it."""
     daemon_gone = contextlib.suppress(NoDaemon, NoAnswer, RemoteError)
     with daemon_gone, Client(folder, name="tertium") as client, output.waiting("Waiting for jobs of other calls"):
-        while (status := client.ask("status")).queued or status.job:
+        use.give_up()
+        while not (_is_idle(client) and use.alone() and _is_idle(client)):
+            use.give_up()
             time.sleep(POLL_SECONDS)
+
+
+def _is_idle(client: Client) -> bool:
+    status = client.ask("status")
+    return not status.queued and status.job is None
 
 
 def _end(process: subprocess.Popen) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from tertium import safe_files
 from tertium.errors import TertiumError
-from tertium.storage.network_drives import NO_LOCKS, unfit
+from tertium.storage import file_locks
+from tertium.storage.network_drives import unfit
 
 FOLDERS = ("sounds", "results", "checkpoints", "cache")
 RESERVED = 4 << 20  # bytes
@@ -141,7 +142,7 @@ def is_served(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _try_lock(descriptor)
+        return not file_locks.exclusive(descriptor)
     except OSError:  # no daemon runs on a file system without locks
         return False
     finally:
@@ -151,7 +152,7 @@ def is_served(folder: Path) -> bool:
 def _lock_soon(descriptor: int) -> bool:
     """Try to take the lock for a short while, since a client's check (``is_served``) holds it for a moment."""
     for _ in range(5):
-        if _try_lock(descriptor):
+        if file_locks.exclusive(descriptor):
             return True
         time.sleep(0.05)
     return False
@@ -178,27 +179,3 @@ def _private(folder: Path) -> None:
             "path_refused", f"The folder '{folder}' belongs to somebody else or is open to others.", field="home",
             value=str(folder), remedy="Remove it, or choose a home with a shorter path.",
         )  # fmt: skip
-
-
-if os.name == "nt":
-    import msvcrt
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError as error:
-            if error.errno in NO_LOCKS:
-                raise
-            return False
-        return True
-else:
-    import fcntl
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in NO_LOCKS:
-                raise
-            return False
-        return True
