@@ -13,7 +13,7 @@ import pytest
 from tertium.cli import doctor
 from tertium.daemon.jobs.journal import Journal, _explained
 from tertium.errors import TertiumError
-from tertium.storage import home, network_drives
+from tertium.storage import file_locks, home, network_drives
 
 REMEDY = "Give a folder on a disk of this machine with --home or TERTIUM_HOME."
 
