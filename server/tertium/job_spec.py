@@ -32,6 +32,16 @@ class Spec(BaseModel):
         """Return the same job with another number of steps."""
         return self.model_copy(update={"steps": steps})
 
+    @property
+    def sounds(self) -> frozenset[str]:
+        """The ids of the sounds that the job needs."""
+        named = (
+            getattr(one, role, None)
+            for one in (self, getattr(self, "learning", None))
+            for role in ("original", "reference")
+        )
+        return frozenset(one for one in named if one is not None)
+
 
 class Sampled(Spec):
     """The fields of every job that samples.

@@ -18,6 +18,8 @@ FORMATS = {"wav": ("WAV", "FLOAT"), "flac": ("FLAC", "PCM_24")}
 RATES = (1_000, 768_000)
 MAX_CHANNELS = 64
 FLAC_CHANNELS = 8
+FLAC_BITS = (16, 24)
+BLOCK = 2**16  # frames
 MOST_SAMPLES = 2**28  # of all channels together: a gigabyte once read
 MOST_MISSING = 0.1  # share of the length that a header promises; a file that lacks more is refused as truncated
 SILENCE = 1e-5  # a peak of -100 dBFS
@@ -250,6 +252,45 @@ def write(path: str | Path, samples: np.ndarray, sample_rate: int, *, format: st
         SoundError: ``disk_full``, ``path_refused``, or ``bad_sound`` for what the format cannot hold.
     """
     safe_files.write_whole(Path(path), encode(samples, sample_rate, format=format))
+
+
+def encode_exactly(samples: np.ndarray, sample_rate: int) -> tuple[str, bytes]:
+    """Encode samples (channels, frames) without any loss. Return the format and the content of the file: "flac" if all samples are whole numbers of 16
+    or 24 bits and the format takes their channels and rate, else "wav".
+    """
+    samples = np.ascontiguousarray(samples, dtype=np.float32)
+    bits = (
+        next((bits for bits in FLAC_BITS if _is_whole(samples, bits)), None)
+        if _fits_flac(samples, sample_rate)
+        else None
+    )
+    if bits is None:
+        return "wav", encode(samples, sample_rate, format="wav")
+    memory = io.BytesIO()
+    with soundfile.SoundFile(memory, "w", sample_rate, samples.shape[0], f"PCM_{bits}", format="FLAC") as file:
+        for first in range(0, samples.shape[1], BLOCK):
+            # As integers, which are written as they are: libsndfile puts the upper bits of 32 into the file.
+            whole = np.ldexp(samples[:, first : first + BLOCK], bits - 1).astype(np.int32)
+            file.write((whole << (32 - bits)).T)
+    return "flac", memory.getvalue()
+
+
+def _fits_flac(samples: np.ndarray, sample_rate: int) -> bool:
+    channels, plain = samples.shape[0], sample_rate < 2**16 or (sample_rate % 10 == 0 and sample_rate < 10 * 2**16)
+    return channels <= FLAC_CHANNELS and plain
+
+
+def _is_whole(samples: np.ndarray, bits: int) -> bool:
+    """Return whether all samples are whole numbers of so many bits."""
+    for first in range(0, samples.shape[1], BLOCK):
+        scaled = np.ldexp(samples[:, first : first + BLOCK], bits - 1)  # exact: only the exponent changes
+        if (
+            not np.array_equal(scaled, np.rint(scaled))
+            or scaled.max() >= 2 ** (bits - 1)
+            or scaled.min() < -(2 ** (bits - 1))
+        ):
+            return False
+    return True
 
 
 def encode(samples: np.ndarray, sample_rate: int, *, format: str) -> bytes:

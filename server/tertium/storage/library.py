@@ -14,21 +14,24 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from tertium import __version__, safe_files
+from tertium import safe_files
 from tertium.audio import files
 from tertium.audio.signal import MAX_SECONDS, Audio, make_safe
 from tertium.audio.warp import ALL, Excerpt
 from tertium.errors import SoundError
-from tertium.storage.result_names import is_used, latents_path, numbered, reclaim, valid_name
-from tertium.storage.sound import SCHEMA, Sound, as_json, exists, read_sidecar, result_facts, shape, sound_id
+from tertium.storage.catalogue import Catalogue
+from tertium.storage.publishing import describe, publish
+from tertium.storage.result_names import free_names, latents_path, valid_name
+from tertium.storage.sidecars import FOLDERS, Entry, as_json
+from tertium.storage.sound import Sound, result_facts, shape, sound_id
 
+__all__ = ["Library", "Sound", "latents_path", "sound_id"]
 SHORTEST_PREFIX = 8
 RACES = 3  # attempts to add a sound that another process is adding too
 MOST_FILES = 1024  # whose sounds are known without reading them again
@@ -51,29 +54,22 @@ class Library:
     """
 
     def __init__(self, home: str | Path, *, adder: Adder | None = None):
-        self.sounds_folder = Path(home).absolute() / "sounds"
-        self.results_folder = Path(home).absolute() / "results"
+        folder = Path(home).absolute()
+        self.sounds_folder, self.results_folder = (folder / name for name in FOLDERS)
         self._adder = adder
         self._lock = threading.Lock()
-        self._sounds: dict[Path, Sound] = {}  # by sidecar
         self._files: OrderedDict[tuple, str] = (
             OrderedDict()
         )  # ids of files that were added, by what identifies their content
-        for folder in (self.sounds_folder, self.results_folder):
-            with safe_files.disk_errors(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-            safe_files.clean(folder)
-        self.refresh()
+        for each in (self.sounds_folder, self.results_folder):
+            with safe_files.disk_errors(each):
+                each.mkdir(parents=True, exist_ok=True)
+            safe_files.clean(each)
+        self.catalogue = Catalogue(folder)
 
-    def refresh(self) -> None:
-        """Read sidecars that other processes added, and forget deleted sounds. Unreadable sidecars are skipped."""
-        with self._lock:
-            self._sounds = {sidecar: sound for sidecar, sound in self._sounds.items() if exists(sound)}
-            for folder in (self.sounds_folder, self.results_folder):
-                for sidecar in set(folder.glob("*.json")) - self._sounds.keys():
-                    sound = read_sidecar(sidecar)
-                    if sound is not None:
-                        self._sounds[sidecar] = sound
+    def reconcile(self) -> None:
+        """Read what a process that was killed, or a person, has changed in the folders. To be called when a process starts that needs to know all results."""
+        self.catalogue.reconcile()
 
     def add_path(
         self,
@@ -104,7 +100,7 @@ class Library:
             if self._adder is None:
                 sound = self.add_file(opened.file, opened.path, **given)
             else:
-                sound = self._adopt(self._adder.add_file(opened.file, opened.path, **given))
+                sound = self._adder.add_file(opened.file, opened.path, **given)
         self._remember(key, sound)
         return sound
 
@@ -139,7 +135,7 @@ class Library:
         """
         if self._adder is not None:
             given = {"name": name, "origin": origin or {}, "excerpt": excerpt}
-            return self._adopt(self._adder.add_samples(samples, int(sample_rate), **given))
+            return self._adder.add_samples(samples, int(sample_rate), **given)
         first, count = excerpt.span.frames(samples.shape[1], int(sample_rate), "the sound")
         part = np.ascontiguousarray(samples[:, first : first + count], dtype=np.float32)
         sound = Audio(part, int(sample_rate))
@@ -159,22 +155,31 @@ class Library:
                 id_or_prefix, f"'{id_or_prefix[:80]}' is neither the id of a sound nor an absolute path.",
                 f"Give {SHORTEST_PREFIX} to 64 hex digits of an id, or the whole path of a file.",
             )  # fmt: skip
-        found = self._matching(wanted)
-        if not found:
-            self.refresh()
-            found = self._matching(wanted)
+        found = self.catalogue.find(wanted)
+        if not found and self.catalogue.look_again():
+            found = self.catalogue.find(wanted)
         if not found:
             raise _unknown(id_or_prefix, f"No sound has the id '{id_or_prefix}'.", "List the sounds, or add it again.")
         if len(found) > 1:
             raise _unknown(
                 id_or_prefix, f"{len(found)} sounds have ids that begin with '{id_or_prefix}'.", "Give more digits."
             )
-        return read_sidecar(Path(found[0].sidecar)) or found[0]  # another process may have renamed it
+        if not self.catalogue.used(found[0]):
+            raise _unknown(id_or_prefix, f"The sound '{found[0].name}' was just deleted.", "Add it again.")
+        return found[0]
 
-    def list(self) -> list[Sound]:
-        """Return all sounds and results, newest first; of several with the same samples, only the newest."""
-        self.refresh()
-        return sorted(self._matching(""), key=lambda sound: (sound.created, sound.id), reverse=True)
+    def list(self, offset: int = 0, limit: int | None = None) -> list[Sound]:
+        """Return sounds and results, newest first; of several with the same samples, only the newest.
+
+        Args:
+            offset: number of the newest to skip.
+            limit: largest number to return; None for all.
+        """
+        return self.catalogue.page(offset, -1 if limit is None else limit)
+
+    def count(self) -> int:
+        """Return the number of sounds and results; several with the same samples are one."""
+        return self.catalogue.count()
 
     def read(self, sound: Sound) -> Audio:
         """Read the samples of a sound in this library."""
@@ -182,9 +187,7 @@ class Library:
 
     def of_job(self, job: str, take: int | None = None) -> Sound | None:
         """Return the stored result of a job, or of one of its takes; None if it has not been stored completely."""
-        with self._lock:
-            found = [sound for sound in self._sounds.values() if (sound.job, sound.take) == (job, take)]
-        return next(filter(exists, found), None)
+        return self.catalogue.of_job(job, take)
 
     def recall(self, result: Sound) -> dict:
         """Return the recipe that was given to :meth:`store_result`; empty if the sidecar cannot be read."""
@@ -226,42 +229,91 @@ class Library:
         samples = files.stored(samples, format=format)
         about = result_facts(samples, sample_rate, notes) | {"job": job, "take": take}
         data = files.encode(samples, sample_rate, format=format)
-        for stem in numbered(valid_name(name)):
-            if is_used(self.results_folder, stem) and not reclaim(self.results_folder, stem, job=job, take=take):
-                continue
+        for stem in free_names(self.results_folder, valid_name(name), job=job, take=take):
             path = self.results_folder / f"{stem}.{format}"
-            try:
-                return self._publish(path, data, about | {"name": stem}, {"recall": recall or {}}, latents)
-            except FileExistsError:
-                continue
+            with contextlib.suppress(FileExistsError):  # another process took the name meanwhile
+                sound = publish(path, data, about | {"name": stem}, {"recall": recall or {}}, latents)
+                self.catalogue.put(Path(sound.sidecar))
+                return sound
         raise AssertionError("the sequence of names is infinite")
+
+    def keep(self, sound: str, *, kept: bool) -> Sound:
+        """Mark a sound, or remove the mark: kept sounds are not removed. All files with the same samples are marked.
+
+        Args:
+            sound: its whole id.
+
+        Raises:
+            SoundError: ``disk_full``, ``path_refused``; ``unknown_sound`` if it has been deleted.
+        """
+        entries = self.catalogue.of_id(sound)
+        for entry in entries:
+            if entry.sound.kept != kept:
+                self._rewrite(entry.sound, kept=kept)
+        return self.get(sound)
+
+    def delete(self, sound: str) -> int:
+        """Delete all files of a sound, and those of others with the same samples; return the number of bytes.
+
+        Args:
+            sound: its whole id.
+
+        Raises:
+            SoundError: ``conflict`` if it is kept, or is being used at this moment; ``path_refused`` if a file cannot be removed.
+        """
+        entries = self.catalogue.of_id(sound)
+        kept = next((entry.sound for entry in entries if entry.sound.kept), None)
+        if kept is not None:
+            raise SoundError(
+                "conflict", f"The sound '{kept.name}' is kept.", field="sound", value=sound,
+                remedy="Send keep with kept 0 first, if it may go.",
+            )  # fmt: skip
+        return sum(entry.bytes for entry in entries if self._deleted(entry))
+
+    def _deleted(self, entry: Entry) -> bool:
+        with safe_files.disk_errors(Path(entry.sound.path)):
+            if self.catalogue.remove(entry):
+                return True
+        if entry.key in {one.key for one in self.catalogue.of_id(entry.sound.id)}:
+            raise SoundError(
+                "conflict", f"The sound '{entry.sound.name}' is being used.", field="sound", value=entry.sound.id,
+                remedy="Send the request again.",
+            )  # fmt: skip
+        return False
 
     def _add(self, sound: Audio, *, name: str | None, default_name: str, origin: dict) -> Sound:
         sid = sound_id(sound.samples, sound.sample_rate)
-        path = self.sounds_folder / f"{sid}.wav"
         about = {"id": sid, "name": name or default_name, "notes": sound.notes, "layout": sound.layout}
         about |= shape(sound.samples, sound.sample_rate)
-        data = files.encode(sound.samples, sound.sample_rate, format="wav")
+        format, data = files.encode_exactly(sound.samples, sound.sample_rate)
+        path = self.sounds_folder / f"{sid}.{format}"
         for _ in range(RACES):
-            self.refresh()
-            present = self._matching(sid)
-            if present:
-                return self._renamed(present[0], name or present[0].name)
+            # One that another process stored without the index lies under the name that this one would get.
+            present = self.catalogue.newest(sid) or self.catalogue.put(path.with_suffix(".json"))
+            if present and self.catalogue.used(present.sound):
+                return self._renamed(present.sound, name or present.sound.name)
             path.with_suffix(".json").unlink(missing_ok=True)  # left by a deleted sound or a crashed writer
             with contextlib.suppress(FileExistsError):  # another process is adding the same sound: try again
-                if path.exists():
-                    return self._describe(path, about, {"origin": origin})
-                return self._publish(path, data, about, {"origin": origin})
+                added = self._describe_or_publish(path, data, about, {"origin": origin})
+                self.catalogue.put(Path(added.sidecar))
+                return added
         raise SoundError(
             "busy", f"The sound '{about['name']}' is being added elsewhere.", remedy="Send the request again."
         )
+
+    def _describe_or_publish(self, path: Path, data: bytes, about: dict, provenance: dict) -> Sound:
+        """Write the sidecar of a file that has lost its own, in either format; or both."""
+        there = next(filter(Path.exists, (path.with_suffix(f".{format}") for format in files.FORMATS)), None)
+        return publish(path, data, about, provenance) if there is None else describe(there, about, provenance)
 
     def _unchanged(self, key: tuple, max_seconds: float) -> Sound | None:
         """The sound of a file that was added before and has not changed since, if it is still here."""
         with self._lock:
             found = self._files.get(key)
-        sounds = self._matching(found) if found is not None else []
-        return sounds[0] if sounds and sounds[0].seconds <= max_seconds else None
+        present = self.catalogue.newest(found) if found is not None else None
+        if present is None or present.sound.seconds > max_seconds or not self.catalogue.used(present.sound):
+            return None
+        return present.sound
 
     def _remember(self, key: tuple, sound: Sound) -> None:
         if time.time() - key[4] / 1e9 < SETTLED:
@@ -272,76 +324,21 @@ class Library:
             while len(self._files) > MOST_FILES:
                 self._files.popitem(last=False)
 
-    def _adopt(self, sound: Sound) -> Sound:
-        """Know a sound that another process has added."""
-        with self._lock:
-            self._sounds[Path(sound.sidecar)] = replace(sound, notes=sound.notes)
-        return sound
-
     def _renamed(self, sound: Sound, name: str) -> Sound:
         """Change a sound's name, which is only a label: the id and the file name depend on the samples."""
         if name == sound.name:
             return sound
-        sidecar = Path(sound.sidecar)
-        with safe_files.disk_errors(sidecar):
-            content = json.loads(sidecar.read_text(encoding="utf-8")) | {"name": name}
-        safe_files.write_over(sidecar, as_json(content))
-        renamed = replace(sound, name=name)
-        with self._lock:
-            self._sounds[sidecar] = renamed
+        renamed = self._rewrite(sound, name=name)
         return replace(renamed, notes=(*sound.notes, f"known already as '{sound.name}', now called '{name}'"))
 
-    def _publish(self, path: Path, data: bytes, about: dict, provenance: dict, latents: bytes | None = None) -> Sound:
-        """Write the file, its latents and its sidecar.
-
-        The sidecar is published first, so no sound lacks one, and the sound last, so that a sound that exists is complete
-        even if this process is killed.
-
-        Raises:
-            FileExistsError: one of the files exists; none of the new ones is left.
-        """
-        contents = {path: data} if latents is None else {latents_path(path): latents, path: data}
-        parts, published = {}, []
-        try:
-            for target, content in contents.items():
-                parts[target] = safe_files.write_part(target, content)
-            sound = self._describe(path, about, provenance)
-            try:
-                for target, part in parts.items():
-                    safe_files.publish(part, target)
-                    published.append(target)
-            except BaseException:
-                for target in published:
-                    target.unlink(missing_ok=True)
-                self._forget(sound)
-                raise
-            return sound
-        finally:
-            for part in parts.values():
-                part.unlink(missing_ok=True)
-
-    def _describe(self, path: Path, about: dict, provenance: dict) -> Sound:
-        sidecar = path.with_suffix(".json")
-        about = about | {"created": datetime.now(UTC).isoformat(timespec="microseconds")}
-        sound = Sound(path=str(path), sidecar=str(sidecar), **about)
-        content = {"tertium": __version__, "schema": SCHEMA, **asdict(sound), "path": path.name, **provenance}
-        del content["sidecar"]
-        safe_files.write_whole(sidecar, as_json(content))
-        with self._lock:
-            self._sounds[sidecar] = sound
-        return sound
-
-    def _forget(self, sound: Sound) -> None:
-        Path(sound.sidecar).unlink(missing_ok=True)
-        with self._lock:
-            self._sounds.pop(Path(sound.sidecar), None)
-
-    def _matching(self, beginning: str) -> list[Sound]:
-        """Return the existing sounds whose ids begin so, one for each id: the newest."""
-        with self._lock:
-            found = [sound for sound in self._sounds.values() if sound.id.startswith(beginning)]
-        newest_last = sorted(filter(exists, found), key=lambda sound: sound.created)
-        return list({sound.id: sound for sound in newest_last}.values())
+    def _rewrite(self, sound: Sound, **fields: Any) -> Sound:
+        """Change fields of a sidecar. Raises SoundError: ``disk_full``, ``path_refused``."""
+        sidecar = Path(sound.sidecar)
+        with safe_files.disk_errors(sidecar):
+            content = json.loads(sidecar.read_text(encoding="utf-8")) | fields
+        safe_files.write_over(sidecar, as_json(content))
+        self.catalogue.put(sidecar)
+        return replace(sound, **fields)
 
 
 def _unknown(value: str, message: str, remedy: str) -> SoundError:

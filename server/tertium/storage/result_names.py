@@ -10,6 +10,8 @@ from tertium.audio import files
 from tertium.errors import SoundError
 from tertium.file_names import LONGEST_BYTES
 
+TRIED = 16  # names that are tried one by one
+
 
 def latents_path(sound: str | Path) -> Path:
     """Return the path of the latents of a result."""
@@ -26,9 +28,29 @@ def valid_name(name: str) -> str:
     return name.encode("utf-8", "replace")[:LONGEST_BYTES].decode("utf-8", "ignore").rstrip(". ") or "result"
 
 
-def numbered(stem: str) -> Iterator[str]:
-    """Yield ``stem``, ``stem-2``, ``stem-3`` …"""
-    return itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+def free_names(folder: Path, stem: str, *, job: str | None, take: int | None) -> Iterator[str]:
+    """Yield names that are free in ``folder``: ``stem``, ``stem-2``, ``stem-3`` …, the first ones first. A name that the same job has left half used is
+    freed. After :data:`TRIED` names that are used, their end is looked for by bisection: thousands of results may have one name.
+    """
+    for number in itertools.chain(range(1, TRIED + 1), itertools.count(_last_used(folder, stem))):
+        name = _numbered(stem, number)
+        if not is_used(folder, name) or reclaim(folder, name, job=job, take=take):
+            yield name
+
+
+def _last_used(folder: Path, stem: str) -> int:
+    """Return a number above :data:`TRIED` whose name is used while the next one is free; the least such number if no names were freed in between."""
+    low, high = TRIED, TRIED + 1
+    while is_used(folder, _numbered(stem, high)):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if is_used(folder, _numbered(stem, middle)) else (low, middle)
+    return low
+
+
+def _numbered(stem: str, number: int) -> str:
+    return stem if number == 1 else f"{stem}-{number}"
 
 
 def is_used(folder: Path, stem: str) -> bool:

@@ -149,6 +149,7 @@ class Worker:
         home = Path(settings.home)
         library, checkpoints = Library(home), Checkpoints(home / "checkpoints")
         states = TrainingStates(home / "cache")
+        library.reconcile()
         checkpoints.clean()
         self._renderer = Renderer(engine, library, WindowCache(home / "cache"), checkpoints)
         self._trainer = Trainer(engine, library, checkpoints, states, self._renderer, write_every=settings.write_every)
