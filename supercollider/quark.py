@@ -33,7 +33,7 @@ BEGIN, END = "// begin commands\n", "// end commands\n"
 HEAD = "// Generated from the protocol's command table by supercollider/quark.py. Do not edit.\n"
 ROWS = [row for row in COMMANDS.values() if "osc" in row.transports]
 
-SENT_ONCE = ("import_checkpoint", "export_checkpoint", "rename_checkpoint", "delete_checkpoint")
+SENT_ONCE = ("import_checkpoint", "export_checkpoint", "rename_checkpoint", "delete_checkpoint", "delete_sound")
 """The commands that are not sent again when no answer comes: a second try would not find what the first has left."""
 SHARED_BY_TAKES = ("job", "frames", "channels", "sample_rate", "seconds", "seed", "steps", "model")
 """The fields of ``done`` that hold for every take of a morph, beside those that ``done`` lists for each."""

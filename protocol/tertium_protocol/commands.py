@@ -86,6 +86,26 @@ _TABLE = (
         transports=("zeromq",),
     ),
     Command(
+        "keep",
+        "Keeps a sound when the library exceeds its budget, and all sounds that its recipe names.",
+        sound_requests.Keep,
+        replies.SoundInfo,
+    ),
+    Command(
+        "delete_sound",
+        "Deletes a sound permanently, with its recipe and latents. Refused if it is kept, or if a job needs it.",
+        sound_requests.DeleteSound,
+        replies.DeleteSoundReply,
+        guarded=True,
+    ),
+    Command(
+        "clean",
+        "Removes sounds that are not kept, the longest unused first, until the library is within its budget.",
+        sound_requests.Clean,
+        replies.CleanReply,
+        guarded=True,
+    ),
+    Command(
         "models",
         "Lists the models and whether they can be loaded.",
         requests.Models,

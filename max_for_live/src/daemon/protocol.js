@@ -1,6 +1,6 @@
 // The protocol: commands with their fields, events, limits. Made by max_for_live/build/protocol_table.py: edit that, not this.
 
-const PROTOCOL = "1.4";
+const PROTOCOL = "1.5";
 const COMMANDS = {
     hello: ["client", "protocol", "reply_port"],
     status: [],
@@ -9,6 +9,9 @@ const COMMANDS = {
     add_sound: ["path", "name", "start", "end", "seconds", "markers"],
     sound: ["sound"],
     sounds: ["limit", "offset"],
+    keep: ["sound", "kept"],
+    delete_sound: ["sound"],
+    clean: ["dry_run"],
     models: [],
     checkpoints: [],
     import_checkpoint: ["path", "name"],

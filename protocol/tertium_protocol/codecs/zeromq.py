@@ -27,7 +27,7 @@ _REQUEST_KEYS = ("tertium", "id", "command", "fields", "buffers", "token")
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 """A string or a bracket. An unterminated string matches up to the end of the text, so that no match starts within a string and the time is
 linear."""
-_SHAPE = 'A header is {"tertium": "1.4", "id": …, "command": …, "fields": {…}}.'
+_SHAPE = 'A header is {"tertium": "1.5", "id": …, "command": …, "fields": {…}}.'
 
 
 def encode_call(call: Call) -> list[bytes]:

@@ -25,8 +25,10 @@ from tertium_protocol.messages.replies import (
     CancelReply,
     CheckpointInfo,
     CheckpointsReply,
+    CleanReply,
     CommandInfo,
     CommandsReply,
+    DeleteSoundReply,
     HelloReply,
     JobInfo,
     JobsReply,
@@ -67,7 +69,7 @@ from tertium_protocol.messages.requests import (
     Vary,
     Window,
 )
-from tertium_protocol.messages.sound_requests import AddSound, Sound, SoundAudio, Sounds
+from tertium_protocol.messages.sound_requests import AddSound, Clean, DeleteSound, Keep, Sound, SoundAudio, Sounds
 from tertium_protocol.messages.training_requests import (
     METHODS,
     Checkpoints,
@@ -104,10 +106,14 @@ __all__ = [
     "CheckpointInfo",
     "Checkpoints",
     "CheckpointsReply",
+    "Clean",
+    "CleanReply",
     "CommandInfo",
     "Commands",
     "CommandsReply",
     "DeleteCheckpoint",
+    "DeleteSound",
+    "DeleteSoundReply",
     "Done",
     "ErrorInfo",
     "ExportCheckpoint",
@@ -122,6 +128,7 @@ __all__ = [
     "JobInfo",
     "Jobs",
     "JobsReply",
+    "Keep",
     "Learn",
     "Making",
     "ModelInfo",

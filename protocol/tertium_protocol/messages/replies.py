@@ -27,7 +27,7 @@ class StatusReply(Payload):
     message: Annotated[
         str | None,
         about(
-            "why the model is not available, what its loading is waiting for, or what was assumed when it was loaded"
+            "why the model is not available, what its loading is waiting for, or what was assumed when it was loaded; else whether the library exceeds its budget"
         ),
     ] = None
     device: Annotated[str | None, about("cpu, cuda or mps")] = None
@@ -42,6 +42,8 @@ class StatusReply(Payload):
     failed: Annotated[int, about("number of jobs failed since the start")] = 0
     uptime: Annotated[float, about("time since the start", "s")] = 0.0
     version: Annotated[str, about("version of the daemon")] = ""
+    library: Annotated[int, about("size of all sounds and results, as of some seconds ago", "bytes")] = 0
+    budget: Annotated[int, about("size beyond which sounds that are not kept are removed; 0 for none", "bytes")] = 0
 
 
 class Parameter(Payload):
@@ -87,6 +89,21 @@ class SoundInfo(Payload):
     sample_rate: Annotated[int, about("sample rate", "Hz")]
     seconds: Annotated[float, about("duration", "s")]
     notes: Annotated[tuple[str, ...], about("sentences on what was converted")] = ()
+    kept: Annotated[int, about("1 if it stays when the library exceeds its budget, else 0")] = 0
+
+
+class DeleteSoundReply(Payload):
+    sound: Annotated[str, about("id of the sound that was deleted")]
+    name: Annotated[str, about("the sound's name")]
+    bytes: Annotated[int, about("room that became free", "bytes")]
+
+
+class CleanReply(Payload):
+    sounds: Annotated[int, about("number of sounds and results that were removed, or would be")]
+    bytes: Annotated[int, about("room that became free, or would become", "bytes")]
+    held: Annotated[int, about("size of the library after that", "bytes")]
+    budget: Annotated[int, about("size that it may have; 0 for any", "bytes")]
+    message: Annotated[str | None, about("why it is above its budget nevertheless")] = None
 
 
 class SoundsReply(Payload):

@@ -18,7 +18,7 @@ from tertium_protocol.messages.refusals import (
     require_step_in_schedule,
 )
 
-PROTOCOL_VERSION = "1.4"
+PROTOCOL_VERSION = "1.5"
 """Major.minor. A minor version only adds to the protocol; messages of another major version are refused."""
 
 NULLS = ("unconditional", "empty")

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import field_validator, model_validator
 
 from tertium_protocol.messages import warp_markers
-from tertium_protocol.messages.fields import LONGEST_PATH, Number, Text
+from tertium_protocol.messages.fields import LONGEST_PATH, Integer, Number, Text
 from tertium_protocol.messages.refusals import SOUND_REFERENCE, refuse
 from tertium_protocol.messages.requests import Page, Request
 
@@ -96,3 +96,16 @@ class SoundAudio(Request):
 
 class Sounds(Page):
     pass
+
+
+class Keep(Request):
+    sound: Annotated[str, Text("the sound, " + SOUND_REFERENCE, longest=LONGEST_PATH)]
+    kept: Annotated[int, Integer("1 to keep it, 0 to keep it no longer", 0, 1)] = 1
+
+
+class DeleteSound(Request):
+    sound: Annotated[str, Text("the sound, " + SOUND_REFERENCE, longest=LONGEST_PATH)]
+
+
+class Clean(Request):
+    dry_run: Annotated[int, Integer("1 to remove nothing and only say what would be removed", 0, 1)] = 0

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from tertium.cli import checkpoints, morph, parser, render, status
+from tertium.cli import checkpoints, morph, parser, render, sounds, status
 from tertium.cli.connect import Wanted
 from tertium.cli.output import EXPECTED_ERRORS, Output
 
@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> int:
 def _serve(arguments: argparse.Namespace, output: Output) -> int:
     from tertium.daemon import config
 
-    names = ("home", "osc", "zmq", *ENGINE_OPTIONS, "queue", "write_every", "trajectory_disk", "log_json")
+    names = ("home", "osc", "zmq", *ENGINE_OPTIONS, "queue", "write_every", "trajectory_disk", "budget", "log_json")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     settings = config.settings(**given, roots=tuple(arguments.roots or ()), allow=tuple(arguments.allow or ()))
     from tertium.daemon import app  # imported late, so that invalid settings are reported at once
@@ -57,6 +57,15 @@ def _checkpoints(arguments: argparse.Namespace, output: Output) -> None:
     checkpoints.checkpoints(arguments.asks, fields, _wanted(arguments, fields), output)
 
 
+def _sounds(arguments: argparse.Namespace, output: Output) -> None:
+    fields = sounds.checked_fields(arguments.asks, parser.request_fields(arguments))
+    sounds.sounds(arguments.asks, fields, _wanted(arguments, fields), output)
+
+
+def _clean(arguments: argparse.Namespace, output: Output) -> None:
+    sounds.clean({"dry_run": int(arguments.dry_run)}, _wanted(arguments, {}), output)
+
+
 def _wanted(arguments: argparse.Namespace, fields: dict) -> Wanted:
     engine = {name: value for name in ENGINE_OPTIONS if (value := getattr(arguments, name, None)) is not None}
     starts = arguments.command != "preview"  # a preview needs a job that is running already
@@ -72,6 +81,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Output], int | None]] = {
     **dict.fromkeys(parser.MAKING, _make),
     "morph": _morph,
     "checkpoints": _checkpoints,
+    "sounds": _sounds,
+    "clean": _clean,
     "allow": _query(status.allow),
     "status": _query(status.status),
     "jobs": _query(status.jobs),

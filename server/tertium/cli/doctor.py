@@ -24,6 +24,7 @@ from tertium.subprocess_env import environment
 
 PROBE_SECONDS = 180
 LEAST_FREE_GIGABYTES = 1.0
+MOST_NAMED = 5  # damaged files
 INSTALL = "Install it with `pip install tertium`, or run `make setup` in a checkout."
 PACKAGES = (
     "torch", "torchaudio", "stable-audio-tools", "k-diffusion", "transformers", "huggingface-hub", "safetensors", "numpy", "scipy",
@@ -121,6 +122,7 @@ def _home_and_ports(named: str | None) -> Iterator[Finding]:
         yield Finding("home", FAULT, f"the daemon's folder cannot be determined ({error})", INSTALL)
         return
     yield _folder(folder)
+    yield from _sidecars(folder)
     if served:
         yield Finding("daemon", OK, f"runs as process {served.get('pid')} with {served.get('model')}")
     else:
@@ -142,6 +144,22 @@ def _folder(folder: Path) -> Finding:
     if free < LEAST_FREE_GIGABYTES:
         return Finding("home", NOTE, text, "Free some space, or choose another folder with --home or TERTIUM_HOME.")
     return Finding("home", OK, text)
+
+
+def _sidecars(folder: Path) -> Iterator[Finding]:
+    """Report sidecars that cannot be read: their sounds are not found."""
+    try:
+        from tertium.storage.sidecars import damaged
+
+        names = list(damaged(folder))
+    except Exception:  # a package is missing, which is reported elsewhere; or the folder cannot be read
+        return
+    if names:
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        verb = "file that describes a sound is" if len(names) == 1 else "files that describe sounds are"
+        text = f"{len(names)} {verb} damaged: {', '.join(names[:MOST_NAMED])}{more}"
+        remedy = "Restore them from a backup. Without one, add their sounds again: the audio files beside them are still there."
+        yield Finding("home", NOTE, text, remedy)
 
 
 def _osc_port(served: dict | None, usual: str) -> Finding:

@@ -24,6 +24,8 @@ CHECKPOINTS = {
     "import": ("import_checkpoint", ("path",)),
 }
 """Actions of `checkpoints`: the protocol's command, and its fields that are positional arguments."""
+SOUNDS = {"list": ("sounds", ()), "keep": ("keep", ("sound",)), "delete": ("delete_sound", ("sound",))}
+"""Actions of `sounds`, in the same way."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,7 +43,11 @@ def build() -> Parser:
     _serve(commands)
     for name in POSITIONAL:
         _command(commands, name)
-    _checkpoints(commands)
+    _actions(
+        commands, "checkpoints", CHECKPOINTS, "Lists, renames, deletes, exports and imports checkpoints.", starts=True
+    )
+    _actions(commands, "sounds", SOUNDS, "Lists the sounds and results, keeps and deletes them.", starts=False)
+    _clean(commands)
     commands.add_parser("doctor", help="Checks the installation and suggests remedies.")
     shown = commands.add_parser("log", help="Shows the end of the daemon's log.", allow_abbrev=False)
     shown.add_argument("--lines", type=int, default=50, metavar="N", help="how many lines (default 50)")
@@ -66,25 +72,38 @@ def _command(commands: argparse._SubParsersAction, name: str) -> None:
     _common_options(parser, starts_daemon=name in (*MAKING, "models") and name != "preview")
 
 
-def _checkpoints(commands: argparse._SubParsersAction) -> None:
-    summary = "Lists, renames, deletes, exports and imports checkpoints."
-    parser = commands.add_parser("checkpoints", help=summary, description=summary, allow_abbrev=False)
-    parser.set_defaults(asks="checkpoints")
-    _common_options(parser, starts_daemon=True)
-    actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    for action, (name, positional) in CHECKPOINTS.items():
+def _actions(
+    commands: argparse._SubParsersAction, group: str, actions: dict[str, tuple[str, tuple[str, ...]]], summary: str, *, starts: bool
+) -> None:  # fmt: skip
+    """Add a command with actions, of which the first is the one without a name.
+
+    Args:
+        starts: whether a daemon is started where none runs.
+    """
+    parser = commands.add_parser(group, help=summary, description=summary, allow_abbrev=False)
+    parser.set_defaults(asks=next(iter(actions.values()))[0])
+    _common_options(parser, starts_daemon=starts)
+    added = parser.add_subparsers(dest="action", metavar="ACTION")
+    for action, (name, positional) in actions.items():
         summary = COMMANDS[name].summary
         # SUPPRESS: options absent after the action must not reset those given before it.
-        one = actions.add_parser(
+        one = added.add_parser(
             action, help=summary, description=summary, allow_abbrev=False, argument_default=argparse.SUPPRESS
         )
-        _common_options(one, starts_daemon=True)
+        _common_options(one, starts_daemon=starts)
         one.set_defaults(asks=name)
         for parameter in describe(name).commands[0].parameters:
             if parameter.name in positional:
                 one.add_argument(parameter.name, metavar=parameter.name.upper(), help=_help(parameter))
             else:
-                _parameter(one, "checkpoints", parameter)
+                _parameter(one, group, parameter)
+
+
+def _clean(commands: argparse._SubParsersAction) -> None:
+    summary = COMMANDS["clean"].summary
+    parser = commands.add_parser("clean", help=summary, description=summary, allow_abbrev=False)
+    parser.add_argument("--dry-run", action="store_true", help="remove nothing, and print what would be removed")
+    _common_options(parser, starts_daemon=False)
 
 
 def _parameter(parser: Parser, command: str, parameter) -> None:
@@ -212,5 +231,10 @@ def _serve(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--trajectory-disk", metavar="MB", type=int,
         help="MiB of disk space for saving the reference phases of checkpoints and prompts; default 0 for none",
+    )  # fmt: skip
+    parser.add_argument(
+        "--budget", metavar="GB", type=float,
+        help="size of the library beyond which sounds that nobody keeps are removed, the longest unused first; 0 for any; default: the smaller of "
+        "20 and what it holds at the start plus a tenth of the free disk",
     )  # fmt: skip
     parser.add_argument("--log-json", action="store_true", help="log one JSON object per line")

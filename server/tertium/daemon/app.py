@@ -19,6 +19,7 @@ from tertium.daemon.config import Settings, is_loopback
 from tertium.daemon.dispatcher import Dispatcher
 from tertium.daemon.handlers.registry import Services
 from tertium.daemon.helper_pool import HelperPool
+from tertium.daemon.housekeeper import Housekeeper
 from tertium.daemon.jobs.job import Job
 from tertium.daemon.jobs.journal import Journal
 from tertium.daemon.jobs.queue import JobQueue
@@ -136,8 +137,10 @@ class Daemon:
             HelperPool(settings.home) if hasattr(socket, "send_fds") else None
         )  # Windows cannot pass an open file to another process
         library = Library(settings.home, adder=helpers)
+        library.reconcile()
+        housekeeper = Housekeeper(library, jobs, settings.home, settings.budget)
         self._services = Services(
-            settings, home, library, jobs, worker, sessions, notifier, helpers, self.stop,
+            settings, home, library, jobs, worker, sessions, notifier, helpers, housekeeper, self.stop,
             started=time.monotonic(), allowed_folders=AllowedFolders(settings.home, settings.roots),
         )  # fmt: skip
         dispatcher = self._dispatcher = Dispatcher(self._services, token=self._token)
@@ -150,6 +153,9 @@ class Daemon:
             )  # runs before dispatcher.close, so that calls waiting for a file fail and are answered
         flushing = asyncio.ensure_future(_flush_again(jobs, home))
         stack.push_async_callback(_cancel, flushing)
+        keeping = asyncio.ensure_future(housekeeper.run())
+        keeping.add_done_callback(_tell_failure)
+        stack.push_async_callback(_cancel, keeping)
         task = asyncio.ensure_future(worker.run())
         task.add_done_callback(self._supervisor_ended)
         stack.push_async_callback(_cancel, task)
@@ -256,6 +262,12 @@ async def _flush_again(jobs: JobQueue, home: Home) -> None:
         if await jobs.flush():
             await asyncio.to_thread(home.reserve)
         await asyncio.sleep(FLUSH_SECONDS)
+
+
+def _tell_failure(task: asyncio.Task) -> None:
+    """Log that the housekeeper ended by an internal error; the daemon goes on without it."""
+    if not task.cancelled() and task.exception() is not None:
+        log.exception("housekeeper failed", task.exception())
 
 
 async def _cancel(task: asyncio.Task) -> None:

@@ -17,6 +17,7 @@ DEVICES = r"auto|cpu|mps|cuda(:\d{1,2})?"
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 ENGINE = "tertium.worker.torch_engine"
 LONGEST_WRITE_EVERY = 86400.0
+LARGEST_BUDGET = 1e6  # GB
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Settings:
         queue: how many jobs may wait.
         write_every: seconds of training between two saved training states.
         trajectory_disk: MiB of reference phases to keep on disk; 0 for none.
+        budget: GB that the library may hold before sounds that nobody keeps are removed; 0 to remove none; None for
+            :func:`tertium.storage.retention.default_budget`.
     """
 
     home: Path
@@ -49,6 +52,7 @@ class Settings:
     queue: int
     write_every: float
     trajectory_disk: int
+    budget: float | None
 
 
 def _model(text: str) -> str:
@@ -81,6 +85,7 @@ def settings(
     queue: int = 256,
     write_every: float = 10.0,
     trajectory_disk: int = 0,
+    budget: float | None = None,
 ) -> Settings:
     """Return validated settings.
 
@@ -96,6 +101,7 @@ def settings(
     folder = (Path(home).expanduser() if home else default_home()).absolute()
     _check_engine_options(device, precision)
     _check_limits(queue, write_every, trajectory_disk)
+    _check_budget(budget)
     return Settings(
         home=folder,
         osc=osc_address(osc),
@@ -109,6 +115,7 @@ def settings(
         queue=queue,
         write_every=write_every,
         trajectory_disk=trajectory_disk,
+        budget=budget,
     )
 
 
@@ -138,6 +145,14 @@ def _check_limits(queue: int, write_every: float, trajectory_disk: int) -> None:
         raise TertiumError(
             "out_of_range", f"trajectory-disk must be 0 or more; got {trajectory_disk}.", field="trajectory_disk", value=trajectory_disk,
             remedy="Give the MiB that reference phases may take on disk, or 0 for none.",
+        )  # fmt: skip
+
+
+def _check_budget(budget: float | None) -> None:
+    if budget is not None and not 0 <= budget <= LARGEST_BUDGET:
+        raise TertiumError(
+            "out_of_range", f"budget must lie between 0 and {LARGEST_BUDGET:g} GB; got {budget:g}.", field="budget", value=budget,
+            remedy="Give the GB that sounds and results may take, or 0 to have none removed.",
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from tertium.daemon.allowed_folders import AllowedFolders
 from tertium.daemon.config import Settings
 from tertium.daemon.helper_pool import HelperPool
+from tertium.daemon.housekeeper import Housekeeper
 from tertium.daemon.jobs.queue import JobQueue
 from tertium.daemon.jobs.supervisor import Supervisor
 from tertium.daemon.notifier import Notifier
@@ -46,6 +47,7 @@ class Services:
     sessions: Sessions
     notifier: Notifier
     helpers: HelperPool | None
+    housekeeper: Housekeeper
     stop: Callable[[str], None]
     started: float
     allowed_folders: AllowedFolders

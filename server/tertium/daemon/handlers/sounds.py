@@ -1,11 +1,15 @@
-"""The commands for sounds: add them to the library, look them up, list and download them."""
+"""The commands for sounds: add them to the library, look them up, list, download, keep and delete them."""
 
 import asyncio
+from dataclasses import asdict
 
 from tertium.audio import files
 from tertium.audio.warp import Excerpt
+from tertium.daemon import log
 from tertium.daemon.handlers import resolve
 from tertium.daemon.handlers.registry import Context, Services, handles
+from tertium.daemon.housekeeper import exceeded
+from tertium.errors import TertiumError
 from tertium.storage.library import Sound
 from tertium_protocol import messages as m
 from tertium_protocol.codecs.audio_buffer import AudioBuffer
@@ -44,9 +48,41 @@ async def sound(services: Services, request: m.Sound, context: Context) -> m.Sou
 
 @handles("sounds")
 async def sounds(services: Services, request: m.Sounds, context: Context) -> m.SoundsReply:
-    found = await asyncio.to_thread(services.library.list)
-    page = found[request.offset : request.offset + request.limit]
-    return m.SoundsReply(total=len(found), sounds=tuple(sound_info(one) for one in page))
+    def read() -> tuple[list[Sound], int]:
+        return services.library.list(request.offset, request.limit), services.library.count()
+
+    page, total = await asyncio.to_thread(read)
+    return m.SoundsReply(total=total, sounds=tuple(sound_info(one) for one in page))
+
+
+@handles("keep")
+async def keep(services: Services, request: m.Keep, context: Context) -> m.SoundInfo:
+    def mark() -> Sound:
+        found = resolve.sound(services, request.sound, field="sound")
+        return services.library.keep(found.id, kept=bool(request.kept))
+
+    return sound_info(await asyncio.to_thread(mark))
+
+
+@handles("delete_sound")
+async def delete_sound(services: Services, request: m.DeleteSound, context: Context) -> m.DeleteSoundReply:
+    found = await asyncio.to_thread(resolve.sound, services, request.sound, field="sound")
+    job = services.housekeeper.job_that_needs(found.id)
+    if job is not None:
+        raise TertiumError(
+            "conflict", f"The sound '{found.name}' is needed by job {job.id}, which is {job.state}.", field="sound", value=request.sound,
+            remedy="Wait until it has ended, or cancel it.",
+        )  # fmt: skip
+    size = await asyncio.to_thread(services.library.delete, found.id)
+    log.event("sound deleted", sound=found.id, name=found.name, bytes=size)
+    return m.DeleteSoundReply(sound=found.id, name=found.name, bytes=size)
+
+
+@handles("clean")
+async def clean(services: Services, request: m.Clean, context: Context) -> m.CleanReply:
+    housekeeper = services.housekeeper
+    cleaned = await (housekeeper.preview() if request.dry_run else housekeeper.clean())
+    return m.CleanReply(**asdict(cleaned), message=exceeded(cleaned))
 
 
 @handles("sound_audio")
@@ -72,4 +108,5 @@ def sound_info(sound: Sound) -> m.SoundInfo:
         sample_rate=sound.sample_rate,
         seconds=sound.seconds,
         notes=sound.notes,
+        kept=int(sound.kept),
     )

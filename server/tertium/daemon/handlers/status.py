@@ -35,7 +35,7 @@ async def status(services: Services, request: m.Status, context: Context) -> m.S
     return m.StatusReply(
         state=services.state,
         model=services.settings.model,
-        message=worker.message,
+        message=worker.message or services.housekeeper.message,
         job=running.id if running else None,
         fraction=running.fraction if running else None,
         queued=len(services.jobs.waiting),
@@ -43,6 +43,8 @@ async def status(services: Services, request: m.Status, context: Context) -> m.S
         failed=services.jobs.counts["failed"],
         uptime=time.monotonic() - services.started,
         version=__version__,
+        library=services.housekeeper.held,
+        budget=services.housekeeper.budget,
         **about,
     )
 

@@ -1,7 +1,7 @@
 // Generated from the protocol's command table by supercollider/quark.py. Do not edit.
 // The table of commands: the properties of commands and fields that the Quark needs, and the protocol's limits.
 TertiumCommandTable {
-	classvar <protocol = "1.4";
+	classvar <protocol = "1.5";
 	// the beginning of every OSC address
 	classvar <prefix = "/tertium/";
 	// the daemon's port where no other is known
@@ -11,11 +11,11 @@ TertiumCommandTable {
 	// the commands that become jobs
 	classvar <queued = #[\learn, \preview, \generate, \vary, \invert, \fuse, \morph, \window];
 	// the commands that need the token of daemon.json, since UDP does not say who sends
-	classvar <guarded = #[\export_checkpoint, \rename_checkpoint, \delete_checkpoint, \allow, \shutdown];
+	classvar <guarded = #[\delete_sound, \clean, \export_checkpoint, \rename_checkpoint, \delete_checkpoint, \allow, \shutdown];
 	// the commands that are sent once: a second try would not find what the first has left
-	classvar <once = #[\import_checkpoint, \export_checkpoint, \rename_checkpoint, \delete_checkpoint];
+	classvar <once = #[\import_checkpoint, \export_checkpoint, \rename_checkpoint, \delete_checkpoint, \delete_sound];
 	// the commands whose reply is a sound, and those whose items are sounds
-	classvar <soundReplies = #[\add_sound, \sound], <soundItems = #[\sounds];
+	classvar <soundReplies = #[\add_sound, \sound, \keep], <soundItems = #[\sounds];
 	// the fields of answers that are lists, which OSC carries as JSON text
 	classvar <lists = #[\takes, \points, \ratios, \notes, \transports, \parameters];
 	// the fields that a morph's takes have in common

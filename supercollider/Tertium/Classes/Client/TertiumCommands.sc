@@ -56,6 +56,30 @@
 		^this.message(\sounds, [limit: limit, offset: offset])
 	}
 
+	keep { |sound, kept, action, onError, timeout|
+		^this.request(\keep, [sound: sound, kept: kept], action, nil, onError, timeout)
+	}
+
+	keepMsg { |sound, kept|
+		^this.message(\keep, [sound: sound, kept: kept])
+	}
+
+	deleteSound { |sound, action, onError, timeout|
+		^this.request(\delete_sound, [sound: sound], action, nil, onError, timeout)
+	}
+
+	deleteSoundMsg { |sound|
+		^this.message(\delete_sound, [sound: sound])
+	}
+
+	clean { |dryRun, action, onError, timeout|
+		^this.request(\clean, [dry_run: dryRun], action, nil, onError, timeout)
+	}
+
+	cleanMsg { |dryRun|
+		^this.message(\clean, [dry_run: dryRun])
+	}
+
 	models { |action, onError, timeout|
 		^this.request(\models, [], action, nil, onError, timeout)
 	}
