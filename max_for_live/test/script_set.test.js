@@ -6,7 +6,7 @@ const assert = require("node:assert/strict");
 const fs = require("node:fs");
 const path = require("node:path");
 const { Live } = require("./fake_live/model.js");
-const { TestDevice, deviceIn, sharedDaemon, pause } = require("./harness.js");
+const { TestDevice, daemonIn, deviceIn, folder, sharedDaemon, pause } = require("./harness.js");
 
 const house = sharedDaemon({ step: 0.01 });
 
@@ -52,6 +52,31 @@ test("a set that is saved and reopened has its sounds, its result, its curve, it
     again.press("fuse");
     await again.until((panel) => /is in slot 2/.test(panel.status_text));
     assert.equal(track.slots[1].clip.properties.name, "drums + hum 50 %");
+    again.quiet();
+});
+
+test("the daemon keeps the sounds that the set names, and again when the set is opened beside another daemon", async (t) => {
+    const { device } = await house.ready(t);
+    device.press("fuse");
+    await device.until((panel) => /is in slot 1/.test(panel.status_text));
+    const asked = (one) => new Set(one.sent.filter((sent) => sent.command === "keep").map((sent) => sent.fields.sound));
+    await device.until(() => asked(device).size === 3);
+    const memory = await saved(device, (kept) => kept.made.length && !kept.jobs.length);
+    const named = [content(device).original.id, content(device).reference.id, content(device).made[0].sound].sort();
+    assert.deepEqual(Array.from(asked(device)).sort(), named);
+    const keptOnDisk = () => ["sounds", "results"].map((folder) => path.join(house.daemon.home, folder))
+        .flatMap((folder) => fs.readdirSync(folder).filter((name) => name.endsWith(".json")).map((name) => path.join(folder, name)))
+        .map((file) => JSON.parse(fs.readFileSync(file, "utf8"))).filter((sidecar) => sidecar.kept).map((sidecar) => sidecar.id);
+    await device.until(() => named.every((sound) => keptOnDisk().includes(sound)));
+    device.quiet();
+    device.close();
+
+    const other = await daemonIn((run) => t.after(run), path.join(folder(t), "home"));
+    const { device: again } = reopened(t, memory, { port: other.port });
+    await again.there();
+    await again.until(() => asked(again).size === 3);
+    assert.deepEqual(Array.from(asked(again)).sort(), named, "a daemon that does not know them says so, and the device says nothing");
+    assert.equal(again.panel.error_text, " ");
     again.quiet();
 });
 

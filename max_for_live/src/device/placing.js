@@ -1,5 +1,6 @@
 // Puts results where they are wanted, and says in the panel what came of it.
 
+const { keeping } = require("./keeping");
 const { panel } = require("./panel");
 const { results } = require("./results");
 const { state } = require("./state");
@@ -22,8 +23,9 @@ function putIntoSet(made, destination, notes) {
         if (outcome.problem) {
             panel.status(`${made[0].name} is finished, but not placed. Place tries again.`);
             panel.fail(outcome.problem);
-            clock.later(() => tellLate(outcome), LOOKS[0]);
+            clock.later(() => tellLate(made, outcome), LOOKS[0]);
         } else {
+            keeping.keep(made.map((one) => one.sound));
             panel.status(outcome.summary);
             LOOKS.forEach((wait) => outcome.rows && clock.later(() => mend(made, outcome, notes), wait));
         }
@@ -36,8 +38,9 @@ function placeNowhere(made) {
 }
 
 /** What Live took only later. */
-function tellLate(outcome) {
+function tellLate(made, outcome) {
     if (outcome.late && panel.error === outcome.problem && outcome.late()) {
+        keeping.keep(made.map((one) => one.sound));
         panel.fail("");
         panel.status(outcome.summary);
     }

@@ -136,6 +136,7 @@ state.add({
         results.folder = isAbsolute(folder) ? folder : "";
         results.made = listOf(made).filter((one) => one && isAbsolute(one.path)).slice(0, MOST_TAKES).map(savedSound);
     },
+    sounds: () => results.made.map((one) => one.sound),
     show() {
         const there = results.made.filter((made) => exists(made.path));
         if (there.length) {

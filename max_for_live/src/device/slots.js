@@ -132,6 +132,7 @@ state.add({
             }
         });
     },
+    sounds: () => SLOTS.map((which) => slots[which].id),
     show() {
         SLOTS.forEach((which) => {
             const path = slots[which].path;

@@ -3,6 +3,7 @@
 const { clock } = require("../lib/clock");
 const { TO_PANEL } = require("../lib/outlets");
 const { isAbsolute } = require("../lib/paths");
+const { signal } = require("../lib/signal");
 const { line, listOf, number } = require("../lib/text");
 const { live } = require("../live/object_model");
 
@@ -16,13 +17,20 @@ const state = {
     written: "",
     due: -1,
     touched: false, // whether somebody did something with the device
+    remembered: signal(), // what is remembered may be another
 
     /**
      * Registers what is remembered: `save()` gives it as an object of plain values, `restore(saved)` takes it out of everything that was saved, of
-     * which nothing is certain, `show()` is called when all is restored; `short` is put in place of what is saved where all is too long.
+     * which nothing is certain, `show()` is called when all is restored; `short` is put in place of what is saved where all is too long; `sounds()` gives
+     * the ids of the sounds in it.
      */
     add(part) {
-        this.parts.push({ restore() {}, show() {}, short: {}, ...part });
+        this.parts.push({ restore() {}, show() {}, short: {}, sounds: () => [], ...part });
+    },
+
+    /** The ids of the sounds that are remembered. */
+    sounds() {
+        return this.parts.flatMap((part) => part.sounds());
     },
 
     /** Writes soon, but not before somebody did something: inserting the device or opening a set leaves the set as it is. */
@@ -46,6 +54,7 @@ const state = {
         if (text !== this.written) {
             this.written = text;
             outlet(TO_PANEL, "memory", text);
+            this.remembered.send();
         }
     },
 
@@ -72,6 +81,7 @@ const state = {
         if (saved && saved.schema === SCHEMA) {
             this.parts.forEach((part) => part.restore(saved));
             this.parts.forEach((part) => part.show());
+            this.remembered.send();
         }
     },
 };
