@@ -329,3 +329,50 @@ def test_a_part_beyond_the_end_is_refused(wav, span, field, text, remedy):
 
 def test_a_part_that_is_too_short_is_refused_as_a_part(wav):
     refused(files.read, wav, span=Span(0.2, 0.21), text="The part of the file")
+
+
+def whole(bits, channels=2, frames=20_000):
+    """Samples that are whole numbers of so many bits, both ends of their range among them."""
+    steps = np.random.default_rng(bits).integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (channels, frames))
+    steps[:, :2] = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    return (steps / 2 ** (bits - 1)).astype(np.float32)
+
+
+@pytest.mark.parametrize("bits", [8, 16, 24])
+@pytest.mark.parametrize(("channels", "rate"), [(1, 8000), (2, 44_100), (8, 96_000), (2, 44_117), (2, 384_000)])
+def test_whole_numbers_become_flac_and_come_back_the_same(tmp_path, bits, channels, rate):
+    samples = whole(bits, channels)
+    format, data = files.encode_exactly(samples, rate)
+    (tmp_path / "a.flac").write_bytes(data)
+    assert format == "flac" and soundfile.info(tmp_path / "a.flac").subtype == ("PCM_24" if bits == 24 else "PCM_16")
+    again = files.read(tmp_path / "a.flac")
+    assert again.sample_rate == rate
+    np.testing.assert_array_equal(again.samples, samples)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate"),
+    [
+        (whole(24) * np.float32(0.7), 44_100),
+        (np.full((1, 5000), 2.0**-24, np.float32), 44_100),
+        (np.ones((1, 5000), np.float32), 44_100),
+        (whole(16) * np.float32(2), 44_100),
+        (whole(16, channels=9), 44_100),
+        (whole(16), 768_000),
+        (whole(16), 88_207),
+    ],
+    ids=[
+        "other numbers",
+        "half a step",
+        "one step too loud",
+        "above full scale",
+        "nine channels",
+        "too fast",
+        "an odd rate",
+    ],
+)
+def test_what_flac_cannot_hold_exactly_stays_wav(tmp_path, samples, rate):
+    format, data = files.encode_exactly(samples, rate)
+    (tmp_path / "a.wav").write_bytes(data)
+    assert format == "wav"
+    np.testing.assert_array_equal(files.load(tmp_path / "a.wav").samples, samples)

@@ -308,3 +308,22 @@ def test_a_damaged_sidecar_costs_its_own_sound_alone(library, name, value):
     again = Library(library.sounds_folder.parent)
     assert [sound.id for sound in again.list()] == [good.id]
     assert again.get(good.id[:8]).id == good.id
+
+
+def test_an_input_is_stored_as_flac_where_that_is_exact_and_has_the_same_id(library, tmp_path):
+    samples = files.stored(tone(300), format="flac")
+    sound = library.add_samples(samples, 44_100)
+    assert sound.path == str(library.sounds_folder / f"{sound.id}.flac") and sound.id == sound_id(samples, 44_100)
+    np.testing.assert_array_equal(library.read(sound).samples, samples)
+    assert library.add_path(sound.path, []) == sound
+    assert Path(sound.path).stat().st_size < samples.nbytes / 1.3
+
+
+def test_an_input_that_an_older_version_stored_as_wav_stays(library, tmp_path):
+    samples = files.stored(tone(300), format="flac")
+    sid = sound_id(samples, 44_100)
+    files.write(library.sounds_folder / f"{sid}.wav", samples, 44_100, format="wav")
+    sound = library.add_samples(samples, 44_100, name="old")
+    assert (sound.id, sound.path) == (sid, str(library.sounds_folder / f"{sid}.wav"))
+    assert library.add_samples(samples, 44_100).path == sound.path
+    assert sorted(os.listdir(library.sounds_folder)) == [f"{sid}.json", f"{sid}.wav"]

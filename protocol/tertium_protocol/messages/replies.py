@@ -42,8 +42,8 @@ class StatusReply(Payload):
     failed: Annotated[int, about("number of jobs failed since the start")] = 0
     uptime: Annotated[float, about("time since the start", "s")] = 0.0
     version: Annotated[str, about("version of the daemon")] = ""
-    library: Annotated[int, about("size of all sounds and results, as of some seconds ago", "bytes")] = 0
-    budget: Annotated[int, about("size beyond which sounds that are not kept are removed; 0 for none", "bytes")] = 0
+    library: Annotated[float, about("size of all sounds and results, as of some seconds ago", "GB")] = 0.0
+    budget: Annotated[float, about("size beyond which sounds that are not kept are removed; 0 for none", "GB")] = 0.0
 
 
 class Parameter(Payload):
@@ -100,9 +100,9 @@ class DeleteSoundReply(Payload):
 
 class CleanReply(Payload):
     sounds: Annotated[int, about("number of sounds and results that were removed, or would be")]
-    bytes: Annotated[int, about("room that became free, or would become", "bytes")]
-    held: Annotated[int, about("size of the library after that", "bytes")]
-    budget: Annotated[int, about("size that it may have; 0 for any", "bytes")]
+    freed: Annotated[float, about("room that became free, or would", "GB")]
+    held: Annotated[float, about("size of the library after that", "GB")]
+    budget: Annotated[float, about("size that it may have; 0 for any", "GB")]
     message: Annotated[str | None, about("why it is above its budget nevertheless")] = None
 
 

@@ -1,7 +1,6 @@
 """The commands ``sounds`` and its actions (list, keep, delete), and ``clean``."""
 
 import os
-from dataclasses import asdict
 from typing import Any
 
 from tertium.cli.connect import Wanted, running
@@ -40,7 +39,7 @@ def sounds(command: str, fields: dict[str, Any], wanted: Wanted, output: Output)
         done = "is kept" if reply.kept else "is not kept any longer"
         output.result(reply.wire(), [f"{reply.name} {done}."])
     else:
-        output.result(reply.wire(), [f"Deleted {reply.name}: {_size(reply.bytes)} are free."])
+        output.result(reply.wire(), [f"Deleted {reply.name}: {_size(reply.bytes / 1e9)} are free."])
 
 
 def clean(fields: dict[str, Any], wanted: Wanted, output: Output) -> None:
@@ -65,13 +64,12 @@ def _clean_alone(fields: dict[str, Any], wanted: Wanted) -> CleanReply:
     act = housekeeper.preview if fields.get("dry_run") else housekeeper.remove
     with housekeeper.alone(wanted.folder) as (library, needed):
         budget = housekeeper.budget_bytes(wanted.folder, library.catalogue.bytes(), None)
-        cleaned = act(library, budget, needed)
-    return CleanReply(**asdict(cleaned), message=housekeeper.exceeded(cleaned))
+        return act(library, budget, needed).reply
 
 
 def _clean_lines(reply: CleanReply, *, planned: bool) -> list[str]:
     done = "would be removed" if planned else "removed"
-    removed = f"{counted(reply.sounds, 'sound')} {done}, {_size(reply.bytes)}."
+    removed = f"{counted(reply.sounds, 'sound')} {done}, {_size(reply.freed)}."
     held = f"The library {'would then hold' if planned else 'holds'} {_size(reply.held)}; " + (
         f"its budget is {_size(reply.budget)}." if reply.budget else "it has no budget."
     )
@@ -83,6 +81,6 @@ def _lines(sound: SoundInfo) -> list[str]:
     return [f"{sound.sound[:12]}  {sound.seconds:8.2f} s  {sound.name}{kept}", f"  {sound.path}"]
 
 
-def _size(size: int) -> str:
-    """Return a number of bytes in words."""
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+def _size(gigabytes: float) -> str:
+    """Return a size in words."""
+    return f"{gigabytes:.2f} GB" if gigabytes >= 1 else f"{1e3 * gigabytes:.1f} MB"

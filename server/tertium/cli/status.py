@@ -76,6 +76,8 @@ def _status_lines(reply: StatusReply, endpoints: dict[str, Any], home: str) -> l
     if reply.sample_rate and reply.max_seconds:
         lines.append(f"  {reply.sample_rate} Hz, {reply.channels} channels, up to {reply.max_seconds:g} s")
     lines += [f"  {name}: {value}" for name, value in endpoints.items() if value is not None]
+    budget = f" of {reply.budget:.3g} GB" if reply.budget else ""
+    lines.append(f"  library: {reply.library:.2f} GB{budget}")
     return [*lines, f"  home: {home}", f"  up {reply.uptime:.0f} s, version {reply.version}"]
 
 

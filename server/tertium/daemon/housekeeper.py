@@ -17,6 +17,7 @@ from tertium.storage import retention
 from tertium.storage.home import Home
 from tertium.storage.library import Library
 from tertium.storage.retention import GIGABYTE, Needed
+from tertium_protocol.messages.replies import CleanReply
 
 LOOK_SECONDS = 10.0
 PASS_SECONDS = 60.0
@@ -31,6 +32,13 @@ class Cleaned:
     bytes: int
     held: int
     budget: int
+
+    @property
+    def reply(self) -> CleanReply:
+        """The protocol's reply to ``clean``."""
+        sizes = {"freed": self.bytes, "held": self.held, "budget": self.budget}
+        in_gigabytes = {name: size / GIGABYTE for name, size in sizes.items()}
+        return CleanReply(sounds=self.sounds, message=exceeded(self), **in_gigabytes)
 
 
 class Housekeeper:

@@ -1,14 +1,12 @@
 """The commands for sounds: add them to the library, look them up, list, download, keep and delete them."""
 
 import asyncio
-from dataclasses import asdict
 
 from tertium.audio import files
 from tertium.audio.warp import Excerpt
 from tertium.daemon import log
 from tertium.daemon.handlers import resolve
 from tertium.daemon.handlers.registry import Context, Services, handles
-from tertium.daemon.housekeeper import exceeded
 from tertium.errors import TertiumError
 from tertium.storage.library import Sound
 from tertium_protocol import messages as m
@@ -82,7 +80,7 @@ async def delete_sound(services: Services, request: m.DeleteSound, context: Cont
 async def clean(services: Services, request: m.Clean, context: Context) -> m.CleanReply:
     housekeeper = services.housekeeper
     cleaned = await (housekeeper.preview() if request.dry_run else housekeeper.clean())
-    return m.CleanReply(**asdict(cleaned), message=exceeded(cleaned))
+    return cleaned.reply
 
 
 @handles("sound_audio")

@@ -8,6 +8,7 @@ from tertium import __version__
 from tertium.daemon.handlers.registry import Context, Services, handles
 from tertium.daemon.jobs.queue import Job
 from tertium.errors import TertiumError
+from tertium.storage.retention import GIGABYTE
 from tertium_protocol import messages as m
 from tertium_protocol.commands import describe
 
@@ -43,8 +44,8 @@ async def status(services: Services, request: m.Status, context: Context) -> m.S
         failed=services.jobs.counts["failed"],
         uptime=time.monotonic() - services.started,
         version=__version__,
-        library=services.housekeeper.held,
-        budget=services.housekeeper.budget,
+        library=services.housekeeper.held / GIGABYTE,
+        budget=services.housekeeper.budget / GIGABYTE,
         **about,
     )
 
