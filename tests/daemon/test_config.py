@@ -35,6 +35,8 @@ from tertium.storage import home
         ({"trajectory_disk": -1}, "out_of_range", "MiB"),
         ({"write_every": -1.0}, "out_of_range", "Give 10"),
         ({"write_every": float("nan")}, "out_of_range", "Give 10"),
+        ({"budget": -1.0}, "out_of_range", "0 to have none removed"),
+        ({"budget": float("nan")}, "out_of_range", "0 to have none removed"),
     ],
 )
 def test_an_invalid_setting_is_refused_with_its_name_and_a_remedy(tmp_path, option, code, words):
