@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tertium import safe_files
+from tertium.errors import SoundError
 from tertium.storage.sidecars import Entry
 from tertium.storage.sound import Sound
 
@@ -279,7 +280,7 @@ def _create(path: Path) -> None:
         safe_files.publish(part, path)
     except FileExistsError:
         pass
-    except safe_files.SoundError as error:
+    except SoundError as error:
         raise OSError(error.message) from error
     finally:
         part.unlink(missing_ok=True)
