@@ -34,6 +34,7 @@ class Services:
     Args:
         allowed_folders: the folders whose files clients may name.
         endpoints: the addresses that ``hello`` reports: osc, zmq, events.
+        refusing: returns a sentence on connections that are refused now; None if none are.
         stop: stops the daemon, given a reason for the log.
         started: start of the daemon on the monotonic clock.
         adding: files that are being added to the library.
@@ -52,7 +53,13 @@ class Services:
     started: float
     allowed_folders: AllowedFolders
     endpoints: dict[str, str] = field(default_factory=dict)
+    refusing: Callable[[], str | None] = lambda: None
     adding: SingleFlight[Sound] = field(default_factory=SingleFlight)
+
+    @property
+    def message(self) -> str | None:
+        """What there is to say of the model, of connections and of the library's budget; None if nothing."""
+        return " ".join(filter(None, (self.supervisor.message, self.refusing(), self.housekeeper.message))) or None
 
     @property
     def state(self) -> str:

@@ -24,7 +24,7 @@ async def hello(services: Services, request: m.Hello, context: Context) -> m.Hel
         home=str(services.home.folder),
         model=services.settings.model,
         state=services.state,
-        message=services.supervisor.message,
+        message=services.message,
         **services.endpoints,
     )
 
@@ -36,7 +36,7 @@ async def status(services: Services, request: m.Status, context: Context) -> m.S
     return m.StatusReply(
         state=services.state,
         model=services.settings.model,
-        message=worker.message or services.housekeeper.message,
+        message=services.message,
         job=running.id if running else None,
         fraction=running.fraction if running else None,
         queued=len(services.jobs.waiting),

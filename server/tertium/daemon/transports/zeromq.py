@@ -9,6 +9,7 @@ import zmq
 import zmq.asyncio
 
 from tertium.daemon import log
+from tertium.daemon.transports.connection_limit import ConnectionLimit, most_connections
 from tertium.errors import TertiumError
 
 Peer = tuple[bytes, ...]
@@ -36,6 +37,8 @@ class ZeroMqTransport:
         self._publisher = self._context.socket(zmq.PUB)
         # The same sockets without futures: sending and receiving by these costs a tenth.
         self._plain_router, self._plain_publisher = zmq.Socket.shadow(self._router), zmq.Socket.shadow(self._publisher)
+        sockets = (self._plain_router, self._plain_publisher)
+        self._connections = ConnectionLimit(zmq.Context.shadow(self._context), sockets, most=most_connections())
         self._task: asyncio.Task | None = None
         self._turn: asyncio.Handle | None = None
         self.endpoint = ""
@@ -54,13 +57,23 @@ class ZeroMqTransport:
         """
         transport = cls(receive)
         try:
-            transport.endpoint = _bind(transport._router, endpoint)
-            transport.events = _bind(transport._publisher, events)
+            transport.endpoint = transport._bind(transport._router, endpoint)
+            transport.events = transport._bind(transport._publisher, events)
         except TertiumError:
             await transport.close()
             raise
         transport._task = asyncio.ensure_future(transport._listen())
         return transport
+
+    @property
+    def message(self) -> str | None:
+        """A sentence on connections that are refused now; None if there is room for more."""
+        return self._connections.message
+
+    def _bind(self, socket: zmq.Socket, endpoint: str) -> str:
+        bound = _bind(socket, endpoint)
+        self._connections.endpoints.append(bound)
+        return bound
 
     async def _listen(self) -> None:
         """Wait for messages, and take turns with everything else in the loop while there are any."""
@@ -118,6 +131,7 @@ class ZeroMqTransport:
                 self._turn.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        self._connections.close()
         for socket in (self._router, self._publisher):
             socket.close(linger=LINGER_MS)
         await asyncio.get_running_loop().run_in_executor(None, self._context.term)
