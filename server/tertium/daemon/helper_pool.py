@@ -26,6 +26,7 @@ from tertium.helper_messages import (
     ExportCheckpoint,
     ImportCheckpoint,
     Part,
+    ReadSound,
     Task,
 )
 from tertium.storage.library import Sound
@@ -90,6 +91,15 @@ class HelperPool:
             limit = self._limit(samples.nbytes, excerpt)
             with _about_sound("the buffer", "samples"):
                 return _sound(self._do(task, file, limit))
+
+    def read_sound(self, sound: Sound, file: BinaryIO) -> dict[str, int]:
+        """Write the samples of a sound of the library to a file, little-endian float32, interleaved. Return its channels, frames and sample_rate (Hz).
+
+        Raises:
+            SoundError: ``bad_sound`` if it cannot be read, ``disk_full``.
+        """
+        with _about_sound(sound.path, "sound"):
+            return self._do(ReadSound(path=sound.path), file, self._limit(4 * sound.frames * sound.channels, ALL))
 
     def import_checkpoint(self, folder: Path, file: BinaryIO, path: Path, *, name: str | None) -> str:
         """Import a checkpoint as :meth:`tertium.storage.checkpoints.Checkpoints.import_file` does; return the name that it got."""
