@@ -15,8 +15,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tertium import safe_files
 from tertium.audio.warp import ALL, Excerpt
-from tertium.daemon import log
+from tertium.daemon import cancellation, log
+from tertium.daemon.cancellation import Cancellation
 from tertium.errors import SoundError, TertiumError
 from tertium.helper_messages import (
     LENGTH,
@@ -37,6 +39,8 @@ SECONDS, BYTES_A_SECOND = 20.0, 4e6
 """Time limit for a task: a fixed number of seconds, plus the size of its file divided by this rate. A laptop decodes about ten times as fast."""
 STRETCHING = 0.5
 """Seconds allowed for each second of sound that is stretched: ten times what it takes."""
+LOOK_AGAIN = 0.1
+"""Seconds after which a request that waits for a process looks whether it was cancelled."""
 _START = "from tertium.helper.main import main; main()"
 
 
@@ -132,15 +136,19 @@ class HelperPool:
 
     def _do(self, task: Task, file: BinaryIO | None, limit: float) -> Any:
         """Return the result of a task. Raises the error that the helper reports, or :class:`_Failed`."""
-        child = self._idle.get()
+        request = cancellation.current()
+        child = self._take(request)
         try:
             child = self._ensure_running(child)
-            answer = child.ask(task, file, limit)
+            with request.ending(child.stop):
+                answer = child.ask(task, file, limit)
         except (OSError, EOFError, ValueError) as error:
             self._end(child)
+            _clean_up_after(child, task)
             child = None
             if self._closed:
                 raise _stopping() from error
+            request.check()
             reason = str(error) or type(error).__name__
             log.event("helper ended", level=logging.WARNING, task=task.task, reason=reason)
             late = isinstance(error, TimeoutError)
@@ -154,6 +162,13 @@ class HelperPool:
         if answer.failed is not None:
             raise _Failed(answer.failed)
         return answer.result
+
+    def _take(self, request: Cancellation) -> "_Helper | None":
+        """Wait for a process that is idle. Raises TertiumError if the request is cancelled meanwhile."""
+        while True:
+            request.check()
+            with contextlib.suppress(queue.Empty):
+                return self._idle.get(timeout=LOOK_AGAIN)
 
     def _ensure_running(self, child: "_Helper | None") -> "_Helper":
         """Return the given process if it is alive, else a new one."""
@@ -191,6 +206,10 @@ class _Helper:
             )  # fmt: skip
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
@@ -212,6 +231,10 @@ class _Helper:
                 raise EOFError(f"the helper ended with status {self._process.poll()}")
             free = free[got:]
         return content
+
+    def stop(self) -> None:
+        """Begin to kill the process, from any thread; the call that waits for its answer fails."""
+        self._process.kill()
 
     def kill(self) -> None:
         self._process.kill()
@@ -239,6 +262,20 @@ def _about_checkpoint(path: str) -> Iterator[None]:
             "internal", f"The checkpoint '{path}' could not be copied ({failed}).", field="path", value=path,
             remedy="Try it again; the daemon's log has the details.",
         ) from failed  # fmt: skip
+
+
+def _clean_up_after(child: "_Helper", task: Task) -> None:
+    """Remove the unfinished files of a process that was killed during a task."""
+    match task:
+        case ExportCheckpoint():
+            folder = Path(task.path).parent
+        case ImportCheckpoint():
+            folder = Path(task.folder)
+        case AddFile() | AddSamples():
+            folder = Path(task.home) / "sounds"
+        case _:
+            return
+    safe_files.clean(folder, of=child.pid)
 
 
 def _part(excerpt: Excerpt) -> Part:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tertium.daemon.allowed_folders import AllowedFolders
+from tertium.daemon.cancellation import Cancellation
 from tertium.daemon.config import Settings
 from tertium.daemon.helper_pool import HelperPool
 from tertium.daemon.housekeeper import Housekeeper
@@ -78,6 +79,7 @@ class Context:
         buffers: audio sent with the request.
         arrived: time of arrival on the monotonic clock.
         attached: audio to send with the reply.
+        cancellation: of this request, by the command ``cancel``.
     """
 
     session: Session
@@ -85,6 +87,7 @@ class Context:
     buffers: Sequence[AudioBuffer] = ()
     arrived: float = field(default_factory=time.monotonic)
     attached: list[AudioBuffer] = field(default_factory=list)
+    cancellation: Cancellation = field(default_factory=Cancellation)
 
 
 Handler = Callable[[Services, Any, Context], Awaitable[Payload | None]]

@@ -105,7 +105,9 @@ class ZeroMqTransport:
     def send(self, frames: Sequence[bytes], peer: Peer) -> bool:
         """Send frames to a peer. Return False if they are lost because it does not read its answers; if it has disconnected, nobody misses them."""
         try:
-            self._plain_router.send_multipart([*peer, *frames], zmq.NOBLOCK, copy=False)  # small ones are copied all the same
+            self._plain_router.send_multipart(
+                [*peer, *frames], zmq.NOBLOCK, copy=False
+            )  # small ones are copied all the same
         except zmq.Again:
             return False
         except zmq.ZMQError:  # it has disconnected, or the socket is closing
