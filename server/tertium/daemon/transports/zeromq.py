@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import zmq
@@ -14,9 +15,14 @@ from tertium.errors import TertiumError
 
 Peer = tuple[bytes, ...]
 """The routing frames of a peer: its identity, and for a REQ socket an empty frame."""
-Receive = Callable[[list[bytes], Peer], None]
+Receive = Callable[[list[bytes | memoryview], Peer], None]
 LARGEST_FRAME = 512 * 1024 * 1024 + 65536
 MOST_WAITING = 1000  # messages for a peer that does not read them; further ones are dropped
+MOST_RECEIVED = 32
+"""Messages of a peer that are received ahead of being handled; further ones wait with the peer, and take no memory here."""
+COPIED = 65536
+"""Bytes of a frame up to which it is copied. Larger ones, such as audio, stay in ZeroMQ's memory: copying them would hold up the event loop."""
+RELEASE_SECONDS = 0.001
 LINGER_MS = 500
 MOST_A_TURN = 4
 """Messages handled before everything else in the loop has its turn, OSC among it."""
@@ -41,6 +47,7 @@ class ZeroMqTransport:
         self._connections = ConnectionLimit(zmq.Context.shadow(self._context), sockets, most=most_connections())
         self._task: asyncio.Task | None = None
         self._turn: asyncio.Handle | None = None
+        self._held: deque[zmq.Frame] = deque()
         self.endpoint = ""
         self.events = ""
 
@@ -88,19 +95,33 @@ class ZeroMqTransport:
         self._turn = None
         for _ in range(MOST_A_TURN):
             try:
-                parts = self._plain_router.recv_multipart(zmq.NOBLOCK)
+                parts = self._plain_router.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.ZMQError:  # there is nothing more, or the socket is closing
                 return
             self._handle(parts)
         self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
-    def _handle(self, parts: list[bytes]) -> None:
-        identity, *frames = parts
+    def _handle(self, parts: list[zmq.Frame]) -> None:
+        identity, *frames = (part.bytes if len(part) <= COPIED else part.buffer for part in parts)
+        large = [part for part in parts if len(part) > COPIED]
+        if large:
+            self._hold(large)
         routing = 1 if len(frames) > 1 and frames[0] == b"" else 0
         try:
             self._receive(frames[routing:], (identity, *frames[:routing]))
         except Exception as problem:
             log.exception("message not handled", problem, frames=len(frames))
+
+    def _hold(self, large: list[zmq.Frame]) -> None:
+        """Keep frames alive, to be released one by one between other work: releasing 100 MB takes some 15 ms."""
+        if not self._held:
+            asyncio.get_running_loop().call_soon(self._release_one)
+        self._held.extend(large)
+
+    def _release_one(self) -> None:
+        if self._held:
+            self._held.popleft()
+            asyncio.get_running_loop().call_later(RELEASE_SECONDS, self._release_one)
 
     def send(self, frames: Sequence[bytes], peer: Peer) -> bool:
         """Send frames to a peer. Return False if they are lost because it does not read its answers; if it has disconnected, nobody misses them."""
@@ -146,7 +167,7 @@ class ZeroMqTransport:
 def _bind(socket: zmq.Socket, endpoint: str) -> str:
     socket.setsockopt(zmq.LINGER, LINGER_MS)
     socket.setsockopt(zmq.SNDHWM, MOST_WAITING)
-    socket.setsockopt(zmq.RCVHWM, MOST_WAITING)
+    socket.setsockopt(zmq.RCVHWM, MOST_RECEIVED)
     socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
     socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)
     if socket.type == zmq.ROUTER:
