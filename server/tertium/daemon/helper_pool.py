@@ -144,7 +144,8 @@ class HelperPool:
                 answer = child.ask(task, file, limit)
         except (OSError, EOFError, ValueError) as error:
             self._end(child)
-            _clean_up_after(child, task)
+            if child is not None:
+                _clean_up_after(child, task)
             child = None
             if self._closed:
                 raise _stopping() from error
@@ -156,7 +157,7 @@ class HelperPool:
         finally:
             self._idle.put(child)
         if answer.error is not None:
-            kind = SoundError if task.task.startswith("add") else TertiumError
+            kind = SoundError if isinstance(task, AddFile | AddSamples | ReadSound) else TertiumError
             fields = dict(answer.error)
             raise kind(fields.pop("code"), fields.pop("message"), **fields)
         if answer.failed is not None:
