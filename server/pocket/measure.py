@@ -150,7 +150,9 @@ def window(
         row = []
         for place, fraction in enumerate(INTERVENTIONS):
             k = round(fraction * steps)
-            result = operations.fuse(model, original, reference, FuseSettings(steps=steps, intervention=k, hold=hold))
+            result = operations.fuse(
+                model, original, reference, FuseSettings(steps=steps, intervention=k, hold=hold, spread=0.0)
+            )
             row.append(f"{k} {likeness(result, ends[0]):.2f} | {likeness(result, ends[1]):.2f}")
             if hold == holds[len(holds) // 2] and place % 2:
                 shown.append((f"k = {k}, hold {hold}", result))

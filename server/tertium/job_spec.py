@@ -80,9 +80,11 @@ class FromOriginal(Sampled):
 
     Attributes:
         original: id of that sound.
+        level: line, original or natural; see :mod:`tertium.worker.loudness_law`.
     """
 
     original: str
+    level: str = "line"
 
 
 class Vary(FromOriginal):
@@ -119,6 +121,7 @@ class Pair(FromOriginal):
         reference: id of the reference sound; None if a checkpoint or a prompt leads.
         checkpoint, checkpoint_created: as in :class:`Generate`.
         prompt: None if a reference sound leads.
+        spread: of the latents; see :mod:`tertium.engine.fusion.spread`.
     """
 
     reference: str | None = None
@@ -128,14 +131,20 @@ class Pair(FromOriginal):
     hold: float
     anchor: str
     guidance: float
+    spread: float = 1.0
 
 
 class Fuse(Pair):
-    """One fusion. Exactly one of ``blend`` and ``intervention`` is given."""
+    """One fusion. Exactly one of ``blend`` and ``intervention`` is given.
+
+    Attributes:
+        place: between the two sounds, for level and spread; None for the blend, or that of the intervention.
+    """
 
     command: Literal["fuse"] = "fuse"
     blend: float | None = None
     intervention: int | None = None
+    place: float | None = None
     loop: str = "off"
 
 

@@ -14,7 +14,7 @@ import soundfile
 from tertium import safe_files
 from tertium.audio import decoders, files
 from tertium.audio.files import Span
-from tertium.audio.signal import conform, make_safe, true_peak_dbtp
+from tertium.audio.signal import conform, true_peak_dbtp
 from tertium.errors import SoundError
 from tests.sounds import tone
 
@@ -157,23 +157,6 @@ def test_true_peak_is_seen_between_the_samples():
     assert 20 * np.log10(np.abs(wave).max()) == pytest.approx(-3.01, abs=0.01)
     assert true_peak_dbtp(wave[None]) == pytest.approx(0, abs=0.02)
     assert true_peak_dbtp(np.zeros((2, 100))) == -np.inf
-
-
-def test_the_loud_is_lowered_and_the_quiet_let_be():
-    loud, notes = make_safe(tone(peak=3.0), 44_100)
-    assert -1.01 < true_peak_dbtp(loud) <= -1
-    assert notes == ("lowered by 10.5 dB to keep its true peak at -1 dBTP",)
-    assert np.corrcoef(loud[0], tone()[0])[0, 1] > 0.999999, "gain alone, no clipping"
-    quiet = tone(peak=0.01)
-    same, notes = make_safe(quiet, 44_100)
-    np.testing.assert_array_equal(same, quiet)
-    assert notes == ()
-
-
-def test_a_model_that_fails_is_not_passed_off_as_silence():
-    samples = tone()
-    samples[0, 7] = np.nan
-    refused(make_safe, samples, 44_100, code="internal", text="not finite", field=None)
 
 
 def test_only_regular_files_are_opened(tmp_path):

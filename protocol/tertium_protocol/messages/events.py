@@ -135,6 +135,10 @@ class Result(Payload):
     sample_rate: Annotated[int, about("sample rate", "Hz")]
     seconds: Annotated[float, about("duration", "s")]
     peak_dbtp: Annotated[float | None, about("true peak; absent for silence", "dBTP")] = None
+    loudness: Annotated[float | None, about("integrated loudness; absent for silence", "LUFS")] = None
+    gain_db: Annotated[
+        float | None, about("what the model's output was raised by to its level, negative if lowered", "dB")
+    ] = None
     seed: Annotated[int | None, about("seed that was used")] = None
     steps: Annotated[int | None, about("number of steps taken")] = None
     intervention: Annotated[int | None, about("step at which the original entered; absent if it did not")] = None

@@ -24,6 +24,7 @@ PROTOCOL_VERSION = "1.5"
 NULLS = ("unconditional", "empty")
 ANCHORS = ("clean", "predicted", "forward", "stochastic")
 LOOPS = ("auto", "on", "off")
+LEVELS = ("line", "original", "natural")
 FORMATS = ("wav", "flac")
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 DEFAULT_BLEND = 0.5
@@ -173,6 +174,19 @@ Loop = Annotated[
         LOOPS,
     ),
 ]
+Level = Annotated[
+    str,
+    Choice(
+        "loudness of the result: line, on the straight line in LUFS between its sounds; original, as loud as that; or natural, as the model made it",
+        LEVELS,
+    ),
+]
+Spread = Annotated[
+    float,
+    Number(
+        "spread of the result's latents: 0 as the paper leaves it, which shrinks, 1 as that of the two sounds", 0, 1
+    ),
+]
 GUIDANCE = "classifier-free guidance scale; 1 means none and is twice as fast"
 
 
@@ -233,6 +247,7 @@ class Vary(Making):
     ] = 0.5
     guidance: Annotated[float | None, Number(GUIDANCE, 0, 30, absent="the model's own")] = None
     loop: Loop = "auto"
+    level: Level = "line"
 
 
 class Invert(Making):
@@ -247,6 +262,7 @@ class Invert(Making):
             absent="nine tenths of steps",
         ),
     ] = None
+    level: Level = "line"
 
     @model_validator(mode="after")
     def _within_steps(self) -> Invert:
@@ -300,6 +316,17 @@ class Fuse(Making):
     anchor: Anchor = "clean"
     guidance: Annotated[float, Number(GUIDANCE, 0, 30)] = 1.0
     loop: Loop = "auto"
+    level: Level = "line"
+    spread: Spread = 1.0
+    place: Annotated[
+        float | None,
+        Number(
+            "place between the two sounds by which level and spread go: 0 is the reference, 1 the original",
+            0,
+            1,
+            absent="the blend, or that of the intervention",
+        ),
+    ] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -333,6 +360,8 @@ class Morph(Making):
     anchor: Anchor = "clean"
     guidance: Annotated[float, Number(GUIDANCE, 0, 30)] = 1.0
     loop: Loop = "auto"
+    level: Level = "line"
+    spread: Spread = 1.0
 
     @model_validator(mode="after")
     def _has_reference_or_prompt(self) -> Morph:
@@ -350,6 +379,8 @@ class Window(Making):
     hold: Hold = None
     anchor: Anchor = "clean"
     guidance: Annotated[float, Number(GUIDANCE, 0, 30)] = 1.0
+    level: Level = "line"
+    spread: Spread = 1.0
 
     @model_validator(mode="after")
     def _has_reference_or_prompt(self) -> Window:

@@ -7,7 +7,6 @@ import numpy as np
 import soxr
 
 from tertium.audio.channels import converted
-from tertium.errors import SoundError
 
 MIN_SECONDS, MAX_SECONDS = 0.02, 600.0
 """Bounds of a sound's length."""
@@ -79,30 +78,3 @@ def true_peak_dbtp(samples: np.ndarray) -> float:
     between = soxr.resample(np.asarray(samples, dtype=np.float64).T, 1, OVERSAMPLING, quality="VHQ")
     peak = max(float(np.abs(between).max()), float(np.abs(samples).max()))
     return 20 * np.log10(peak) if peak > 0 else -np.inf
-
-
-def make_safe(
-    samples: np.ndarray, sample_rate: int, *, ceiling_dbtp: float = -1.0
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Attenuate samples (channels, frames) to a true peak of at most ``ceiling_dbtp``, all by the same gain; quieter
-    ones stay unchanged.
-
-    Returns:
-        The samples as float32, and a note with the attenuation if there was any.
-
-    Raises:
-        SoundError: ``internal`` if samples are not finite: the model failed, and replacing them by silence would hide it.
-    """
-    samples = np.asarray(samples, dtype=np.float32)
-    if not np.isfinite(samples).all():
-        raise SoundError(
-            "internal", "The model made values that are not finite (NaN or infinity).",
-            remedy="Try another seed, or start the daemon with --precision fp32.",
-        )  # fmt: skip
-    peak = true_peak_dbtp(samples)
-    if peak <= ceiling_dbtp:
-        return samples, ()
-    lowered = ceiling_dbtp - peak
-    # 0.001 dB more, so that rounding to float32 or 24 bits cannot exceed the ceiling.
-    safe = samples * np.float32(10 ** ((lowered - 1e-3) / 20))
-    return safe, (f"lowered by {-lowered:.1f} dB to keep its true peak at {ceiling_dbtp:g} dBTP",)

@@ -177,7 +177,8 @@ def fuse(
         SettingError: both or neither of ``reference`` and ``settings.prompt``, or an anchor without finite latents at
             this step.
     """
-    step = settings.intervention_on(model.schedule(settings.steps))
+    schedule = model.schedule(settings.steps)
+    step = settings.intervention_on(schedule)
     progress = Progress(on_progress, _fusion_costs(settings, step, instant=reference is not None))
     pair = prepare(
         model, original, reference, settings, memory=memory, on_encode=lambda part: progress.at("encode", part)
@@ -192,6 +193,7 @@ def fuse(
     if step != settings.steps:
         progress.at("reference")
     latents = pair.fused(step, on_step=on_step)
+    latents = pair.widened(latents, step, place=settings.place_on(schedule))
     return _decoded(model, latents, original.shape[1], progress)
 
 
@@ -228,7 +230,7 @@ def morph(
 
     Takes are yielded as soon as they are ready: first the two ends, which are the round trips of the reference (or the
     prompt's result) and of the original; then the others in order, whose completions share one batch. Takes with the
-    same intervention are identical.
+    same intervention differ in their spread alone.
 
     Args:
         original, reference, memory: as in :func:`fuse`.
@@ -248,6 +250,7 @@ def morph(
     progress.at("completion")
 
     def take(index: int, latents: torch.Tensor) -> Take:
+        latents = pair.widened(latents, steps[index], place=blends[index])
         audio = model.decode(latents, samples=original.shape[1])[0]
         return Take(index + 1, blends[index], steps[index], audio)
 

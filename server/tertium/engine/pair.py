@@ -12,6 +12,7 @@ from tertium.engine.fusion.inversion import Inversion
 from tertium.engine.fusion.loops import LoopedLead, LoopedNoise
 from tertium.engine.fusion.morph import Intervention, morph_latents
 from tertium.engine.fusion.reference_phase import Lead, Memory, Repeated, TrajectoryKey
+from tertium.engine.fusion.spread import widened
 from tertium.engine.inputs import (
     check_sound,
     denoiser_of,
@@ -75,6 +76,22 @@ class Pair:
         )
         self._trim()
         return latents
+
+    def widened(self, latents: torch.Tensor, intervention: Intervention, *, place: float) -> torch.Tensor:
+        """Return the latents of a fusion with the spread that its place asks for; see :mod:`tertium.engine.fusion.spread`.
+
+        The two ends stay as they are. A reference that is sampled is known by its prediction at the intervention.
+
+        Args:
+            place: 0 … 1.
+        """
+        last = self.inversion.schedule.steps
+        if intervention is None or intervention == last:
+            return latents
+        original = self.inversion.z_o
+        # At the last step the reference phase has no part, and would have to be computed for its spread alone.
+        reference = original if intervention == last - 1 else self.lead.predictions(intervention)[0]
+        return widened(latents, reference=reference, original=original, place=place, amount=self.settings.spread)
 
     def _check(self, interventions: Sequence[Intervention]) -> None:
         for intervention in interventions:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from tertium.engine.fusion.fuse import WINDOW, blend_to_intervention
+from tertium.engine.fusion.fuse import WINDOW, blend_to_intervention, intervention_to_blend
 from tertium.engine.fusion.inversion import ANCHORS, Anchor
 from tertium.engine.fusion.loops import Loop
 from tertium.engine.sampling.conditioning import NULLS, Null
@@ -135,6 +135,8 @@ class PairSettings(Sampling):
         hold: 0 … 1, the reference's weight in the completion.
         anchor: see :data:`tertium.engine.fusion.inversion.Anchor`.
         prompt: takes the place of a reference sound, with ``guidance``, 0 … 30. Empty is equivalent to None.
+        spread: 0 (the latents as the paper leaves them) … 1 (with the spread of the two sounds); see
+            :mod:`tertium.engine.fusion.spread`.
         window: noise-to-signal ratios at evenly spaced blends; see :attr:`tertium.engine.window.Window.ratios`.
     """
 
@@ -142,6 +144,7 @@ class PairSettings(Sampling):
     anchor: Anchor = "clean"
     prompt: str | None = None
     guidance: float = 1.0
+    spread: float = 1.0
     window: tuple[float, ...] = WINDOW
 
     def __post_init__(self):
@@ -149,6 +152,7 @@ class PairSettings(Sampling):
         _check_real("hold", self.hold, 0.0, 1.0)
         _check_choice("anchor", self.anchor, ANCHORS)
         _check_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
+        _check_real("spread", self.spread, 0.0, 1.0)
         if self.prompt is not None:
             _check_text("prompt", self.prompt)
         if len(self.window) < 2 or not all(math.isfinite(ratio) and ratio > 0 for ratio in self.window):
@@ -162,10 +166,13 @@ class FuseSettings(PairSettings):
     Args:
         blend: 0 (the reference) … 1 (the original).
         intervention: k, the step at which the original enters, 0 … N.
+        place: where the result's spread lies between the two sounds, 0 (the reference's) … 1 (the original's); None
+            for the blend, or for the blend that the intervention has in the default window.
     """
 
     blend: float | None = None
     intervention: int | None = None
+    place: float | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -178,6 +185,7 @@ class FuseSettings(PairSettings):
                 remedy="Give one of the two: blend, from 0 to 1, or intervention, a step.",
             )
         _check_optional_real("blend", self.blend, 0.0, 1.0)
+        _check_optional_real("place", self.place, 0.0, 1.0)
         if self.intervention is not None:
             _check_whole("intervention", self.intervention, 0, self.steps)
 
@@ -186,6 +194,12 @@ class FuseSettings(PairSettings):
         if self.blend is None:
             return self.intervention
         return blend_to_intervention(self.blend, schedule, window=self.window)
+
+    def place_on(self, schedule: Schedule) -> float:
+        """Return the place of the result between the two sounds on a schedule of ``steps`` steps, 0 … 1."""
+        if self.place is not None:
+            return self.place
+        return intervention_to_blend(self.intervention, schedule) if self.blend is None else self.blend
 
 
 @dataclass(frozen=True, kw_only=True)

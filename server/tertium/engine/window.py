@@ -6,12 +6,12 @@ replaces the reference, against the prompt's own result).
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from tertium.engine.fusion.fuse import WINDOW
+from tertium.engine.fusion.fuse import WINDOW, intervention_to_blend
 from tertium.engine.fusion.morph import Intervention, count_steps
 from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.fusion.similarity import correlation, log_mel, log_mel_correlation, mel_power, unexplained
@@ -99,8 +99,13 @@ def measure(
     )
     first = [None, *coarse, settings.steps]
     count = count_steps(first, settings.steps, sampled=reference is None)
-    latents = pair.morphed(first, on_step=progress.counted("completion", count))
     powers = {}
+
+    def fused(steps: Sequence[Intervention], on_step: Callable[[int], None]) -> dict[Intervention, torch.Tensor]:
+        made = pair.morphed(steps, on_step=on_step)
+        return {k: pair.widened(x, k, place=intervention_to_blend(k, schedule)) for k, x in made.items()}
+
+    latents = fused(first, progress.counted("completion", count))
 
     def measure_power(stage: str, steps: Sequence[Intervention]) -> None:
         for index, k in enumerate(steps):
@@ -112,7 +117,7 @@ def measure(
     more = refine(first[1:-1], along[1:-1], settings.points - len(coarse))
     if more:
         report = progress.counted("completion of more", count_steps(more, settings.steps, sampled=False))
-        latents |= pair.morphed(more, on_step=report)
+        latents |= fused(more, report)
         measure_power("decode of more", more)
     progress.at("decode of more", 1.0)
     every = [None, *sorted({*coarse, *more}), settings.steps]

@@ -51,6 +51,7 @@ class Checkpoint:
         losses: of each step.
         created: creation time, ISO 8601, UTC.
         job: id of the training job; None if unknown, as for imported checkpoints.
+        loudness: of the reference in LUFS; None if it was not measured, or is silent.
         folder: that contains its files.
     """
 
@@ -67,6 +68,7 @@ class Checkpoint:
     losses: tuple[float, ...] = ()
     created: str = ""
     job: str | None = None
+    loudness: float | None = None
     folder: Path = Path()
 
     @property
@@ -106,23 +108,28 @@ def from_json(content: Mapping[str, Any], folder: Path) -> Checkpoint:
     kinds = {"name": str, "prompt": str, "reference": str, "model": str, "fingerprint": str, "method": str, "rank": int,
              "steps": int, "seconds": (int, float), "settings": dict, "created": str}  # fmt: skip
     values = {name: content[name] for name in kinds}
-    job = content.get("job")
+    job, loudness = content.get("job"), content.get("loudness")
     losses = tuple(map(float, content.get("losses", ())))
     wrong = [name for name, kind in kinds.items() if not isinstance(values[name], kind)]
-    if wrong or content.get("schema") != SCHEMA or not isinstance(job, str | None):
+    if (
+        wrong
+        or content.get("schema") != SCHEMA
+        or not isinstance(job, str | None)
+        or not isinstance(loudness, float | None)
+    ):
         raise ValueError(f"not a checkpoint of schema {SCHEMA}: {', '.join(wrong)}")
     texts = [value for value in (*values.values(), job) if isinstance(value, str)]
     valid = (
         values["method"] in METHODS
         and (values["rank"] > 0) == (values["method"] == "lora")
         and 0 < values["steps"] <= GREATEST and 0 <= values["rank"] <= GREATEST
-        and values["seconds"] > 0 and all(map(math.isfinite, (values["seconds"], *losses)))
+        and values["seconds"] > 0 and all(map(math.isfinite, (values["seconds"], loudness or 0.0, *losses)))
         and all(text.encode("utf-8") is not None for text in texts)  # half a surrogate pair raises a ValueError
         and values["prompt"].strip() and max(map(len, texts)) <= LONGEST_TEXT
     )  # fmt: skip
     if not valid:
         raise ValueError("a value is out of range")
-    return Checkpoint(**values, losses=losses, job=job, folder=folder)
+    return Checkpoint(**values, losses=losses, job=job, loudness=loudness, folder=folder)
 
 
 def read_exported(copy: Path, source: Path) -> Checkpoint:

@@ -22,7 +22,8 @@ import numpy as np
 
 from tertium import safe_files
 from tertium.audio import files
-from tertium.audio.signal import MAX_SECONDS, Audio, make_safe
+from tertium.audio.levels import make_safe
+from tertium.audio.signal import MAX_SECONDS, Audio
 from tertium.audio.warp import ALL, Excerpt
 from tertium.errors import SoundError
 from tertium.storage.catalogue import Catalogue

@@ -36,10 +36,11 @@ def as_request(
         request["reference"] = spec.checkpoint
     if isinstance(spec, Morph):
         step = facts["intervention"]
-        return "fuse", request | ({"blend": 0.0} if step is None else {"intervention": step})
+        entry = {"blend": 0.0} if step is None else {"intervention": step, "place": facts["blend"]}
+        return "fuse", request | entry
     if calibrated and "blend" in request:
-        del request["blend"]
-        request["intervention"] = facts["intervention"]
+        place = {"place": request.pop("blend")}
+        request |= {"intervention": facts["intervention"]} | place | request
     return spec.command, request
 
 

@@ -23,7 +23,7 @@ from tertium.storage.checkpoint_format import Checkpoint
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library, Sound, latents_path
 from tertium.storage.window_cache import WindowCache
-from tertium.worker import fitting, recipe
+from tertium.worker import fitting, loudness_law, recipe
 from tertium.worker.engine_api import NOTHING_KNOWN, Engine, OnProgress, Preparation, Rendered
 
 OnTake = Callable[[dict[str, Any]], None]
@@ -143,7 +143,10 @@ class Renderer:
             *([decision.note] if decision and decision.note else []),
             *remarks,
         ]
-        task = _Task(spec, given, all_notes, began, engine, checkpoint, job, known=known, decision=decision)
+        loudness = loudness_law.of_sounds(fitted, given, known.loop, checkpoint)
+        task = _Task(
+            spec, given, all_notes, began, engine, checkpoint, job, known=known, decision=decision, loudness=loudness
+        )
         return task, {role: sound.samples for role, sound in fitted.items()}
 
     def _must_fit(self, original: Sound) -> None:
@@ -247,9 +250,12 @@ class Renderer:
             Audio(rendered.samples, self._engine.about["sample_rate"]),
             sample_rate=rate, frames=frames, loop=task.decision and task.decision.loop,
         )  # fmt: skip
-        notes = [*task.notes, *rendered.notes, *output.notes]
+        levelled = loudness_law.levelled(output, task.target_lufs(rendered.facts))
+        rendered = replace(rendered, facts={**rendered.facts, **levelled.facts})
+        near_silence = loudness_law.near_silence(levelled.natural, task.loudness, command=task.spec.command)
+        notes = [*task.notes, *rendered.notes, *near_silence, *levelled.sound.notes]
         sound = self._library.store_result(
-            output.samples, rate, name=name, format=task.spec.format, latents=_encoded(rendered.latents), job=task.job, take=take,
+            levelled.sound.samples, rate, name=name, format=task.spec.format, latents=_encoded(rendered.latents), job=task.job, take=take,
             recall=self._recipe(task, rendered, notes) | recipe.checkpoint_facts(task.checkpoint) | dict(task.recipe),
         )  # fmt: skip
         return self._result_fields(sound, task, rendered.facts, notes) | {"elapsed": time.monotonic() - task.began}
@@ -306,6 +312,8 @@ class Renderer:
             "seed": task.spec.seed,
             "steps": facts.get("steps"),
             "intervention": facts.get("intervention"),
+            "gain_db": facts.get("gain_db"),
+            "loudness": facts.get("loudness"),
             "model": self._engine.about["name"],
             "recall": sound.sidecar,
             "notes": [*notes, *sound.notes],
@@ -327,6 +335,7 @@ class _Task:
         job: its id, if the sounds belong to one.
         recipe: further fields of the recipe.
         decision: on the loop; None for commands without that option.
+        loudness: of the job's sounds by role, in LUFS.
     """
 
     spec: JobSpec
@@ -339,6 +348,12 @@ class _Task:
     known: Preparation = NOTHING_KNOWN
     recipe: Mapping[str, Any] = field(default_factory=dict)
     decision: Decision | None = None
+    loudness: Mapping[str, float] = field(default_factory=dict)
+
+    def target_lufs(self, facts: Mapping[str, Any]) -> float | None:
+        """Return the loudness that a result of this job should have; see :func:`tertium.worker.loudness_law.target_lufs`."""
+        level = getattr(self.spec, "level", "natural")
+        return loudness_law.target_lufs(level, facts.get("place", 1.0), self.loudness)
 
 
 def _within(on_progress: OnProgress) -> OnProgress:

@@ -111,7 +111,12 @@ class TorchEngine:
         settings = MorphSettings(**task.pair, count=spec.count)
         shared = {**task.schedule, "reference": task.leads}
         for take in operations.morph(*task.sounds_of_pair, settings, memory=self._memory, on_progress=on_progress):
-            decided = {"index": take.index, "blend": take.blend, "intervention": take.intervention}
+            decided = {
+                "index": take.index,
+                "blend": take.blend,
+                "intervention": take.intervention,
+                "place": take.blend,
+            }
             yield Rendered(take.audio.numpy(), {**shared, **decided})
 
     def with_checkpoint(self, checkpoint: Checkpoint, path: str) -> "TorchEngine":
@@ -179,7 +184,7 @@ class _Task:
     @property
     def pair(self) -> dict[str, Any]:
         """Settings of every fusion of a pair, including the calibration of blend if the pair's window was measured."""
-        shared = {name: getattr(self.spec, name) for name in ("hold", "anchor", "prompt", "guidance")}
+        shared = {name: getattr(self.spec, name) for name in ("hold", "anchor", "prompt", "guidance", "spread")}
         return self.sampling | shared | ({"window": tuple(self.known.ratios)} if self.known.ratios else {})
 
     @property
@@ -229,15 +234,21 @@ def _invert(task: _Task) -> Rendered:
 
 def _fuse(task: _Task) -> Rendered:
     spec = task.spec
-    settings = FuseSettings(**task.pair, blend=spec.blend, intervention=spec.intervention)
+    settings = FuseSettings(**task.pair, blend=spec.blend, intervention=spec.intervention, place=spec.place)
     audio = operations.fuse(*task.sounds_of_pair, settings, memory=task.memory, on_progress=task.on_progress)
-    step = settings.intervention_on(task.model.schedule(settings.steps))
+    schedule = task.model.schedule(settings.steps)
+    step = settings.intervention_on(schedule)
     leading = settings.steps if step is None else min(step + 1, settings.steps)
     led = 0 if "reference" in task.sounds else _rows(settings.guidance)
     forwards = leading * led + (settings.steps - leading) * (1 + (led if settings.hold else 0))
     # The reference phase may come from the cache; then there were fewer forwards, and the cost model must not use the count.
     counted = "forwards_at_most" if led else "forwards"
-    decided = {"intervention": step, "reference": task.leads, counted: forwards}
+    decided = {
+        "intervention": step,
+        "place": settings.place_on(schedule),
+        "reference": task.leads,
+        counted: forwards,
+    }
     return Rendered(audio.numpy(), {**task.schedule, **decided})
 
 
@@ -252,11 +263,13 @@ def _window(task: _Task) -> Rendered:
         )  # fmt: skip
         measured = asdict(window)
     step = min(max(round(measured["equilibrium"]), 0), spec.steps)
+    settings = FuseSettings(**task.pair, intervention=step)
     audio = operations.fuse(
-        *task.sounds_of_pair, FuseSettings(**task.pair, intervention=step), memory=task.memory,
+        *task.sounds_of_pair, settings, memory=task.memory,
         on_progress=lambda stage, fraction: task.on_progress(stage, 1 - share + fraction * share),
     )  # fmt: skip
-    decided = {"intervention": step, "reference": task.leads, "window": measured}
+    place = settings.place_on(task.model.schedule(spec.steps))
+    decided = {"intervention": step, "place": place, "reference": task.leads, "window": measured}
     return Rendered(audio.numpy(), {**task.schedule, **decided}, notes=_remarks(measured))
 
 

@@ -8,6 +8,7 @@ leaves a checkpoint of its progress.
 
 import contextlib
 import logging
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 import safetensors
 
 from tertium import __version__
+from tertium.audio.levels import loudness_lufs
 from tertium.errors import TertiumError
 from tertium.file_names import LONGEST_BYTES
 from tertium.job_spec import Generate, Learn, Preview
@@ -85,6 +87,7 @@ class TrainingRun:
         spent: seconds of work before the present run.
         notes: for the result.
         write_seconds: time that saving the state took last.
+        loudness: of the reference in LUFS; None for silence.
     """
 
     learner: Learner
@@ -92,6 +95,7 @@ class TrainingRun:
     spent: float = 0.0
     notes: list[str] = field(default_factory=list)
     write_seconds: float = 0.0
+    loudness: float | None = None
 
 
 class Trainer:
@@ -247,7 +251,10 @@ class Trainer:
         on_progress("reading", 0.0)
         reference = self._renderer.fitted(self._library.get(spec.reference), "reference")
         on_progress("encode", 0.0)
-        run = TrainingRun(self._engine.learner(reference.samples, spec), spec)
+        loudness = loudness_lufs(reference.samples, reference.sample_rate)
+        run = TrainingRun(
+            self._engine.learner(reference.samples, spec), spec, loudness=loudness if math.isfinite(loudness) else None
+        )
         try:
             self._resume(job, run)
         except (UnusableState, ValueError, KeyError, TypeError) as reason:
@@ -350,6 +357,7 @@ class Trainer:
             seconds=learner.seconds,
             settings=dict(learner.settings),
             losses=learner.losses,
+            loudness=run.loudness,
         )
         return self._save_once(job, checkpoint, learner.weights())
 

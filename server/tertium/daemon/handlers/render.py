@@ -57,6 +57,7 @@ def vary_spec(services: Services, request: m.Vary) -> job_spec.Vary:
         loop=request.loop,
         prompt=request.prompt,
         strength=request.strength,
+        level=request.level,
         guidance=_guidance(services, request.guidance),
     )
 
@@ -68,14 +69,18 @@ def invert_spec(services: Services, request: m.Invert) -> job_spec.Invert:
     original = _original(services, request)
     start = round(0.9 * request.steps) if request.reconstruct_from is None else request.reconstruct_from
     output = _output_fields(request, f"{original.name} inverted")
-    return job_spec.Invert(**output, **_original_fields(original), anchor=request.anchor, reconstruct_from=start)
+    return job_spec.Invert(
+        **output, **_original_fields(original), anchor=request.anchor, reconstruct_from=start, level=request.level
+    )
 
 
 @queued("fuse")
 def fuse_spec(services: Services, request: m.Fuse) -> job_spec.Fuse:
     """Return the specification of a fusion."""
     shared = _pair_fields(services, request, "{original} + {reference}")
-    return job_spec.Fuse(**shared, blend=request.blend, intervention=request.intervention, loop=request.loop)
+    return job_spec.Fuse(
+        **shared, blend=request.blend, intervention=request.intervention, place=request.place, loop=request.loop
+    )
 
 
 @queued("morph")
@@ -113,6 +118,8 @@ def _pair_fields(services: Services, request: m.Fuse | m.Morph | m.Window, title
         "hold": _hold(request, reference),
         "anchor": request.anchor,
         "guidance": 1.0 if reference else request.guidance,
+        "level": request.level,
+        "spread": request.spread,
     }
 
 

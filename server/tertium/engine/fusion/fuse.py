@@ -163,3 +163,22 @@ def blend_to_intervention(blend: float, schedule: Schedule, *, window: tuple[flo
         if point != schedule.steps - 2 and math.isfinite(schedule.noise_to_signal(point))
     ]
     return min(points, key=lambda point: abs(math.log(schedule.noise_to_signal(point)) - wanted), default=0)
+
+
+def intervention_to_blend(intervention: int | None, schedule: Schedule, *, window: tuple[float, ...] = WINDOW) -> float:
+    """Return the blend of an intervention, 0 … 1: the inverse of :func:`blend_to_intervention`, without its rounding.
+
+    Steps before the window have blend 0, those after it 1.
+    """
+    if intervention is None:
+        return 0.0
+    if intervention >= schedule.steps:
+        return 1.0
+    ratio = schedule.noise_to_signal(intervention)
+    if ratio >= window[0]:
+        return 0.0
+    for knot in range(1, len(window)):
+        if ratio > window[knot]:
+            part = math.log(window[knot - 1] / ratio) / math.log(window[knot - 1] / window[knot])
+            return (knot - 1 + part) / (len(window) - 1)
+    return 1.0

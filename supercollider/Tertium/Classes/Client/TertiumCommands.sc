@@ -152,44 +152,44 @@
 		^this.message(\generate, [prompt: prompt, reference: reference, seconds: seconds, guidance: guidance, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
-	vary { |original, prompt, strength, guidance, loop, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
-		^this.request(\vary, [original: original, prompt: prompt, strength: strength, guidance: guidance, loop: loop, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
+	vary { |original, prompt, strength, guidance, loop, level, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
+		^this.request(\vary, [original: original, prompt: prompt, strength: strength, guidance: guidance, loop: loop, level: level, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
 	}
 
-	varyMsg { |original, prompt, strength, guidance, loop, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
-		^this.message(\vary, [original: original, prompt: prompt, strength: strength, guidance: guidance, loop: loop, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
+	varyMsg { |original, prompt, strength, guidance, loop, level, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
+		^this.message(\vary, [original: original, prompt: prompt, strength: strength, guidance: guidance, loop: loop, level: level, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
-	invert { |original, anchor, reconstructFrom, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
-		^this.request(\invert, [original: original, anchor: anchor, reconstruct_from: reconstructFrom, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
+	invert { |original, anchor, reconstructFrom, level, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
+		^this.request(\invert, [original: original, anchor: anchor, reconstruct_from: reconstructFrom, level: level, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
 	}
 
-	invertMsg { |original, anchor, reconstructFrom, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
-		^this.message(\invert, [original: original, anchor: anchor, reconstruct_from: reconstructFrom, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
+	invertMsg { |original, anchor, reconstructFrom, level, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
+		^this.message(\invert, [original: original, anchor: anchor, reconstruct_from: reconstructFrom, level: level, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
-	fuse { |original, reference, prompt, blend, intervention, hold, anchor, guidance, loop, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
-		^this.request(\fuse, [original: original, reference: reference, prompt: prompt, blend: blend, intervention: intervention, hold: hold, anchor: anchor, guidance: guidance, loop: loop, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
+	fuse { |original, reference, prompt, blend, intervention, hold, anchor, guidance, loop, level, spread, place, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
+		^this.request(\fuse, [original: original, reference: reference, prompt: prompt, blend: blend, intervention: intervention, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, place: place, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
 	}
 
-	fuseMsg { |original, reference, prompt, blend, intervention, hold, anchor, guidance, loop, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
-		^this.message(\fuse, [original: original, reference: reference, prompt: prompt, blend: blend, intervention: intervention, hold: hold, anchor: anchor, guidance: guidance, loop: loop, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
+	fuseMsg { |original, reference, prompt, blend, intervention, hold, anchor, guidance, loop, level, spread, place, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
+		^this.message(\fuse, [original: original, reference: reference, prompt: prompt, blend: blend, intervention: intervention, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, place: place, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
-	morph { |original, reference, prompt, count, hold, anchor, guidance, loop, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout, onTake|
-		^this.request(\morph, [original: original, reference: reference, prompt: prompt, count: count, hold: hold, anchor: anchor, guidance: guidance, loop: loop, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout, onTake)
+	morph { |original, reference, prompt, count, hold, anchor, guidance, loop, level, spread, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout, onTake|
+		^this.request(\morph, [original: original, reference: reference, prompt: prompt, count: count, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout, onTake)
 	}
 
-	morphMsg { |original, reference, prompt, count, hold, anchor, guidance, loop, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
-		^this.message(\morph, [original: original, reference: reference, prompt: prompt, count: count, hold: hold, anchor: anchor, guidance: guidance, loop: loop, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
+	morphMsg { |original, reference, prompt, count, hold, anchor, guidance, loop, level, spread, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
+		^this.message(\morph, [original: original, reference: reference, prompt: prompt, count: count, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
-	window { |original, reference, prompt, points, hold, anchor, guidance, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
-		^this.request(\window, [original: original, reference: reference, prompt: prompt, points: points, hold: hold, anchor: anchor, guidance: guidance, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
+	window { |original, reference, prompt, points, hold, anchor, guidance, level, spread, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
+		^this.request(\window, [original: original, reference: reference, prompt: prompt, points: points, hold: hold, anchor: anchor, guidance: guidance, level: level, spread: spread, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
 	}
 
-	windowMsg { |original, reference, prompt, points, hold, anchor, guidance, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
-		^this.message(\window, [original: original, reference: reference, prompt: prompt, points: points, hold: hold, anchor: anchor, guidance: guidance, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
+	windowMsg { |original, reference, prompt, points, hold, anchor, guidance, level, spread, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
+		^this.message(\window, [original: original, reference: reference, prompt: prompt, points: points, hold: hold, anchor: anchor, guidance: guidance, level: level, spread: spread, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
 	job { |job, action, onError, timeout|
