@@ -79,12 +79,18 @@ def test_the_readme_names_only_targets_that_exist():
     assert {"demo", "test"} <= named <= targets
 
 
-def test_the_lock_pins_everything_with_hashes_and_names_no_server():
-    text = (ROOT / "requirements/locked.txt").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("name", "least"), [("locked.txt", 50), ("torch-locked.txt", 15), ("uv.txt", 1)])
+def test_the_lock_pins_everything_with_hashes_and_names_no_server(name, least):
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
     assert "://" not in text
     entries = re.split(r"\n(?=\S)", text.strip())
-    assert len(entries) > 50
+    assert len(entries) >= least
     assert all("==" in entry and "--hash=sha256:" in entry for entry in entries)
+
+
+def test_pytorch_is_locked_in_the_version_that_the_set_up_asks_for():
+    wanted = (ROOT / "requirements/torch.txt").read_text(encoding="utf-8").strip()
+    assert f"{wanted} " in (ROOT / "requirements/torch-locked.txt").read_text(encoding="utf-8")
 
 
 def test_threads_wait_without_spinning_in_the_tests_too():

@@ -188,7 +188,12 @@ _TABLE = (
     ),
     Command("job", "Returns the state of a job, with its result or error.", requests.Job, replies.JobInfo),
     Command("jobs", "Lists the jobs.", requests.Jobs, replies.JobsReply, items="jobs"),
-    Command("cancel", "Cancels a job; a running one stops within one step.", requests.Cancel, replies.CancelReply),
+    Command(
+        "cancel",
+        "Cancels a job, or a request that is being answered; a running job stops within one step.",
+        requests.Cancel,
+        replies.CancelReply,
+    ),
     Command(
         "allow",
         "Allows clients to name files in one more folder, now and after a restart.",

@@ -15,7 +15,7 @@ ERROR_CODES: dict[str, str] = {
     "unknown_sound": "No sound has this id, or the file does not exist.",
     "unknown_model": "No model has this name.",
     "unknown_checkpoint": "No checkpoint has this name.",
-    "unknown_job": "No job has this id.",
+    "unknown_job": "No job has this id, or no request of the client that is being answered.",
     "bad_sound": "The file or buffer is not usable audio: it is unreadable, empty, silent, too short or too long.",
     "path_refused": "The path lies outside the folders that the daemon may read, or is not a regular file.",
     "model_unavailable": "The model is not loaded: weights are missing, gated or damaged, or it is still loading.",
@@ -24,6 +24,7 @@ ERROR_CODES: dict[str, str] = {
     "out_of_memory": "The device or the computer ran out of memory.",
     "disk_full": "There is not enough disk space for the result.",
     "worker_died": "The worker process ended unexpectedly, twice.",
+    "cancelled": "The client cancelled this request before it was answered.",
     "not_allowed": "The client may not do this: a wrong or missing token, or a command for local clients only.",
     "internal": "An internal error of the daemon; see its log.",
 }

@@ -59,6 +59,13 @@ class AddSamples(_Message):
     part: Part = Part()
 
 
+class ReadSound(_Message):
+    """Decode a file of the library and write its samples to the open file: little-endian float32, interleaved."""
+
+    task: Literal["read_sound"] = "read_sound"
+    path: str
+
+
 class ImportCheckpoint(_Message):
     """Import the file; see :meth:`tertium.storage.checkpoints.Checkpoints.import_file`."""
 
@@ -91,7 +98,7 @@ class Answer(_Message):
     failed: str | None = None
 
 
-Task = Annotated[AddFile | AddSamples | ImportCheckpoint | ExportCheckpoint, Discriminator("task")]
+Task = Annotated[AddFile | AddSamples | ReadSound | ImportCheckpoint | ExportCheckpoint, Discriminator("task")]
 _TASKS: TypeAdapter[Task] = TypeAdapter(Task)
 
 

@@ -318,12 +318,16 @@ def write_over(path: Path, data: bytes, *, mode: int = 0o666) -> None:
             part.unlink(missing_ok=True)
 
 
-def clean(folder: Path) -> list[str]:
-    """Remove unfinished files and folders in ``folder`` whose writing process no longer runs. Returns the names removed."""
+def clean(folder: Path, *, of: int | None = None) -> list[str]:
+    """Remove unfinished files and folders in ``folder`` whose writing process no longer runs. Returns the names removed.
+
+    Args:
+        of: the id of a process, whose files alone are removed; None for those of any.
+    """
     removed = []
     for part in folder.glob(f".*{PART}"):
         writer = part.name.split(".")[-3]
-        if writer.isdecimal() and not _is_running(int(writer)):
+        if writer.isdecimal() and of in (None, int(writer)) and not _is_running(int(writer)):
             if part.is_dir() and not part.is_symlink():
                 shutil.rmtree(part, ignore_errors=True)
             else:

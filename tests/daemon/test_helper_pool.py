@@ -184,3 +184,18 @@ def test_a_file_that_has_just_changed_is_read_again(home, clip, tmp_path):
         file.write(data)
     os.utime(clip, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert library.add_path(clip, [tmp_path]).id != first.id
+
+
+def test_a_sound_is_read_elsewhere_as_it_is_read_here(helpers, home, clip, tmp_path):
+    sound = read(helpers, clip)
+    here = Library(home).read(sound)
+    with open(tmp_path / "samples", "w+b") as file:
+        facts = helpers.read_sound(sound, file)
+        file.seek(0)
+        samples = np.frombuffer(file.read(), "<f4").reshape(facts["frames"], facts["channels"]).T
+    np.testing.assert_array_equal(samples, here.samples)
+    assert facts["sample_rate"] == here.sample_rate == 44_100
+    os.unlink(sound.path)
+    with open(tmp_path / "samples", "w+b") as file, pytest.raises(SoundError) as caught:
+        helpers.read_sound(sound, file)
+    assert caught.value.code == "unknown_sound" and caught.value.field == "sound"

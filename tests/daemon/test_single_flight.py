@@ -5,7 +5,9 @@ import threading
 
 import pytest
 
+from tertium.daemon import cancellation
 from tertium.daemon.single_flight import SingleFlight
+from tertium.errors import TertiumError
 
 
 async def test_running_work_is_joined_and_finished_work_is_done_again():
@@ -49,3 +51,29 @@ async def test_a_failure_is_shared_and_not_cached():
         with pytest.raises(OSError, match="no disk"):
             await one
     assert await flights.join("a", lambda: 1) == 1
+
+
+async def test_a_cancelled_caller_leaves_and_the_last_one_ends_the_work():
+    flights, ended = SingleFlight(), threading.Event()
+
+    def work():
+        with cancellation.current().ending(ended.set):
+            assert ended.wait(20)
+        cancellation.current().check()
+
+    async def ask(request, work):
+        cancellation.enter(request)
+        return await flights.join("a", work)
+
+    requests = [cancellation.Cancellation() for _ in range(2)]
+    first, second = (asyncio.create_task(ask(request, work)) for request in requests)
+    await asyncio.sleep(0.05)
+    requests[0].cancel()
+    with pytest.raises(TertiumError, match="Cancelled by request"):
+        await first
+    assert not second.done() and not ended.is_set() and requests[0].effective
+    requests[1].cancel()
+    with pytest.raises(TertiumError, match="Cancelled by request"):
+        await second
+    assert ended.wait(20)
+    assert await ask(cancellation.Cancellation(), lambda: "anew") == "anew"

@@ -5,7 +5,7 @@ import asyncio
 import zmq
 import zmq.asyncio
 
-from tertium.daemon.transports.zeromq import MOST_A_TURN, ZeroMqTransport
+from tertium.daemon.transports.zeromq import COPIED, MOST_A_TURN, MOST_RECEIVED, ZeroMqTransport
 
 
 async def opened(tmp_path, receive):
@@ -105,3 +105,42 @@ async def test_it_is_known_when_a_peer_does_not_read(tmp_path):
         await transport.close()
         context.term()
     assert sent[0] and not all(sent)
+
+
+async def test_large_frames_are_handed_over_without_a_copy_and_then_released(tmp_path):
+    came = []
+    transport = await opened(tmp_path, lambda frames, peer: came.append(frames))
+    context = zmq.Context()
+    large = bytes(range(256)) * (COPIED // 256 + 1)
+    try:
+        with context.socket(zmq.DEALER) as sending:
+            sending.connect(transport.endpoint)
+            sending.send_multipart([b"header", large, large])
+            async with asyncio.timeout(10):
+                while not came:
+                    await asyncio.sleep(0)
+                (header, *buffers) = came.pop()
+                assert isinstance(header, bytes) and all(isinstance(buffer, memoryview) for buffer in buffers)
+                assert [bytes(buffer) for buffer in buffers] == [large, large]
+                while transport._held:
+                    await asyncio.sleep(0.001)
+    finally:
+        await transport.close()
+        context.term()
+
+
+async def test_little_is_received_ahead_of_a_peer_that_sends_faster_than_it_is_handled(tmp_path):
+    transport = await opened(tmp_path, lambda frames, peer: None)
+    context = zmq.Context()
+    try:
+        with context.socket(zmq.DEALER) as sending:
+            sending.sndhwm, sending.linger = 1, 0
+            sending.connect(transport.endpoint)
+            sent = 0
+            while sending.poll(300, zmq.POLLOUT) and sent < 500:  # the loop has no turn, so nothing is handled
+                sending.send(bytes(10**6))
+                sent += 1
+            assert MOST_RECEIVED <= sent <= 2 * MOST_RECEIVED
+    finally:
+        await transport.close()
+        context.term()

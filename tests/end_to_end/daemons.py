@@ -26,12 +26,20 @@ class Daemon:
     Args:
         step: seconds per step of the fake engine.
         program: the module to run.
+        descriptors: its limit of open files and sockets.
         file_limit: largest size of any file it writes, in bytes; to the daemon this looks like a full disk.
         options: those of ``tertium.daemon.config.settings``.
     """
 
     def __init__(
-        self, home, *, step=0.0, file_limit=resource.RLIM_INFINITY, program="tests.end_to_end.serve", **options
+        self,
+        home,
+        *,
+        step=0.0,
+        file_limit=resource.RLIM_INFINITY,
+        descriptors=None,
+        program="tests.end_to_end.serve",
+        **options,
     ):
         self.home = Path(home)
         given = {"home": str(home), "osc": "127.0.0.1:0", "engine": FAKE, "model": "fake", **options}
@@ -46,7 +54,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", program, json.dumps(given)],
                 cwd=ROOT, env=environment, stderr=log, stdout=log,
-                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit)),
+                preexec_fn=lambda: _limit(file_limit, descriptors),
             )  # fmt: skip
 
     @property
@@ -87,6 +95,12 @@ class Daemon:
         if self.process.poll() is None:
             self.process.send_signal(how)
         return self.process.wait(20)
+
+
+def _limit(file_limit, descriptors):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+    if descriptors is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
 from tertium import safe_files
+from tertium.storage import safetensors_files
 from tertium.storage.checkpoint_format import Checkpoint, CheckpointError
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.safetensors_files import copy_with_metadata, not_finite
@@ -162,6 +164,58 @@ def test_a_file_that_is_not_an_exported_checkpoint_is_refused(checkpoints, tmp_p
         with pytest.raises(CheckpointError, match=f"'{path.name}' is not a checkpoint exported by Tertium."):
             imported(checkpoints, path)
     assert names(checkpoints) == ["hum"]
+
+
+HEADER = b"{}".ljust(64)
+
+
+@pytest.mark.parametrize(
+    "size, start, free, code, says",
+    [
+        (
+            500 * 10**9,
+            len(HEADER).to_bytes(8, "little") + HEADER,
+            10**13,
+            "out_of_range",
+            "has 500.00 GB; a checkpoint has at most 17.2 GB",
+        ),
+        (
+            10**9,
+            len(HEADER).to_bytes(8, "little") + HEADER,
+            12 * 10**8,
+            "disk_full",
+            "has 1.00 GB, but only 1.20 GB are free",
+        ),
+        (500 * 10**9, b"ftypisom" * 4, 10**13, "bad_message", "not a checkpoint exported"),
+        (100, (101).to_bytes(8, "little") + HEADER, 10**13, "bad_message", "not a checkpoint exported"),
+    ],
+)
+def test_what_is_too_large_or_no_checkpoint_is_refused_before_it_is_copied(
+    checkpoints, tmp_path, monkeypatch, size, start, free, code, says
+):
+    path = tmp_path / "large.safetensors"
+    with open(path, "wb") as file:
+        file.write(start)
+        file.truncate(size)  # takes no room on the disk
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**13, 0, free))
+    monkeypatch.setattr(safetensors_files, "copy", lambda *_: pytest.fail("copied"))
+    with pytest.raises(CheckpointError, match=says) as caught:
+        imported(checkpoints, path)
+    assert (caught.value.code, caught.value.field, caught.value.value) == (code, "path", str(path))
+    assert caught.value.remedy
+    assert names(checkpoints) == ["hum"] and not list(checkpoints.folder.glob(".*"))
+
+
+def test_a_file_that_grows_is_copied_no_further_than_it_was(checkpoints, tmp_path):
+    path = checkpoints.export("hum", tmp_path / "grows.safetensors")
+
+    class Growing(io.BytesIO):
+        def fileno(self):
+            return source.file.fileno()
+
+    with safe_files.open_allowed(path, None) as source:
+        copy = checkpoints.import_file(safe_files.OpenFile(Growing(path.read_bytes() + bytes(10**6)), path))
+    assert (copy.folder / "weights.safetensors").stat().st_size == path.stat().st_size
 
 
 def test_the_checked_copy_is_imported_even_if_the_file_is_replaced_meanwhile(checkpoints, tmp_path, tensors):

@@ -28,7 +28,7 @@ const COMMANDS = {
     window: ["steps", "order", "eta", "null", "seed", "format", "sample_rate", "name", "slot", "deadline", "original", "reference", "prompt", "points", "hold", "anchor", "guidance"],
     job: ["job"],
     jobs: ["limit", "offset", "state"],
-    cancel: ["job"],
+    cancel: ["job", "request"],
     allow: ["path"],
     shutdown: [],
 };

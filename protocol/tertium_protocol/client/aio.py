@@ -8,6 +8,7 @@ On Windows asyncio must run the selector event loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import uuid
@@ -88,6 +89,8 @@ class AsyncClient:
 
     async def ask(self, command: str, *, timeout: float | None = None, **fields: Any) -> Any:
         """Send an immediate command and return its reply, as the model in the command table.
+
+        If the waiting task is cancelled, the daemon is asked to cancel the request, so that a long import or export ends too.
 
         Raises:
             RemoteError: the daemon refused.
@@ -178,6 +181,10 @@ class AsyncClient:
         queue = self._waiting[id] = asyncio.Queue()
         try:
             return await self._exchange(queue, Call(command, id, fields, tuple(buffers)), timeout)
+        except asyncio.CancelledError:
+            with contextlib.suppress(NoDaemon, zmq.ZMQError):
+                await self._send(Call("cancel", next(self._ids), {"request": id}))
+            raise
         finally:
             del self._waiting[id]
 

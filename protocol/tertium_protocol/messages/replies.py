@@ -170,8 +170,14 @@ class JobsReply(Payload):
 
 
 class CancelReply(Payload):
-    job: Annotated[str, about("the job's id")]
-    state: Annotated[str, about("its present state; a running job stops within one step and then sends cancelled")]
+    job: Annotated[str | None, about("the job's id")] = None
+    request: Annotated[str | None, about("the request's id")] = None
+    state: Annotated[
+        str,
+        about(
+            "its present state; a running job stops within one step and then sends cancelled; of a request, cancelled, or answered if it was done first"
+        ),
+    ]
 
 
 class AllowReply(Payload):

@@ -88,7 +88,27 @@ class Job(Request):
 
 
 class Cancel(Request):
-    job: Annotated[str, Text("the job's id, from accepted", longest=64)]
+    """Either ``job`` or ``request`` is set."""
+
+    job: Annotated[str | None, Text("the job's id, from accepted", longest=64, absent="none")] = None
+    request: Annotated[
+        str | None,
+        Text(
+            "instead of a job, the id of one of the client's own requests that is not answered yet; a number as text",
+            longest=64,
+            absent="none",
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Cancel:
+        if self.job is None and self.request is None:
+            problem = "is missing, and so is request: one of them is cancelled."
+            raise refuse("missing_field", "job", problem, "Send job, the job's id, from accepted.")
+        if self.job is not None and self.request is not None:
+            problem = "and job exclude each other; got both."
+            raise refuse("conflict", "request", problem, "Send one of the two.", self.request)
+        return self
 
 
 class Allow(Request):

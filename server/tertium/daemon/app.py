@@ -39,7 +39,7 @@ EXIT_REFUSED = 2
 LONGEST_STOP = 9.0
 """Seconds that stopping may take before the process is ended by force."""
 
-MOST_DESCRIPTORS = 8192
+MOST_DESCRIPTORS, FEW_DESCRIPTORS = 8192, 1024
 FLUSH_SECONDS = 2.0
 
 EXIT_BROKEN = 1
@@ -66,7 +66,10 @@ def run(settings: Settings) -> int:
 
 
 def _allow_descriptors() -> None:
-    """Raise the limit of open files and sockets: macOS gives 256, which some sixty clients use up."""
+    """Raise the limit of open files and sockets: macOS gives 256, which some sixty clients use up.
+
+    The transport limits connections by what it is then.
+    """
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -74,6 +77,9 @@ def _allow_descriptors() -> None:
         wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(MOST_DESCRIPTORS, hard)
         if soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        if wanted < FEW_DESCRIPTORS:
+            remedy = f"Raise it to {FEW_DESCRIPTORS} or more (ulimit -Hn); a flood of connections could end the daemon."
+            log.event("few descriptors", level=logging.WARNING, limit=wanted, remedy=remedy)
 
 
 def _force_exit() -> None:
@@ -172,6 +178,7 @@ class Daemon:
         stack.push_async_callback(self._zmq.close)
         host, port = self._osc.address
         shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._services.refusing = lambda: self._zmq.message
         self._services.endpoints.update(osc=shown, zmq=self._zmq.endpoint, events=self._zmq.events)
 
     def _endpoints(self) -> tuple[str, str]:

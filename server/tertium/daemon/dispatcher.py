@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 
-from tertium.daemon import log
+from tertium.daemon import cancellation, log
 from tertium.daemon.handlers.registry import AT_ONCE, Context, Services, handlers
 from tertium.daemon.sessions import Session
 from tertium.errors import TertiumError
@@ -65,9 +65,12 @@ class Dispatcher:
         task = asyncio.ensure_future(self._answer(call, context))
         self._tasks.add(task)
         self._waiting[session] += waits
+        if waits and call.command != "cancel":
+            session.under_way[task] = call.id, context.cancellation
 
         def forget(task: asyncio.Task) -> None:
             self._tasks.discard(task)
+            session.under_way.pop(task, None)
             self._waiting[session] -= waits
             if not self._waiting[session]:
                 del self._waiting[session]
@@ -96,6 +99,7 @@ class Dispatcher:
 
     async def _answer(self, call: Call, context: Context) -> None:
         session = context.session
+        cancellation.enter(context.cancellation)
         try:
             self._authorise(session, call)
             request = parse_request(call.command, call.fields, transport=session.transport, buffers=len(call.buffers))

@@ -15,8 +15,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tertium import safe_files
 from tertium.audio.warp import ALL, Excerpt
-from tertium.daemon import log
+from tertium.daemon import cancellation, log
+from tertium.daemon.cancellation import Cancellation
 from tertium.errors import SoundError, TertiumError
 from tertium.helper_messages import (
     LENGTH,
@@ -26,6 +28,7 @@ from tertium.helper_messages import (
     ExportCheckpoint,
     ImportCheckpoint,
     Part,
+    ReadSound,
     Task,
 )
 from tertium.storage.library import Sound
@@ -36,6 +39,8 @@ SECONDS, BYTES_A_SECOND = 20.0, 4e6
 """Time limit for a task: a fixed number of seconds, plus the size of its file divided by this rate. A laptop decodes about ten times as fast."""
 STRETCHING = 0.5
 """Seconds allowed for each second of sound that is stretched: ten times what it takes."""
+LOOK_AGAIN = 0.1
+"""Seconds after which a request that waits for a process looks whether it was cancelled."""
 _START = "from tertium.helper.main import main; main()"
 
 
@@ -91,6 +96,15 @@ class HelperPool:
             with _about_sound("the buffer", "samples"):
                 return _sound(self._do(task, file, limit))
 
+    def read_sound(self, sound: Sound, file: BinaryIO) -> dict[str, int]:
+        """Write the samples of a sound of the library to a file, little-endian float32, interleaved. Return its channels, frames and sample_rate (Hz).
+
+        Raises:
+            SoundError: ``bad_sound`` if it cannot be read, ``disk_full``.
+        """
+        with _about_sound(sound.path, "sound"):
+            return self._do(ReadSound(path=sound.path), file, self._limit(4 * sound.frames * sound.channels, ALL))
+
     def import_checkpoint(self, folder: Path, file: BinaryIO, path: Path, *, name: str | None) -> str:
         """Import a checkpoint as :meth:`tertium.storage.checkpoints.Checkpoints.import_file` does; return the name that it got."""
         limit = self._limit(os.fstat(file.fileno()).st_size, ALL)
@@ -122,15 +136,20 @@ class HelperPool:
 
     def _do(self, task: Task, file: BinaryIO | None, limit: float) -> Any:
         """Return the result of a task. Raises the error that the helper reports, or :class:`_Failed`."""
-        child = self._idle.get()
+        request = cancellation.current()
+        child = self._take(request)
         try:
             child = self._ensure_running(child)
-            answer = child.ask(task, file, limit)
+            with request.ending(child.stop):
+                answer = child.ask(task, file, limit)
         except (OSError, EOFError, ValueError) as error:
             self._end(child)
+            if child is not None:
+                _clean_up_after(child, task)
             child = None
             if self._closed:
                 raise _stopping() from error
+            request.check()
             reason = str(error) or type(error).__name__
             log.event("helper ended", level=logging.WARNING, task=task.task, reason=reason)
             late = isinstance(error, TimeoutError)
@@ -138,12 +157,19 @@ class HelperPool:
         finally:
             self._idle.put(child)
         if answer.error is not None:
-            kind = SoundError if task.task.startswith("add") else TertiumError
+            kind = SoundError if isinstance(task, AddFile | AddSamples | ReadSound) else TertiumError
             fields = dict(answer.error)
             raise kind(fields.pop("code"), fields.pop("message"), **fields)
         if answer.failed is not None:
             raise _Failed(answer.failed)
         return answer.result
+
+    def _take(self, request: Cancellation) -> "_Helper | None":
+        """Wait for a process that is idle. Raises TertiumError if the request is cancelled meanwhile."""
+        while True:
+            request.check()
+            with contextlib.suppress(queue.Empty):
+                return self._idle.get(timeout=LOOK_AGAIN)
 
     def _ensure_running(self, child: "_Helper | None") -> "_Helper":
         """Return the given process if it is alive, else a new one."""
@@ -181,6 +207,10 @@ class _Helper:
             )  # fmt: skip
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
@@ -202,6 +232,10 @@ class _Helper:
                 raise EOFError(f"the helper ended with status {self._process.poll()}")
             free = free[got:]
         return content
+
+    def stop(self) -> None:
+        """Begin to kill the process, from any thread; the call that waits for its answer fails."""
+        self._process.kill()
 
     def kill(self) -> None:
         self._process.kill()
@@ -229,6 +263,20 @@ def _about_checkpoint(path: str) -> Iterator[None]:
             "internal", f"The checkpoint '{path}' could not be copied ({failed}).", field="path", value=path,
             remedy="Try it again; the daemon's log has the details.",
         ) from failed  # fmt: skip
+
+
+def _clean_up_after(child: "_Helper", task: Task) -> None:
+    """Remove the unfinished files of a process that was killed during a task."""
+    match task:
+        case ExportCheckpoint():
+            folder = Path(task.path).parent
+        case ImportCheckpoint():
+            folder = Path(task.folder)
+        case AddFile() | AddSamples():
+            folder = Path(task.home) / "sounds"
+        case _:
+            return
+    safe_files.clean(folder, of=child.pid)
 
 
 def _part(excerpt: Excerpt) -> Part:

@@ -7,12 +7,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
 from tertium.daemon import log
+from tertium.daemon.cancellation import Cancellation
 from tertium.errors import TertiumError
 from tertium_protocol.codecs import osc_answers, zeromq
 from tertium_protocol.codecs.audio_buffer import AudioBuffer
 from tertium_protocol.commands import Transport
 from tertium_protocol.errors import ProtocolError
-from tertium_protocol.messages.events import TERMINAL_EVENTS, Answer, ErrorInfo, Failed
+from tertium_protocol.messages.events import TERMINAL_EVENTS, Answer, ErrorInfo, Failed, RequestId
 
 MOST_SESSIONS = 1024
 MOST_SUBSCRIBERS = 32
@@ -67,6 +68,7 @@ class Session:
         self.lasting = False  # whether it has said something that must not be forgotten, such as a port for its answers
         self.active = time.monotonic()
         self.order = asyncio.Lock()  # jobs of one peer are accepted in the order of its requests
+        self.under_way: dict[asyncio.Task, tuple[RequestId, Cancellation]] = {}  # requests that can be cancelled
         self._put = put
 
     def send(self, answer: Answer, buffers: Iterable[AudioBuffer] = ()) -> None:

@@ -1,6 +1,8 @@
 """The tasks of a helper process, one function each."""
 
 import functools
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -8,12 +10,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tertium.audio import files
 from tertium.audio.files import Span
 from tertium.audio.warp import Excerpt
-from tertium.helper_messages import AddFile, AddSamples, ExportCheckpoint, ImportCheckpoint, Part
-from tertium.safe_files import OpenFile
+from tertium.helper_messages import AddFile, AddSamples, ExportCheckpoint, ImportCheckpoint, Part, ReadSound
+from tertium.safe_files import OpenFile, disk_errors
 from tertium.storage.checkpoints import Checkpoints
 from tertium.storage.library import Library
+
+BLOCK = 1 << 18
+"""Frames of a sound that are interleaved at a time."""
 
 
 def add_file(task: AddFile, file: BinaryIO) -> dict[str, Any]:
@@ -38,6 +44,16 @@ def add_samples(task: AddSamples, file: BinaryIO) -> dict[str, Any]:
     return asdict(sound)
 
 
+def read_sound(task: ReadSound, file: BinaryIO) -> dict[str, int]:
+    """Write a sound's samples to the file; return its channels, frames and sample rate."""
+    sound = files.load(task.path, max_seconds=float("inf"), field="sound")
+    channels, frames = sound.samples.shape
+    with disk_errors(Path(tempfile.gettempdir())), os.fdopen(os.dup(file.fileno()), "wb") as target:
+        for first in range(0, frames, BLOCK):
+            target.write(np.ascontiguousarray(sound.samples[:, first : first + BLOCK].T, "<f4"))
+    return {"channels": channels, "frames": frames, "sample_rate": sound.sample_rate}
+
+
 def import_checkpoint(task: ImportCheckpoint, file: BinaryIO) -> str:
     """Import a checkpoint; return the name that it got."""
     return Checkpoints(Path(task.folder)).import_file(OpenFile(file, Path(task.path)), name=task.name).name
@@ -60,6 +76,7 @@ def _excerpt(part: Part) -> Excerpt:
 TASKS: dict[str, Callable[[Any, Any], Any]] = {
     "add_file": add_file,
     "add_samples": add_samples,
+    "read_sound": read_sound,
     "import_checkpoint": import_checkpoint,
     "export_checkpoint": export_checkpoint,
 }

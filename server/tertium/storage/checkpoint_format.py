@@ -5,10 +5,11 @@ safetensors file.
 import contextlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import safetensors
 
@@ -22,6 +23,10 @@ METHODS = ("lora", "full")
 SCHEMA = 1
 LONGEST_TEXT = 4096
 GREATEST = 2**31 - 1
+LARGEST_CHECKPOINT = 16 << 30
+"""Bytes: three times all weights of the largest supported model in float32 (Stable Audio Open 1.0, 4.9 GB)."""
+SPARED = 256 << 20
+"""Bytes of disk space that an import leaves free."""
 
 
 class CheckpointError(TertiumError):
@@ -131,16 +136,47 @@ def read_exported(copy: Path, source: Path) -> Checkpoint:
         _must_hold(copy, checkpoint)
         damaged = safetensors_files.not_finite(copy)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
-        raise CheckpointError(
-            "bad_message", f"'{source.name}' is not a checkpoint exported by Tertium.", field="path", value=str(source),
-            remedy="Export one with: tertium checkpoints export NAME FILE.",
-        ) from error  # fmt: skip
+        raise _not_exported(source) from error
     if damaged is not None:
         raise CheckpointError(
             "bad_message", f"The weights in '{source.name}' are not all finite: {damaged[:80]} is damaged.", field="path", value=str(source),
             remedy="Export it again from where it was learned, or learn the reference again.",
         )  # fmt: skip
     return checkpoint
+
+
+def must_be_importable(file: BinaryIO, source: Path, *, free: int) -> int:
+    """Return the size of a file in bytes if it may be an exported checkpoint for which there is room; before any of it is copied.
+
+    Args:
+        file: open, at its beginning, where it is left.
+        free: bytes of free disk space where it will be copied to.
+
+    Raises:
+        CheckpointError: bad_message if it does not begin as a safetensors file; out_of_range if it is larger than any checkpoint; disk_full.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if not safetensors_files.begins_as_one(file, size):
+        raise _not_exported(source)
+    shown = f"'{source.name}' has {size / 1e9:.2f} GB"
+    if size > LARGEST_CHECKPOINT:
+        raise CheckpointError(
+            "out_of_range", f"{shown}; a checkpoint has at most {LARGEST_CHECKPOINT / 1e9:.1f} GB.", field="path", value=str(source),
+            remedy="Check the path. A model is not imported but named with serve --model.",
+        )  # fmt: skip
+    if size + SPARED > free:
+        raise CheckpointError(
+            "disk_full", f"{shown}, but only {free / 1e9:.2f} GB are free where it would be copied to.", field="path", value=str(source),
+            remedy="Make room on the disk of the daemon's folder and send the request again.",
+        )  # fmt: skip
+    return size
+
+
+def _not_exported(source: Path) -> CheckpointError:
+    return CheckpointError(
+        "bad_message", f"'{source.name}' is not a checkpoint exported by Tertium.", field="path", value=str(source),
+        remedy="Export one with: tertium checkpoints export NAME FILE.",
+    )  # fmt: skip
 
 
 def _must_hold(path: Path, checkpoint: Checkpoint) -> None:

@@ -24,6 +24,7 @@ from tertium.storage.checkpoint_format import (
     WEIGHTS,
     Checkpoint,
     CheckpointError,
+    must_be_importable,
     must_be_plain,
     read,
     read_exported,
@@ -186,17 +187,18 @@ class Checkpoints:
     def import_file(self, source: safe_files.OpenFile, *, name: str | None = None) -> Checkpoint:
         """Import an exported checkpoint under its own name or another; a number is appended to a taken name.
 
-        The file is copied before it is checked, so that it cannot change after the check.
+        The file is copied before it is checked, so that it cannot change after the check. What cannot be a checkpoint, or has no room, is not copied.
 
         Raises:
             CheckpointError: bad_message if the file is not an exported checkpoint, or has weights that are not finite;
-                out_of_range for an invalid name.
+                out_of_range for an invalid name, or a file that is too large; disk_full.
             TertiumError: disk_full or path_refused.
         """
         with self._part("import") as part:
             copy = part / WEIGHTS
+            size = must_be_importable(source.file, source.path, free=shutil.disk_usage(part).free)
             with safe_files.disk_errors(copy), open(copy, "xb") as file:
-                shutil.copyfileobj(source.file, file, safetensors_files.BLOCK)
+                safetensors_files.copy(source.file, file, size)
                 file.flush()
                 os.fsync(file.fileno())
             checkpoint = read_exported(copy, source.path)

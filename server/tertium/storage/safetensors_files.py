@@ -18,9 +18,12 @@ EXPONENTS = {
 }
 """Unsigned type and mask of the exponent bits, by safetensors' name of a type. All of these bits are set in
 infinities and NaN only (IEEE 754)."""
-BLOCK = 1 << 22  # values that are checked at once
+VALUES = 1 << 20  # that are checked at once
+BLOCK = 1 << 20  # bytes that are copied at once
 
-BLOCK = 1 << 20  # bytes
+
+LONGEST_HEADER = 100_000_000
+"""Bytes, the limit of the safetensors library."""
 
 
 def metadata(path: Path) -> dict[str, str]:
@@ -31,6 +34,22 @@ def metadata(path: Path) -> dict[str, str]:
     """
     with safetensors.safe_open(path, framework="numpy") as file:
         return file.metadata() or {}
+
+
+def begins_as_one(file: BinaryIO, size: int) -> bool:
+    """Return whether a file of ``size`` bytes begins as a safetensors file does: 8 bytes of length, and a JSON object of that length. Leaves it at its beginning."""
+    start = file.read(9)
+    file.seek(0)
+    return (
+        len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") <= min(LONGEST_HEADER, size - 8)
+    )
+
+
+def copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
+    """Copy at most ``size`` bytes. Never holds more than a block of them."""
+    while size > 0 and (block := source.read(min(BLOCK, size))):
+        target.write(block)
+        size -= len(block)
 
 
 def copy_with_metadata(source: BinaryIO, target: BinaryIO, metadata: Mapping[str, str]) -> None:
@@ -80,7 +99,7 @@ def _any_not_finite(path: Path, exponent: int, kind: np.dtype, offset: int, size
     """Return whether any of the values in ``size`` bytes at ``offset`` has all bits of the exponent set."""
     values = np.memmap(path, kind, "r", offset, shape=(size // kind.itemsize,))
     mask = kind.type(exponent)
-    return any(bool(((values[at : at + BLOCK] & mask) == mask).any()) for at in range(0, values.size, BLOCK))
+    return any(bool(((values[at : at + VALUES] & mask) == mask).any()) for at in range(0, values.size, VALUES))
 
 
 def checksum(arrays: Mapping[str, np.ndarray]) -> int:

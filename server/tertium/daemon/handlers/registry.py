@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tertium.daemon.allowed_folders import AllowedFolders
+from tertium.daemon.cancellation import Cancellation
 from tertium.daemon.config import Settings
 from tertium.daemon.helper_pool import HelperPool
 from tertium.daemon.housekeeper import Housekeeper
@@ -34,6 +35,7 @@ class Services:
     Args:
         allowed_folders: the folders whose files clients may name.
         endpoints: the addresses that ``hello`` reports: osc, zmq, events.
+        refusing: returns a sentence on connections that are refused now; None if none are.
         stop: stops the daemon, given a reason for the log.
         started: start of the daemon on the monotonic clock.
         adding: files that are being added to the library.
@@ -52,7 +54,13 @@ class Services:
     started: float
     allowed_folders: AllowedFolders
     endpoints: dict[str, str] = field(default_factory=dict)
+    refusing: Callable[[], str | None] = lambda: None
     adding: SingleFlight[Sound] = field(default_factory=SingleFlight)
+
+    @property
+    def message(self) -> str | None:
+        """What there is to say of the model, of connections and of the library's budget; None if nothing."""
+        return " ".join(filter(None, (self.supervisor.message, self.refusing(), self.housekeeper.message))) or None
 
     @property
     def state(self) -> str:
@@ -71,6 +79,7 @@ class Context:
         buffers: audio sent with the request.
         arrived: time of arrival on the monotonic clock.
         attached: audio to send with the reply.
+        cancellation: of this request, by the command ``cancel``.
     """
 
     session: Session
@@ -78,6 +87,7 @@ class Context:
     buffers: Sequence[AudioBuffer] = ()
     arrived: float = field(default_factory=time.monotonic)
     attached: list[AudioBuffer] = field(default_factory=list)
+    cancellation: Cancellation = field(default_factory=Cancellation)
 
 
 Handler = Callable[[Services, Any, Context], Awaitable[Payload | None]]

@@ -1,5 +1,6 @@
 """The commands about the daemon itself, its models and its jobs."""
 
+import asyncio
 import os
 import time
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ async def hello(services: Services, request: m.Hello, context: Context) -> m.Hel
         home=str(services.home.folder),
         model=services.settings.model,
         state=services.state,
-        message=services.supervisor.message,
+        message=services.message,
         **services.endpoints,
     )
 
@@ -36,7 +37,7 @@ async def status(services: Services, request: m.Status, context: Context) -> m.S
     return m.StatusReply(
         state=services.state,
         model=services.settings.model,
-        message=worker.message or services.housekeeper.message,
+        message=services.message,
         job=running.id if running else None,
         fraction=running.fraction if running else None,
         queued=len(services.jobs.waiting),
@@ -91,9 +92,25 @@ async def jobs(services: Services, request: m.Jobs, context: Context) -> m.JobsR
 
 @handles("cancel")
 async def cancel(services: Services, request: m.Cancel, context: Context) -> m.CancelReply:
+    if request.request is not None:
+        return await _cancel_request(request.request, context)
     found = services.jobs.get(request.job)
     await services.jobs.cancel(found, "Cancelled by request.")
     return m.CancelReply(job=found.id, state=found.state)
+
+
+async def _cancel_request(id: str, context: Context) -> m.CancelReply:
+    """Cancel the client's own requests with this id, of which there are several if it was repeated, and wait until they are answered."""
+    found = {task: one for task, (known, one) in context.session.under_way.items() if str(known) == id}
+    if not found:
+        raise TertiumError(
+            "unknown_job", f"No request '{id}' of this client is being answered.", field="request", value=id,
+            remedy="It has been answered, or was sent by another client. Cancel a job by its own id, with job.",
+        )  # fmt: skip
+    for one in found.values():
+        one.cancel()
+    await asyncio.wait(found)
+    return m.CancelReply(request=id, state="cancelled" if any(one.effective for one in found.values()) else "answered")
 
 
 @handles("shutdown", at_once=True)

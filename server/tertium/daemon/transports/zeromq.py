@@ -3,19 +3,26 @@
 import asyncio
 import contextlib
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import zmq
 import zmq.asyncio
 
 from tertium.daemon import log
+from tertium.daemon.transports.connection_limit import ConnectionLimit, most_connections
 from tertium.errors import TertiumError
 
 Peer = tuple[bytes, ...]
 """The routing frames of a peer: its identity, and for a REQ socket an empty frame."""
-Receive = Callable[[list[bytes], Peer], None]
+Receive = Callable[[list[bytes | memoryview], Peer], None]
 LARGEST_FRAME = 512 * 1024 * 1024 + 65536
 MOST_WAITING = 1000  # messages for a peer that does not read them; further ones are dropped
+MOST_RECEIVED = 32
+"""Messages of a peer that are received ahead of being handled; further ones wait with the peer, and take no memory here."""
+COPIED = 65536
+"""Bytes of a frame up to which it is copied. Larger ones, such as audio, stay in ZeroMQ's memory: copying them would hold up the event loop."""
+RELEASE_SECONDS = 0.001
 LINGER_MS = 500
 MOST_A_TURN = 4
 """Messages handled before everything else in the loop has its turn, OSC among it."""
@@ -36,8 +43,11 @@ class ZeroMqTransport:
         self._publisher = self._context.socket(zmq.PUB)
         # The same sockets without futures: sending and receiving by these costs a tenth.
         self._plain_router, self._plain_publisher = zmq.Socket.shadow(self._router), zmq.Socket.shadow(self._publisher)
+        sockets = (self._plain_router, self._plain_publisher)
+        self._connections = ConnectionLimit(zmq.Context.shadow(self._context), sockets, most=most_connections())
         self._task: asyncio.Task | None = None
         self._turn: asyncio.Handle | None = None
+        self._held: deque[zmq.Frame] = deque()
         self.endpoint = ""
         self.events = ""
 
@@ -54,13 +64,23 @@ class ZeroMqTransport:
         """
         transport = cls(receive)
         try:
-            transport.endpoint = _bind(transport._router, endpoint)
-            transport.events = _bind(transport._publisher, events)
+            transport.endpoint = transport._bind(transport._router, endpoint)
+            transport.events = transport._bind(transport._publisher, events)
         except TertiumError:
             await transport.close()
             raise
         transport._task = asyncio.ensure_future(transport._listen())
         return transport
+
+    @property
+    def message(self) -> str | None:
+        """A sentence on connections that are refused now; None if there is room for more."""
+        return self._connections.message
+
+    def _bind(self, socket: zmq.Socket, endpoint: str) -> str:
+        bound = _bind(socket, endpoint)
+        self._connections.endpoints.append(bound)
+        return bound
 
     async def _listen(self) -> None:
         """Wait for messages, and take turns with everything else in the loop while there are any."""
@@ -75,24 +95,40 @@ class ZeroMqTransport:
         self._turn = None
         for _ in range(MOST_A_TURN):
             try:
-                parts = self._plain_router.recv_multipart(zmq.NOBLOCK)
+                parts = self._plain_router.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.ZMQError:  # there is nothing more, or the socket is closing
                 return
             self._handle(parts)
         self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
-    def _handle(self, parts: list[bytes]) -> None:
-        identity, *frames = parts
+    def _handle(self, parts: list[zmq.Frame]) -> None:
+        identity, *frames = (part.bytes if len(part) <= COPIED else part.buffer for part in parts)
+        large = [part for part in parts if len(part) > COPIED]
+        if large:
+            self._hold(large)
         routing = 1 if len(frames) > 1 and frames[0] == b"" else 0
         try:
             self._receive(frames[routing:], (identity, *frames[:routing]))
         except Exception as problem:
             log.exception("message not handled", problem, frames=len(frames))
 
+    def _hold(self, large: list[zmq.Frame]) -> None:
+        """Keep frames alive, to be released one by one between other work: releasing 100 MB takes some 15 ms."""
+        if not self._held:
+            asyncio.get_running_loop().call_soon(self._release_one)
+        self._held.extend(large)
+
+    def _release_one(self) -> None:
+        if self._held:
+            self._held.popleft()
+            asyncio.get_running_loop().call_later(RELEASE_SECONDS, self._release_one)
+
     def send(self, frames: Sequence[bytes], peer: Peer) -> bool:
         """Send frames to a peer. Return False if they are lost because it does not read its answers; if it has disconnected, nobody misses them."""
         try:
-            self._plain_router.send_multipart([*peer, *frames], zmq.NOBLOCK)
+            self._plain_router.send_multipart(
+                [*peer, *frames], zmq.NOBLOCK, copy=False
+            )  # small ones are copied all the same
         except zmq.Again:
             return False
         except zmq.ZMQError:  # it has disconnected, or the socket is closing
@@ -118,6 +154,7 @@ class ZeroMqTransport:
                 self._turn.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        self._connections.close()
         for socket in (self._router, self._publisher):
             socket.close(linger=LINGER_MS)
         await asyncio.get_running_loop().run_in_executor(None, self._context.term)
@@ -130,7 +167,7 @@ class ZeroMqTransport:
 def _bind(socket: zmq.Socket, endpoint: str) -> str:
     socket.setsockopt(zmq.LINGER, LINGER_MS)
     socket.setsockopt(zmq.SNDHWM, MOST_WAITING)
-    socket.setsockopt(zmq.RCVHWM, MOST_WAITING)
+    socket.setsockopt(zmq.RCVHWM, MOST_RECEIVED)
     socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
     socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)
     if socket.type == zmq.ROUTER:

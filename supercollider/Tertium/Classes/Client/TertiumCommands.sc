@@ -208,12 +208,12 @@
 		^this.message(\jobs, [limit: limit, offset: offset, state: state])
 	}
 
-	cancel { |job, action, onError, timeout|
-		^this.request(\cancel, [job: job], action, nil, onError, timeout)
+	cancel { |job, request, action, onError, timeout|
+		^this.request(\cancel, [job: job, request: request], action, nil, onError, timeout)
 	}
 
-	cancelMsg { |job|
-		^this.message(\cancel, [job: job])
+	cancelMsg { |job, request|
+		^this.message(\cancel, [job: job, request: request])
 	}
 
 	allow { |path, action, onError, timeout|
