@@ -1,0 +1,83 @@
+"""Start a daemon like ``tests.end_to_end.serve`` that says on standard error what holds its event loop up, as one line ``held …`` with the stack.
+
+A thread looks at the main thread when a tick of the loop is late. That it wakes late itself means that another process had the core, or that something
+held the interpreter's lock.
+"""
+
+import asyncio
+import gc
+import sys
+import threading
+import time
+import traceback
+
+from tertium.daemon.app import Daemon
+from tests.end_to_end import serve
+
+TICK, LATE = 0.005, 0.015
+
+
+class Watch:
+    """Ticks of the loop, and a thread that waits for them."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._main = threading.main_thread().ident
+        threading.Thread(target=self._look, daemon=True).start()
+        gc.callbacks.append(self._collected)
+
+    async def tick(self) -> None:
+        cpu = time.thread_time()
+        while True:
+            now = time.monotonic()
+            held = now - self._last - TICK
+            if held > LATE:
+                print(
+                    f"held {held * 1000:.0f} ms, of which on the core {(time.thread_time() - cpu) * 1000:.0f}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            self._last, cpu = now, time.thread_time()
+            await asyncio.sleep(TICK)
+
+    def _look(self) -> None:
+        while True:
+            asleep = time.monotonic()
+            time.sleep(TICK)
+            late = time.monotonic() - asleep - TICK
+            if time.monotonic() - self._last > LATE:
+                frames = traceback.extract_stack(sys._current_frames()[self._main])[-7:]
+                where = " < ".join(f"{f.filename.rpartition('/')[2]}:{f.lineno} {f.name}" for f in reversed(frames))
+                print(
+                    f"held now for {(time.monotonic() - self._last) * 1000:.0f} ms (watch late {late * 1000:.0f}): {where}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                time.sleep(LATE)
+
+    def _collected(self, phase: str, info: dict) -> None:
+        if phase == "start":
+            self._gc = time.monotonic()
+        elif (took := time.monotonic() - self._gc) > 0.005:
+            print(
+                f"held {took * 1000:.0f} ms by garbage collection of generation {info['generation']}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+serving = Daemon.serve
+
+
+async def watched(self: Daemon) -> None:
+    """Serve, and tick beside it."""
+    task = asyncio.ensure_future(Watch().tick())
+    try:
+        await serving(self)
+    finally:
+        task.cancel()
+
+
+if __name__ == "__main__":
+    Daemon.serve = watched
+    sys.exit(serve.app.run(serve.config.settings(**serve.json.loads(sys.argv[1]))))
