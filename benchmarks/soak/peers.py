@@ -74,7 +74,7 @@ class OscPeer:
         self._ids = (f"{os.urandom(3).hex()}-{number}" for number in itertools.count())
         self.facts = found(home)
 
-    def send(self, command: str, id: str | None = None, **fields: Any) -> str:
+    def send(self, command: str, /, id: str | None = None, **fields: Any) -> str:
         """Send a request; return its id."""
         self.facts = found(self._home)
         id = id or next(self._ids)
@@ -97,7 +97,7 @@ class OscPeer:
         fed = (self._assembler.feed(datagram) for datagram in [*first, *drained(self._socket)])
         return [answer for answer in fed if answer is not None]
 
-    def ask(self, command: str, *, patience: float = PATIENCE, **fields: Any) -> Answer | None:
+    def ask(self, command: str, /, *, patience: float = PATIENCE, **fields: Any) -> Answer | None:
         """Return the first answer to a request, if one comes."""
         return _awaited(self, self.send(command, **fields), patience)
 
@@ -114,7 +114,7 @@ class ZeroMqPeer:
         self._ids = (f"{os.urandom(3).hex()}-{number}" for number in itertools.count())
         self._connect()
 
-    def send(self, command: str, id: str | None = None, **fields: Any) -> str:
+    def send(self, command: str, /, id: str | None = None, **fields: Any) -> str:
         """Send a request; return its id."""
         if not lives(self.facts):
             self._connect()
@@ -133,7 +133,7 @@ class ZeroMqPeer:
                 answers.append(zeromq.decode_answer(self._socket.recv_multipart(zmq.NOBLOCK))[0])
         return answers
 
-    def ask(self, command: str, *, patience: float = PATIENCE, **fields: Any) -> Answer | None:
+    def ask(self, command: str, /, *, patience: float = PATIENCE, **fields: Any) -> Answer | None:
         """Return the first answer to a request, if one comes."""
         return _awaited(self, self.send(command, **fields), patience)
 

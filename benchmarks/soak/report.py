@@ -29,6 +29,8 @@ def figures(stage: Stage, *, settling: float) -> dict[str, Any]:
         "troubles": dict(stage.troubles),
         "usage": {role: stage.usage.thirds(role) for role in ROLES},
         "growing": stage.usage.growing(),
+        "crashed loads": stage.crashed,
+        "problems": stage.problems,
         "settling": round(settling, 1),
     }
 
@@ -40,6 +42,7 @@ def failures(made: dict[str, Any]) -> list[str]:
     found += [f"the daemon's {name} grow" for name in made["growing"]]
     small = made["small disk"]
     found += [f"{small['not ended']} jobs on the small disk not ended"] if small and small["not ended"] else []
+    found += [f"{made['crashed loads']} loads crashed"] if made["crashed loads"] else []
     unreplaced = made["troubles"].get("hung worker not replaced", 0)
     return found + ([f"{unreplaced} hung workers not replaced"] if unreplaced else [])
 
@@ -67,7 +70,9 @@ def table(made: dict[str, Any]) -> str:
         if small is None
         else f"{small['jobs']} jobs, {small['not ended']} not ended"
     )
-    return "\n".join([*lines, f"full disk: {text}", f"settled in {made['settling']} s", *made["broken"]])
+    return "\n".join(
+        [*lines, f"full disk: {text}", f"settled in {made['settling']} s", *made["broken"], made["problems"]]
+    )
 
 
 def _waits(noted: Tally, name: str) -> dict[str, float]:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 
 from tertium.daemon.app import Daemon
 from tests.end_to_end import serve
@@ -22,22 +23,21 @@ class Watch:
 
     def __init__(self) -> None:
         self._last = time.monotonic()
-        self._main = threading.main_thread().ident
+        self._main, self._main_native = threading.main_thread().ident, threading.main_thread().native_id
         threading.Thread(target=self._look, daemon=True).start()
         gc.callbacks.append(self._collected)
 
     async def tick(self) -> None:
-        cpu = time.thread_time()
+        ran, waited = _scheduled(self._main_native)
         while True:
             now = time.monotonic()
             held = now - self._last - TICK
+            before, (ran, waited) = (ran, waited), _scheduled(self._main_native)
             if held > LATE:
-                print(
-                    f"held {held * 1000:.0f} ms, of which on the core {(time.thread_time() - cpu) * 1000:.0f}",
-                    file=sys.stderr,
-                    flush=True,
-                )
-            self._last, cpu = now, time.thread_time()
+                on, queued = (ran - before[0]) * 1000, (waited - before[1]) * 1000
+                rest = held * 1000 - on - queued  # most of it for the interpreter's lock
+                _say(f"{held * 1000:.0f} ms: on the core {on:.0f}, waiting for a core {queued:.0f}, blocked {rest:.0f}")
+            self._last = now
             await asyncio.sleep(TICK)
 
     def _look(self) -> None:
@@ -64,6 +64,16 @@ class Watch:
                 file=sys.stderr,
                 flush=True,
             )
+
+
+def _scheduled(thread: int) -> tuple[float, float]:
+    """Seconds that a thread was on a core, and that it waited for one (Linux)."""
+    ran, waited, _ = Path(f"/proc/self/task/{thread}/schedstat").read_text().split()
+    return int(ran) / 1e9, int(waited) / 1e9
+
+
+def _say(text: str) -> None:
+    print(f"held {text}", file=sys.stderr, flush=True)
 
 
 serving = Daemon.serve

@@ -29,6 +29,7 @@ DAEMON_KILLS = 40.0
 MOST_HUNG = 30.0
 """Seconds after which a worker that hangs must have been replaced."""
 LONGEST_SETTLING = 50.0
+PROBLEMS = "problems"
 KEPT = 5
 """Queued jobs that are not cancelled in the end."""
 
@@ -54,6 +55,7 @@ class Stage:
         self.small_states: dict[str, str] | None = None
         self.troubles: Counter = Counter()
         self.usage = Usage()
+        self.crashed = 0
         self.daemon: Daemon | None = None
 
     def __enter__(self) -> "Stage":
@@ -80,7 +82,8 @@ class Stage:
         self._disturb(seconds)
         for process in self._processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
+                process.wait(15)
+            self.crashed += process.poll() not in (0, None)
             process.kill()
 
     def settle(self) -> float:
@@ -99,6 +102,11 @@ class Stage:
             self.small_states = states(self._small.home)
         return time.monotonic() - began
 
+    @property
+    def problems(self) -> str:
+        """What loads and probes wrote on standard error: nothing, unless they themselves are at fault."""
+        return (self.folder / PROBLEMS).read_text(errors="replace")[-4000:]
+
     def _start(self) -> None:
         self.daemon = Daemon(self.home, **self._options)
         self.daemon.ready()
@@ -107,7 +115,7 @@ class Stage:
     def _run(self, module: str, name: str, seconds: float) -> None:
         given = {"name": name, "home": str(self.home), "folder": str(self.folder), "seconds": seconds}
         path = os.pathsep.join(map(str, (ROOT, ROOT / "server", ROOT / "protocol")))
-        with open(self.folder / "problems", "ab") as problems:
+        with open(self.folder / PROBLEMS, "ab") as problems:
             self._processes.append(
                 subprocess.Popen(
                     [sys.executable, "-m", module, json.dumps(given)], cwd=ROOT, env=os.environ | {"PYTHONPATH": path},

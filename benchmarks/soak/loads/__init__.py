@@ -48,6 +48,7 @@ class Ground:
         name: str,
         peer: OscPeer | ZeroMqPeer,
         command: str,
+        /,
         *,
         promised: Callable[[Answer], bool] | None = None,
         **fields: Any,

@@ -28,7 +28,7 @@ def end_with_parent() -> None:
 def main(*, name: str, home: str, folder: str, seconds: float) -> None:
     """Run a load to its end. It gives way to the daemon: what is measured is the daemon, not the number of cores."""
     end_with_parent()
-    os.nice(10)
+    os.nice(19)
     place = Path(folder)
     ground = Ground(Path(home), place, Notes(place / f"{name}.notes"), time.monotonic() + seconds)
     with contextlib.suppress(NoDaemon):  # it was stopped for good

@@ -13,7 +13,7 @@ from safetensors.numpy import save
 from benchmarks.soak.loads import Ground, load, refused, replied
 from benchmarks.soak.loads.work import noise
 from benchmarks.soak.peers import OscPeer, ZeroMqPeer
-from tertium import safe_files
+from tertium.errors import TertiumError
 from tertium.storage.checkpoint_format import Checkpoint
 from tertium.storage.checkpoints import Checkpoints
 
@@ -114,6 +114,6 @@ def _exported(folder: Path) -> Path:
     )  # fmt: skip
     kept.save(about, save({"layer.lora_A": np.ones((1024, 1024), np.float32)}))
     path = folder / "good.safetensors"
-    with contextlib.suppress(safe_files.TertiumError):
+    with contextlib.suppress(TertiumError):
         kept.export("good", path)
     return path
