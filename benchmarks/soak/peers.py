@@ -74,9 +74,13 @@ class OscPeer:
         self._ids = (f"{os.urandom(3).hex()}-{number}" for number in itertools.count())
         self.facts = found(home)
 
+    def ready(self) -> None:
+        """Wait until there is a daemon."""
+        self.facts = found(self._home)
+
     def send(self, command: str, /, id: str | None = None, **fields: Any) -> str:
         """Send a request; return its id."""
-        self.facts = found(self._home)
+        self.ready()
         id = id or next(self._ids)
         with contextlib.suppress(OSError):
             self._socket.sendto(osc_requests.encode_call(command, id, fields), self.facts.osc)
@@ -114,10 +118,14 @@ class ZeroMqPeer:
         self._ids = (f"{os.urandom(3).hex()}-{number}" for number in itertools.count())
         self._connect()
 
-    def send(self, command: str, /, id: str | None = None, **fields: Any) -> str:
-        """Send a request; return its id."""
+    def ready(self) -> None:
+        """Wait until there is a daemon, and connect to it."""
         if not lives(self.facts):
             self._connect()
+
+    def send(self, command: str, /, id: str | None = None, **fields: Any) -> str:
+        """Send a request; return its id."""
+        self.ready()
         id = id or next(self._ids)
         with contextlib.suppress(zmq.ZMQError):
             self._socket.send_multipart(zeromq.encode_call(Call(command, id, fields, token=self.facts.token)))

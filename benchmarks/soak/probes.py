@@ -31,7 +31,7 @@ def probe(home: Path, notes: Notes, name: str, end: float) -> None:
         answer = peer.ask("status")
         return True if answer is not None else False if lives(peer.facts) else None
 
-    _measure(ask, notes, name, end)
+    _measure(ask, notes, name, end, ready=peer.ready)
 
 
 def echoed(notes: Notes, end: float) -> None:
@@ -49,8 +49,11 @@ def echoed(notes: Notes, end: float) -> None:
     _measure(ask, notes, "echo", end)
 
 
-def _measure(ask: Callable[[], bool | None], notes: Notes, name: str, end: float) -> None:
+def _measure(
+    ask: Callable[[], bool | None], notes: Notes, name: str, end: float, *, ready: Callable[[], None] = lambda: None
+) -> None:
     for _ in range(MOST):
+        ready()  # a daemon that is killed and started is waited for here: that is no answer's time
         began = time.monotonic()
         if began >= end:
             return

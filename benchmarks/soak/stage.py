@@ -64,8 +64,7 @@ class Stage:
 
     def __exit__(self, *_) -> None:
         for process in self._processes:
-            process.kill()
-            process.wait()
+            _kill(process)
         self._end_hung()
         for daemon in (self.daemon, self._small):
             if daemon is not None and daemon.process.poll() is None:
@@ -84,7 +83,7 @@ class Stage:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(15)
             self.crashed += process.poll() not in (0, None)
-            process.kill()
+            _kill(process)
 
     def settle(self) -> float:
         """Kill the daemon once more, start it, cancel what waits but a few jobs, and let these end. Return the seconds that this took."""
@@ -194,6 +193,13 @@ class Stage:
         disk = self.folder / FOLDER
         if disk.is_mount():
             subprocess.run(["umount", "-l", disk], check=False)
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """Kill a load or a probe with what it has forked: each is a session of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _cancel_waiting(peer: ZeroMqPeer) -> None:
