@@ -46,7 +46,7 @@ class Stage:
 
     def __init__(self, folder: Path, *, engine: str, seed: int = 0, program: str = "tests.end_to_end.serve"):
         self.folder, self.home = folder, folder / "home"
-        self._options = ENGINES[engine] | {"program": program}
+        self._options = ENGINES[engine] | {"program": program, "own_session": True}
         self._rng = random.Random(seed)
         self._processes: list[subprocess.Popen] = []
         self._small: Daemon | None = None
@@ -186,7 +186,7 @@ class Stage:
         if sys.platform != "linux" or subprocess.run(command, capture_output=True, check=False).returncode:
             disk.rmdir()
             return
-        self._small = Daemon(disk / "home", step=0.0)
+        self._small = Daemon(disk / "home", own_session=True)
         self._small.ready()
 
     def _unmount(self) -> None:
@@ -196,10 +196,11 @@ class Stage:
 
 
 def _kill(process: subprocess.Popen) -> None:
-    """Kill a load or a probe with what it has forked: each is a session of its own."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    """Kill a load or a probe with what it has forked: each is a session of its own. What one that has ended has forked ends by itself."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _cancel_waiting(peer: ZeroMqPeer) -> None:

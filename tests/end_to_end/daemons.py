@@ -27,11 +27,19 @@ class Daemon:
         step: seconds per step of the fake engine.
         program: the module to run.
         file_limit: largest size of any file it writes, in bytes; to the daemon this looks like a full disk.
+        own_session: whether it runs in a session of its own, which the system may schedule apart from this one's other processes.
         options: those of ``tertium.daemon.config.settings``.
     """
 
     def __init__(
-        self, home, *, step=0.0, file_limit=resource.RLIM_INFINITY, program="tests.end_to_end.serve", **options
+        self,
+        home,
+        *,
+        step=0.0,
+        file_limit=resource.RLIM_INFINITY,
+        program="tests.end_to_end.serve",
+        own_session=False,
+        **options,
     ):
         self.home = Path(home)
         given = {"home": str(home), "osc": "127.0.0.1:0", "engine": FAKE, "model": "fake", **options}
@@ -45,7 +53,7 @@ class Daemon:
         with open(self.home / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", program, json.dumps(given)],
-                cwd=ROOT, env=environment, stderr=log, stdout=log,
+                cwd=ROOT, env=environment, stderr=log, stdout=log, start_new_session=own_session,
                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit)),
             )  # fmt: skip
 
