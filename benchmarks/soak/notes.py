@@ -4,8 +4,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TRIED, PASSED, AWAY, BROKEN = "tried", "passed", "away", "broken"
-"""``away``: not answered since the daemon was killed meanwhile. ``broken``: answered otherwise than promised, or not at all."""
+TRIED, PASSED, AWAY, UNANSWERED, BROKEN = "tried", "passed", "away", "unanswered", "broken"
+"""``away``: not answered since the daemon was killed meanwhile. ``unanswered``: not within :data:`benchmarks.soak.peers.PATIENCE`. ``broken``: answered
+otherwise than promised."""
 
 
 class Notes:
@@ -30,6 +31,10 @@ class Notes:
         """Note attempts that a killed daemon could not answer."""
         self._write(AWAY, name, count)
 
+    def unanswered(self, name: str, count: int = 1) -> None:
+        """Note attempts whose answer was lost, or came too late for anybody to wait for it."""
+        self._write(UNANSWERED, name, count)
+
     def broken(self, name: str, what: str) -> None:
         """Note an attempt that was answered otherwise than promised."""
         self._write(BROKEN, name, " ".join(what.split()))
@@ -51,7 +56,7 @@ class Tally:
     """All notes together.
 
     Args:
-        loads: by load how often it was ``tried``, ``passed``, ``away`` and ``broken``.
+        loads: by load how often it was ``tried``, ``passed``, ``away``, ``unanswered`` and ``broken``.
         accepted: the jobs that were accepted.
         latencies: by probe, in seconds.
         examples: a few of the answers that broke a promise.

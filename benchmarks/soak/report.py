@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.soak.fates import BAD, fates
-from benchmarks.soak.notes import AWAY, BROKEN, PASSED, TRIED, Tally, tally
+from benchmarks.soak.notes import AWAY, BROKEN, PASSED, TRIED, UNANSWERED, Tally, tally
 from benchmarks.soak.probes import PROBES
 from benchmarks.soak.stage import Stage
 from tertium.daemon.jobs.job import TERMINAL
@@ -19,7 +19,7 @@ def figures(stage: Stage, *, settling: float) -> dict[str, Any]:
     return {
         "status": {name: _waits(noted, name) for name in PROBES},
         "loads": {
-            name: {what: counts[what] for what in (TRIED, PASSED, AWAY, BROKEN)}
+            name: {what: counts[what] for what in (TRIED, PASSED, AWAY, UNANSWERED, BROKEN)}
             for name, counts in sorted(noted.loads.items())
             if name not in PROBES
         },
@@ -49,9 +49,11 @@ def failures(made: dict[str, Any]) -> list[str]:
 
 def table(made: dict[str, Any]) -> str:
     """The figures to be read."""
-    lines = [f"{'load':26}{'tried':>9}{'passed':>9}{'away':>7}{'broken':>8}"]
+    lines = [f"{'load':26}{'tried':>9}{'passed':>9}{'away':>7}{'unanswered':>12}{'broken':>8}"]
     for name, counts in made["loads"].items():
-        lines.append(f"{name:26}{counts[TRIED]:>9}{counts[PASSED]:>9}{counts[AWAY] or '':>7}{counts[BROKEN] or '':>8}")
+        lines.append(
+            f"{name:26}{counts[TRIED]:>9}{counts[PASSED]:>9}{counts[AWAY] or '':>7}{counts[UNANSWERED] or '':>12}{counts[BROKEN] or '':>8}"
+        )
     lines += ["", f"{'status, uninvolved':26}{'asked':>9}{'lost':>7}{'p50':>9}{'p99':>9}{'worst':>9}  ms"]
     for name, one in made["status"].items():
         title = {"osc": "over OSC", "zeromq": "over ZeroMQ", "echo": "a plain echo (no daemon)"}[name]

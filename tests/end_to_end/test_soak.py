@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.soak.fates import BAD, fates
 from benchmarks.soak.notes import Notes, tally
+from benchmarks.soak.processes import WARM_UP, Usage
 from benchmarks.soak.report import failures, figures, table
 from benchmarks.soak.stage import Stage
 from tests.end_to_end.daemons import ROOT
@@ -57,6 +58,16 @@ def test_jobs_that_are_lost_doubled_or_without_a_file_are_found(tmp_path):
         "left unfinished": 1,
     }
     assert (found["accepted"], found["done"], found["cancelled"]) == (6, 3, 1)
+
+
+def test_growth_is_what_the_last_third_has_more_than_the_first():
+    def usage(*memory):
+        flat = {"descriptors": 30, "threads": 9}
+        return Usage(samples={"daemon": [(WARM_UP + 1, {"memory_mib": mib} | flat) for mib in memory]})
+
+    assert usage(100, 101, 110).growing() == []
+    assert usage(100, 150, 200).growing() == ["memory_mib"]
+    assert usage(100).growing() == [], "too short to say"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")

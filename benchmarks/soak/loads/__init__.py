@@ -56,13 +56,12 @@ class Ground:
         """Ask, and note whether the answer is as promised: by default a reply, or that the daemon is busy."""
         self.notes.tried(name)
         answer = peer.ask(command, **fields)
-        if answer is None and not lives(peer.facts):
-            self.notes.away(name)
-        elif answer is not None and (promised or replied)(answer):
+        if answer is None:
+            (self.notes.unanswered if lives(peer.facts) else self.notes.away)(name)
+        elif (promised or replied)(answer):
             self.notes.passed(name)
         else:
-            said = "no answer" if answer is None else f"{answer.event} {answer.fields}"
-            self.notes.broken(name, f"{command} {fields}: {said}")
+            self.notes.broken(name, f"{command} {fields}: {answer.event} {answer.fields}")
         return answer
 
 

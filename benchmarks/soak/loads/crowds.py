@@ -60,7 +60,4 @@ def crowd(ground: Ground) -> None:
             made.close()
         ground.notes.tried("crowd", CLIENTS)
         ground.notes.passed("crowd", answered)
-        if answered < CLIENTS and not lives(facts):
-            ground.notes.away("crowd", CLIENTS - answered)
-        elif answered < CLIENTS:
-            ground.notes.broken("crowd", f"{answered} of {CLIENTS} were answered")
+        (ground.notes.unanswered if lives(facts) else ground.notes.away)("crowd", CLIENTS - answered)

@@ -1,15 +1,14 @@
 """Loads of jobs: a knob that is turned, generations, training jobs."""
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from benchmarks.soak.loads import Ground, load, replied
-from benchmarks.soak.peers import OscPeer, ZeroMqPeer, lives
-
-EVENTS_OF_JOBS = ("accepted",)
+from benchmarks.soak.peers import OscPeer, ZeroMqPeer
 
 
 @load
@@ -28,8 +27,7 @@ def slider(ground: Ground) -> None:
             elif answer.event == "error" and not replied(answer):
                 ground.notes.broken("slider", str(answer.fields))
         if number % 300 == 299:
-            for _, _ in zip(range(1), ground.turns(1.0), strict=False):
-                pass
+            time.sleep(1.0)
 
 
 @load
@@ -72,8 +70,6 @@ def _jobs(ground: Ground, name: str, asked, *, pause: float) -> None:
         answer = ground.expect(name, peer, command, **fields)
         if answer is not None and answer.event == "accepted":
             ground.notes.accepted(answer.fields["job"])
-        elif answer is None and lives(peer.facts):
-            return
 
 
 def noise(ground: Ground, *, seconds: float, seed: int = 0) -> str:
