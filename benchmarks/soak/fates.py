@@ -9,7 +9,7 @@ from pathlib import Path
 from tertium.daemon.jobs.job import TERMINAL
 from tertium.safe_files import PART
 
-BAD = ("lost", "doubled", "without a file", "left unfinished")
+BAD = ("lost", "not ended", "doubled", "without a file", "left unfinished")
 
 
 def states(home: Path) -> dict[str, str]:
@@ -32,7 +32,8 @@ def fates(home: Path, accepted: set[str], known: dict[str, str]) -> dict[str, in
     return {
         "accepted": len(everything),
         **{state: ended[state] for state in sorted(TERMINAL)},
-        "lost": sum(known.get(job) not in TERMINAL for job in everything),
+        "lost": sum(job not in known for job in everything),
+        "not ended": sum(job in known and known[job] not in TERMINAL for job in everything),
         "doubled": sum(count > 1 for count in made.values()),
         "without a file": sum((job, None) not in made for job in done),
         "left unfinished": sum(1 for _ in home.rglob(f"*{PART}")),

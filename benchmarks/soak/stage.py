@@ -87,8 +87,9 @@ class Stage:
 
     def settle(self) -> float:
         """Kill the daemon once more, start it, cancel what waits but a few jobs, and let these end. Return the seconds that this took."""
-        began = time.monotonic()
+        began, measured = time.monotonic(), self.usage
         self._kill_daemon()
+        self.usage = measured  # of the life under load
         with contextlib.closing(ZeroMqPeer(self.home)) as peer:
             _cancel_waiting(peer)
             _wait_for_end(peer, began + LONGEST_SETTLING)
@@ -205,7 +206,7 @@ def _kill(process: subprocess.Popen) -> None:
 
 def _cancel_waiting(peer: ZeroMqPeer) -> None:
     for _ in range(5):  # what was still on its way may be accepted meanwhile
-        waiting = _ask(peer, "jobs", state="queued", limit=1000).get("jobs", [])
+        waiting = _ask(peer, "jobs", state="queued", limit=500).get("jobs", [])
         kept = [job for job in waiting if job["command"] != "learn"][:KEPT]
         over = [job for job in waiting if job not in kept]
         if not over:
