@@ -91,7 +91,10 @@ class Stage:
         self._kill_daemon()
         self.usage = measured  # of the life under load
         with contextlib.closing(ZeroMqPeer(self.home)) as peer:
-            _cancel_waiting(peer)
+            _cancel(peer, "queued", keep=KEPT)
+            _wait_for_end(peer, began + LONGEST_SETTLING / 2)
+            for state in ("queued", "running"):
+                _cancel(peer, state, keep=0)
             _wait_for_end(peer, began + LONGEST_SETTLING)
         self.daemon.stop()
         self.states |= states(self.home)
@@ -204,10 +207,11 @@ def _kill(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def _cancel_waiting(peer: ZeroMqPeer) -> None:
+def _cancel(peer: ZeroMqPeer, state: str, *, keep: int) -> None:
+    """Cancel the jobs in a state but a few short ones."""
     for _ in range(5):  # what was still on its way may be accepted meanwhile
-        waiting = _ask(peer, "jobs", state="queued", limit=500).get("jobs", [])
-        kept = [job for job in waiting if job["command"] != "learn"][:KEPT]
+        waiting = _ask(peer, "jobs", state=state, limit=500).get("jobs", [])
+        kept = [job for job in waiting if job["command"] != "learn"][:keep]
         over = [job for job in waiting if job not in kept]
         if not over:
             return
