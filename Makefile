@@ -36,7 +36,7 @@ format: setup  ## Format the Python code
 bench: setup  ## Time a fusion against stable-audio-tools' audio-to-audio, as a ratio
 	@$(VENV)/python -m benchmarks.fuse
 
-soak: setup  ## Hold the daemon to its promises under everything at once (MINUTES=5)
+soak: setup  ## Hold the daemon to its promises under everything at once (MINUTES=5, ARGS='--engine pocket')
 	@$(VENV)/python -m benchmarks.soak $(MINUTES) $(ARGS)
 
 report: setup  ## Measure the method's claims, with figures, into report/ (a quarter of an hour on two cores)

@@ -96,6 +96,16 @@ def test_what_is_never_refused_never_waits(command):
     assert not [name for name in ("to_thread", "submit", "join") if name in handler.__code__.co_names]
 
 
+async def test_what_never_waits_is_answered_before_the_dispatcher_returns(exchanged, session, answers):
+    async def at_once(services, request, context):
+        return m.ShutdownReply(pid=1)
+
+    dispatcher = exchanged("status", at_once)
+    for number in range(20):
+        dispatcher.dispatch(session, Call("status", number, {}))
+        assert [answer.id for answer in answers] == list(range(number + 1))
+
+
 async def test_what_one_peer_queues_is_handled_in_its_order_and_immediate_commands_overtake_it(
     exchanged, session, answers
 ):

@@ -32,6 +32,30 @@ async def test_everything_else_has_its_turn_between_a_few_messages(tmp_path):
     assert most <= 2 * MOST_A_TURN
 
 
+async def test_answers_do_not_multiply_the_turns(tmp_path):
+    came, turns = [], []
+
+    def answer(frames, peer):
+        came.append(len(turns))
+        transport.send([b"refused"], peer)
+
+    transport = await opened(tmp_path, answer)
+    context = zmq.Context()
+    try:
+        with context.socket(zmq.DEALER) as flooding:
+            flooding.connect(transport.endpoint)
+            for _ in range(500):
+                flooding.send(b"x")
+            async with asyncio.timeout(10):
+                while len(came) < 500:
+                    turns.append(1)
+                    await asyncio.sleep(0)
+    finally:
+        await transport.close()
+        context.term()
+    assert max(came.count(turn) for turn in set(came)) <= 2 * MOST_A_TURN
+
+
 async def test_peers_take_turns(tmp_path):
     came = []
     transport = await opened(tmp_path, lambda frames, peer: came.append(frames[0]))

@@ -28,6 +28,7 @@ class Daemon:
         program: the module to run.
         descriptors: its limit of open files and sockets.
         file_limit: largest size of any file it writes, in bytes; to the daemon this looks like a full disk.
+        own_session: whether it runs in a session of its own, which the system may schedule apart from this one's other processes.
         options: those of ``tertium.daemon.config.settings``.
     """
 
@@ -39,6 +40,7 @@ class Daemon:
         file_limit=resource.RLIM_INFINITY,
         descriptors=None,
         program="tests.end_to_end.serve",
+        own_session=False,
         **options,
     ):
         self.home = Path(home)
@@ -53,7 +55,7 @@ class Daemon:
         with open(self.home / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", program, json.dumps(given)],
-                cwd=ROOT, env=environment, stderr=log, stdout=log,
+                cwd=ROOT, env=environment, stderr=log, stdout=log, start_new_session=own_session,
                 preexec_fn=lambda: _limit(file_limit, descriptors),
             )  # fmt: skip
 

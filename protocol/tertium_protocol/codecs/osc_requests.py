@@ -11,7 +11,7 @@ import re
 import struct
 from collections.abc import Mapping
 
-from pythonosc.osc_message_builder import OscMessageBuilder
+from pythonosc.parsing import osc_types
 
 from tertium_protocol.codecs.envelope import Call, check_id
 from tertium_protocol.errors import ProtocolError
@@ -36,6 +36,7 @@ _SHAPE = "A request is /tertium/<command> <request id> [name value]…"
 _NAME = re.compile(r"[a-z][a-z_]{0,63}\Z")
 
 Value = int | float | str
+_WRITE = {"i": osc_types.write_int, "f": osc_types.write_float, "s": osc_types.write_string}
 
 
 def decode(datagram: bytes) -> tuple[Call, ...]:
@@ -80,7 +81,8 @@ def encode_message(address: str, arguments: list[Value]) -> bytes:
     Raises:
         ProtocolError: bad_type for a value that none of these types can hold.
     """
-    builder = OscMessageBuilder(address)
+    # Not by python-osc's builder, which reads again what it has written and so takes twice as long.
+    tags, written = ",", []
     for value in arguments:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ProtocolError(
@@ -94,8 +96,10 @@ def encode_message(address: str, arguments: list[Value]) -> bytes:
             raise ProtocolError(
                 "bad_type", "OSC text cannot contain NUL or an unpaired surrogate.", None, value, _TYPES
             )
-        builder.add_arg(value, "i" if isinstance(value, int) else "f" if isinstance(value, float) else "s")
-    return builder.build().dgram
+        tag = "i" if isinstance(value, int) else "f" if isinstance(value, float) else "s"
+        tags += tag
+        written.append(_WRITE[tag](value))
+    return b"".join((osc_types.write_string(address), osc_types.write_string(tags), *written))
 
 
 def _call(address: str, id: RequestId, fields: dict[str, Value]) -> Call:

@@ -19,6 +19,7 @@ LONGEST_PATH = 4096
 NOT_IN_FILE_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]')
 """Characters that are refused in file names: those that some operating system forbids, and those that make two names look alike (control and
 bidirectional formatting characters)."""
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 LONGEST_PROMPT = 2000
 
 
@@ -203,7 +204,7 @@ def about(help: str, unit: str = "") -> Any:
 
 def storable(text: str) -> bool:
     """Return whether every transport can carry the text: it has no NUL and no unpaired surrogate."""
-    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+    return _UNSTORABLE.search(text) is None
 
 
 def _kind_of(value: Any) -> str:

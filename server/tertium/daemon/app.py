@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -53,6 +54,7 @@ def run(settings: Settings) -> int:
     last_resort = threading.Timer(LONGEST_STOP, _force_exit)
     last_resort.daemon = True
     daemon = Daemon(settings, on_stopping=last_resort.start)
+    gc.freeze()  # what is loaded by now stays: no full collection needs to look through it while answers wait
     try:
         asyncio.run(daemon.serve())
     except TertiumError as error:

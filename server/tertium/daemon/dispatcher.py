@@ -62,16 +62,19 @@ class Dispatcher:
         if waits and (busy := self._too_many(session)) is not None:
             self._refuse(session, call, busy)
             return
+        if not waits:
+            self._answer_at_once(call, context)
+            return
         task = asyncio.ensure_future(self._answer(call, context))
         self._tasks.add(task)
-        self._waiting[session] += waits
-        if waits and call.command != "cancel":
+        self._waiting[session] += 1
+        if call.command != "cancel":
             session.under_way[task] = call.id, context.cancellation
 
         def forget(task: asyncio.Task) -> None:
             self._tasks.discard(task)
             session.under_way.pop(task, None)
-            self._waiting[session] -= waits
+            self._waiting[session] -= 1
             if not self._waiting[session]:
                 del self._waiting[session]
 
@@ -96,6 +99,17 @@ class Dispatcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _answer_at_once(self, call: Call, context: Context) -> None:
+        """Answer a call that never waits, within the turn of the transport that received it: as tasks, the answers of one turn would all come in the
+        next iteration of the loop, however long they take together."""
+        answering = self._answer(call, context)
+        try:
+            answering.send(None)
+        except StopIteration:
+            return
+        answering.close()
+        raise RuntimeError(f"the handler of {call.command} waits, though it is registered as at_once")
 
     async def _answer(self, call: Call, context: Context) -> None:
         session = context.session

@@ -150,7 +150,10 @@ class ZeroMqSession(Session):
 
     def _put_frames(self, answer: Answer, buffers: Sequence[AudioBuffer]) -> None:
         frames = zeromq.encode_answer(answer, buffers)
-        if self._lost and self._send(zeromq.encode_answer(self._notice()), self._peer):
+        if self._lost:
+            if not self._send(zeromq.encode_answer(self._notice()), self._peer):
+                self._lost += 1
+                return
             self._lost = 0
         if not self._send(frames, self._peer):
             if not self._lost:

@@ -12,7 +12,8 @@ from tertium.daemon.transports.fair_queue import Address, FairQueue
 from tertium.errors import TertiumError
 
 Receive = Callable[[bytes, Address], None]
-RECEIVE_BUFFER = 1 << 20
+RECEIVE_BUFFER = 1 << 22
+"""Bytes asked of the system, which may give less: what comes while the process waits for a core must fit, or is lost."""
 LARGEST = 65536
 MOST_AT_A_TIME = 2000
 MOST_A_TURN = 8
@@ -54,7 +55,8 @@ class OscTransport(asyncio.DatagramProtocol):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_DGRAM)
         try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            with contextlib.suppress(OSError):  # some systems refuse what is too large, instead of giving less
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             bound.bind((host, port))
         except OSError as error:
             bound.close()

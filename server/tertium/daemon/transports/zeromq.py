@@ -26,6 +26,7 @@ RELEASE_SECONDS = 0.001
 LINGER_MS = 500
 MOST_A_TURN = 4
 """Messages handled before everything else in the loop has its turn, OSC among it."""
+TURN_SECONDS = 0.001
 
 
 class ZeroMqTransport:
@@ -86,20 +87,27 @@ class ZeroMqTransport:
         """Wait for messages, and take turns with everything else in the loop while there are any."""
         while True:
             await self._router.poll(zmq.POLLIN)
-            self._take_turn()
+            if self._turn is None:
+                self._take_turn()
             while self._turn is not None:
                 await asyncio.sleep(0)
 
     def _take_turn(self) -> None:
         """Handle a few messages. The socket itself takes them from its peers in turns."""
-        self._turn = None
+        loop = asyncio.get_running_loop()
+        # Booked before anything is answered: else each answer would book one more, and the turns would double with each turn.
+        self._turn = loop.call_soon(self._take_turn)
+        end = loop.time() + TURN_SECONDS
         for _ in range(MOST_A_TURN):
             try:
                 parts = self._plain_router.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.ZMQError:  # there is nothing more, or the socket is closing
+                self._turn.cancel()
+                self._turn = None
                 return
             self._handle(parts)
-        self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
+            if loop.time() > end:
+                return
 
     def _handle(self, parts: list[zmq.Frame]) -> None:
         identity, *frames = (part.bytes if len(part) <= COPIED else part.buffer for part in parts)
