@@ -15,7 +15,7 @@ REFUSED = 2
 FAILED = 1
 FAULTS_OF_THE_DAEMON = {
     "model_unavailable", "deadline", "busy", "out_of_memory", "disk_full", "worker_died", "internal", "cancelled",
-    "no_daemon", "no_answer", "cancelled",
+    "no_daemon", "no_answer",
 }  # fmt: skip
 EXPECTED_ERRORS = (TertiumError, ProtocolError, RemoteError, NoDaemon, NoAnswer, JobCancelled)
 
