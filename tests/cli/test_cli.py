@@ -184,7 +184,7 @@ def test_copies_replace_nothing_unless_forced(tmp_path):
 
 def test_exit_statuses():
     assert {code for code in ERROR_CODES if output.exit_status(code) == 1} == {
-        "model_unavailable", "deadline", "busy", "out_of_memory", "disk_full", "worker_died", "internal",
+        "model_unavailable", "deadline", "busy", "out_of_memory", "disk_full", "worker_died", "internal", "cancelled",
     }  # fmt: skip
     assert output.exit_status(output.describe_error(NoDaemon("none"))["code"]) == 1
 

@@ -70,6 +70,20 @@ async def test_a_cancelled_job_that_does_not_stop_is_stopped_with_its_process(wo
     assert worker._process.pid != first
 
 
+async def test_a_job_that_is_cancelled_just_before_it_would_start_stops_nothing(worker):
+    await until(lambda: worker.state == "ready")
+    for turns in range(12):
+        job = a_job(f"x{turns}")
+        await worker.jobs.accept(job)
+        for _ in range(turns % 6):
+            await asyncio.sleep(0)
+        await worker.jobs.cancel(job, "Cancelled by request.")
+        await until(lambda job=job: job.state in ("cancelled", "done"))
+    after = a_job("x")
+    await worker.jobs.accept(after)
+    await until(lambda: after.state == "done")
+
+
 async def test_a_job_that_could_not_begin_in_time_fails_and_one_that_is_late_says_so(worker):
     missed, late = a_job("a", ready_by=time.time() - 1), a_job("step=0.2", ready_by=time.time() + 60)
     await worker.jobs.accept(missed)

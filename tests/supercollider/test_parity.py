@@ -106,7 +106,7 @@ def test_the_command_table_has_the_properties_of_the_commands(run):
     assert run.value("guarded") == [name for name, row in COMMANDS.items() if row.guarded]
     assert run.value("queued") == [name for name, row in COMMANDS.items() if row.kind == "queued"]
     assert run.value("items") == {name: row.items for name, row in COMMANDS.items() if row.items}
-    assert run.value("soundReplies") == ["add_sound", "sound"] and run.value("soundItems") == ["sounds"]
+    assert run.value("soundReplies") == ["add_sound", "sound", "keep"] and run.value("soundItems") == ["sounds"]
     assert not set(run.value("once")) & set(run.value("queued")), "a job can always be asked for again"
     assert set(run.value("sharedByTakes")) <= set(events.Done.model_fields) - set(events.TakeInfo.model_fields)
 

@@ -1,4 +1,5 @@
-// WAV files: made for tests, and measured as Live measures a sample. Little-endian PCM of 16 bits when written; any PCM or float when read.
+// WAV files: made for tests, and measured as Live measures a sample. Little-endian PCM of 16 bits when written; any PCM or float when read. FLAC files
+// are measured too.
 "use strict";
 
 const fs = require("node:fs");
@@ -31,13 +32,17 @@ function writeTone(path, { seconds = 2, frequency = 220, rate = 44100, channels 
     return path;
 }
 
-/** {frames, rate, channels} of a WAV file; null for whatever is none. */
+/** {frames, rate, channels} of a WAV or FLAC file; null for whatever is neither. */
 function measure(path) {
     let bytes;
     try {
         bytes = fs.readFileSync(path);
     } catch (problem) {
         return null;
+    }
+    if (bytes.length >= 42 && bytes.toString("latin1", 0, 4) === "fLaC") {
+        const facts = bytes.readBigUInt64BE(18); // of the first block: 20 bits of rate, 3 of channels, 5 of bits, 36 of frames
+        return { frames: Number(facts & 0xfffffffffn), rate: Number(facts >> 44n), channels: Number((facts >> 41n) & 7n) + 1 };
     }
     if (bytes.length < 12 || bytes.toString("latin1", 0, 4) !== "RIFF" || bytes.toString("latin1", 8, 12) !== "WAVE") {
         return null;

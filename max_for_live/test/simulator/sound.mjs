@@ -1,9 +1,12 @@
 // The signal objects, as far as the device uses them: enough to render what the track would hear.
 
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Base, isNumber } from './base.mjs';
 
 const RATE = 44100;
+const PYTHON = fileURLToPath(new URL('../../../.venv/bin/python', import.meta.url));
 
 class Signal extends Base {
     constructor(...given) {
@@ -140,12 +143,20 @@ class Buffer_ extends Base {
     receive(inlet, message) {
         if (message[0] !== 'replace' || message.length !== 2) return super.receive(inlet, message);
         try {
-            this.device.buffers[this.name] = { path: message[1], ...wav(fs.readFileSync(message[1])) };
+            this.device.buffers[this.name] = { path: message[1], ...wav(asWav(fs.readFileSync(message[1]))) };
         } catch (error) {
             return this.device.complain(this, `can't open file ${message[1]}: ${error.message}`);
         }
         this.out(1, ['bang']);
     }
+}
+
+// The bytes of a file as WAV: those of a FLAC file are decoded by another program.
+function asWav(bytes) {
+    if (bytes.toString('latin1', 0, 4) !== 'fLaC') return bytes;
+    const decode = 'import io, sys, soundfile; made = io.BytesIO(); sound, rate = soundfile.read(io.BytesIO(sys.stdin.buffer.read()), always_2d=True); '
+        + 'soundfile.write(made, sound, rate, format="WAV", subtype="FLOAT"); sys.stdout.buffer.write(made.getvalue())';
+    return execFileSync(PYTHON, ['-c', decode], { input: bytes, maxBuffer: 1 << 28 });
 }
 
 // The samples of a WAV file: 16, 24 or 32 bit, or 32 bit floating-point.

@@ -14,8 +14,8 @@ from tertium_protocol.errors import ProtocolError
 REFUSED = 2
 FAILED = 1
 FAULTS_OF_THE_DAEMON = {
-    "model_unavailable", "deadline", "busy", "out_of_memory", "disk_full", "worker_died", "internal",
-    "no_daemon", "no_answer", "cancelled",
+    "model_unavailable", "deadline", "busy", "out_of_memory", "disk_full", "worker_died", "internal", "cancelled",
+    "no_daemon", "no_answer",
 }  # fmt: skip
 EXPECTED_ERRORS = (TertiumError, ProtocolError, RemoteError, NoDaemon, NoAnswer, JobCancelled)
 

@@ -181,8 +181,9 @@ class Supervisor:
         log.event("worker died", level=logging.ERROR, reason=process.reason())
 
     async def _next_job(self, process: WorkerProcess) -> bool:
-        """Wait for a job (True) or for the end of the idle process (False)."""
-        await _wait_for_first(self._jobs.arrival(), process.wait())
+        """Wait for a job (True) or for the end of the idle process (False). A job that arrived may have been cancelled before this task goes on."""
+        while process.is_alive and not self._jobs.waiting:
+            await _wait_for_first(self._jobs.arrival(), process.wait())
         return process.is_alive
 
     async def _perform(self, process: WorkerProcess, job: Job) -> bool:

@@ -27,6 +27,8 @@ LINGER_MS = 500
 MOST_A_TURN = 4
 """Messages handled before everything else in the loop has its turn, OSC among it."""
 TURN_SECONDS = 0.001
+LOOK_AGAIN_MS = 1000
+"""Time after which the socket is looked at without a signal: signals come for all messages, and this would mend one that was missed."""
 
 
 class ZeroMqTransport:
@@ -86,7 +88,7 @@ class ZeroMqTransport:
     async def _listen(self) -> None:
         """Wait for messages, and take turns with everything else in the loop while there are any."""
         while True:
-            await self._router.poll(zmq.POLLIN)
+            await self._router.poll(LOOK_AGAIN_MS, zmq.POLLIN)
             if self._turn is None:
                 self._take_turn()
             while self._turn is not None:
@@ -141,7 +143,8 @@ class ZeroMqTransport:
             return False
         except zmq.ZMQError:  # it has disconnected, or the socket is closing
             return True
-        self._wake()
+        finally:
+            self._wake()
         return True
 
     def publish(self, frames: Sequence[bytes]) -> None:
@@ -151,7 +154,9 @@ class ZeroMqTransport:
 
     def _wake(self) -> None:
         """Look for messages once more: sending can swallow the signal that some have come."""
-        if self._turn is None and self._task is not None and self._plain_router.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+        if self._turn is not None or self._task is None or self._router.closed:
+            return
+        if self._plain_router.getsockopt(zmq.EVENTS) & zmq.POLLIN:
             self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
     async def close(self) -> None:

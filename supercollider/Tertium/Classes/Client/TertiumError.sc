@@ -3,7 +3,7 @@ TertiumError : Error {
 	classvar <ownCodes;
 	var <code, <message, <field, <value, <remedy;
 
-	*initClass { ownCodes = #[\no_answer, \bad_result, \server, \superseded, \cancelled] }
+	*initClass { ownCodes = #[\no_answer, \bad_result, \server, \superseded] }
 
 	*new { |code = \internal, message = "", field, value, remedy|
 		^super.new(message).setFields(code.asSymbol, message, field, value, remedy)
