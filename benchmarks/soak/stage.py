@@ -27,7 +27,7 @@ TROUBLE = (8.0, 16.0)
 DAEMON_KILLS = 40.0
 """Seconds of the first half for each time that the daemon is killed. In the second half it lives, so that one can see whether it grows."""
 MOST_HUNG = 30.0
-"""Seconds after which a worker that hangs must have been replaced."""
+"""Seconds after which a worker that hangs with its model loaded must have been replaced."""
 LONGEST_SETTLING = 50.0
 PROBLEMS = "problems"
 KEPT = 5
@@ -154,7 +154,7 @@ class Stage:
         self._start()
 
     def _trouble_worker(self, now: float) -> None:
-        hang = self.troubles["worker killed"] > self.troubles["worker hung"]
+        hang = self.troubles["worker killed"] > self.troubles["worker hung"] and self._is_loaded()
         for pid in children(self.daemon.process.pid, "tertium.worker.main"):
             if pid in self._hung:
                 continue
@@ -163,6 +163,11 @@ class Stage:
                 self.troubles["worker hung" if hang else "worker killed"] += 1
                 if hang:
                     self._hung[pid] = now
+
+    def _is_loaded(self) -> bool:
+        """Whether the worker has its model. While it loads, it is given minutes before it counts as hung, which no soak waits for."""
+        with contextlib.closing(ZeroMqPeer(self.home)) as peer:
+            return _ask(peer, "status").get("state") in ("ready", "busy")
 
     def _look_at_hung(self, now: float) -> None:
         """A worker that hangs must be replaced; whether it is, is counted."""

@@ -42,10 +42,14 @@ function pause(milliseconds) {
     return new Promise((go) => setTimeout(go, milliseconds));
 }
 
-/** A new folder, gone when the test ends. `name` may have any letters. */
+const folders = [];
+// Not when a test ends: a daemon that still writes into its folder would make the removal fail, and then nothing ended that daemon.
+process.on("exit", () => folders.forEach((made) => fs.rmSync(made, { recursive: true, force: true, maxRetries: 10 })));
+
+/** A new folder, gone when the process ends. `name` may have any letters. */
 function folder(t, name = "tertium") {
     const made = fs.mkdtempSync(path.join(os.tmpdir(), `${name}-`));
-    t.after(() => fs.rmSync(made, { recursive: true, force: true }));
+    folders.push(made);
     return made;
 }
 
@@ -355,7 +359,7 @@ function sharedDaemon({ name = "tertium", ...options } = {}) {
     });
     after(async () => {
         await house.daemon.stop("SIGKILL");
-        fs.rmSync(house.sounds, { recursive: true, force: true });
+        fs.rmSync(house.sounds, { recursive: true, force: true, maxRetries: 10 });
     });
     house.tone = (stem, about = {}) => writeTone(path.join(house.sounds, `${stem}.wav`), { frequency: 100 + Math.random() * 800, ...about });
     /** A device in a set that has both sounds (no reference if that is null: then a prompt leads) and hears the daemon. */

@@ -251,7 +251,7 @@ test("results are copied to a folder of the user's, whole, under free names; wit
         assert.ok(fs.readFileSync(file).equals(fs.readFileSync(own)), "the copy is the same to the byte");
     }
     fs.writeFileSync(path.join(chosen, "keep.txt"), "mine");
-    fs.rmSync(path.join(house.daemon.home, "results"), { recursive: true, force: true });
+    fs.rmSync(path.join(house.daemon.home, "results"), { recursive: true, force: true, maxRetries: 10 });
     device.press("show_results");
     assert.deepEqual(device.v8.opened, [`file://${encodeURI(chosen)}`]);
     device.press("choose_results");
