@@ -40,7 +40,7 @@ def test_pieces_need_no_recordings_where_none_are_wanted(seed, monkeypatch, tmp_
     monkeypatch.setattr(recordings, "FOLDER", tmp_path)
     audio, caption, kind = piece.piece(seed, with_recordings=False)
     assert audio.shape == (2, 12 * 44100) and numpy.isfinite(audio).all() and caption
-    assert kind in {"synthesised", "grains", "mix"}
+    assert kind in {"synthesised", "grains", "mix", "fused"}
 
 
 def test_missing_recordings_are_named_with_the_remedy(monkeypatch, tmp_path, capsys):
