@@ -2,8 +2,8 @@
 
     nice -n 19 python -m pocket.codec.train_decoder WORK [--minutes 60] [--rate 2e-3] [--width 128] [--threads 1]
 
-Needs WORK/pool (see ``material.pool``). The codec's projection is read from WORK/codec256.safetensors, or fitted to the pool first. Saves WORK/decoder.pt every
-minute and resumes it by itself; WORK/decoder.log has a line for each save. The learning rate falls to zero along a cosine over the last 40 % of ``--minutes``,
+Needs WORK/pool (see ``material.pool``). The codec's projection is read from WORK/codec256.safetensors, and the bins to train on from WORK/points.safetensors; both are
+made from the pool the first time. Saves WORK/decoder.pt every minute and resumes it by itself; WORK/decoder.log has a line for each save. The learning rate falls to zero along a cosine over the last 40 % of ``--minutes``,
 which counts this run only.
 """
 
@@ -25,7 +25,8 @@ from tertium.engine.models.pocket_codec import SpectralCodec
 LATENTS = 256
 FIT_CROPS, FIT_SECONDS = 160, 6.0
 ROWS, FRAMES = 8, 64  # crops that are analysed at once: eight of 64 latent frames, 1.5 s
-POINTS, REUSES = 8192, 32  # bins in a step; steps for which one analysis serves
+ANALYSES, POINTS = 20, 16384  # how often, and how many bins are drawn each time
+BATCH = 4096
 _SAVE_SECONDS = 60.0
 
 
@@ -116,30 +117,40 @@ def new_run(*, width: int) -> Run:
     return Run(network, {name: tensor.clone() for name, tensor in network.state_dict().items()}, optimiser)
 
 
-class Points:
-    """Sounds as the codec decodes them beside what they were, from which bins are drawn to train on.
+@torch.no_grad()
+def draw_points(
+    codec: SpectralCodec, sound: torch.Tensor, count: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the network's inputs and targets, (count, …), at random bins of sounds (rows, 2, whole frames).
 
-    Args:
-        sound: (rows, 2, whole frames).
+    Inputs are levels as the codec decodes them, targets are of the sounds themselves.
     """
+    magnitudes, _ = codec.spectrum(codec.decode_features(codec.encode(sound)))
+    levels = decoder.levels_of(magnitudes)
+    wanted, power = decoder.targets(codec, sound)
+    wanted[..., decoder.DECIBELS] -= levels
+    # Loud bins are drawn more often, faint ones hardly: by the energy to the power of 0.2, above a floor.
+    chances = (power + 1e-9).pow(0.2).flatten().double().cumsum(0)
+    chosen = torch.rand(count, generator=generator, dtype=torch.float64) * chances[-1]
+    flat = torch.searchsorted(chances, chosen).clamp(max=len(chances) - 1)
+    row, spectrum, place = torch.unravel_index(flat, power.shape)
+    return decoder.inputs_at(decoder.padded(levels), row, spectrum, place), wanted[row, spectrum, place]
 
-    @torch.no_grad()
-    def __init__(self, codec: SpectralCodec, sound: torch.Tensor):
-        magnitudes, _ = codec.spectrum(codec.decode_features(codec.encode(sound)))
-        levels = decoder.levels_of(magnitudes)
-        self._around = decoder.padded(levels)
-        self._wanted, power = decoder.targets(codec, sound)
-        self._wanted[..., decoder.DECIBELS] -= levels
-        # Loud bins are drawn more often, faint ones hardly: by the energy to the power of 0.2, above a floor.
-        self._chances = (power + 1e-9).pow(0.2).flatten().cumsum(0)
-        self._shape = power.shape
 
-    def draw(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the network's inputs and targets, (count, …), at random bins."""
-        chosen = torch.rand(count, generator=generator) * self._chances[-1]
-        flat = torch.searchsorted(self._chances, chosen).clamp(max=len(self._chances) - 1)
-        row, spectrum, place = torch.unravel_index(flat, self._shape)
-        return decoder.inputs_at(self._around, row, spectrum, place), self._wanted[row, spectrum, place]
+def points_of(
+    work: Path, codec: SpectralCodec, pool: Pool, *, analyses: int = ANALYSES
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return inputs and targets of a working folder, in half precision, which are drawn from the pool and saved the first time."""
+    path = work / "points.safetensors"
+    if not path.exists():
+        generator = torch.Generator().manual_seed(3)
+        crops = (pool.crops(ROWS, FRAMES * codec.downsampling_ratio, generator) for _ in range(analyses))
+        found = [draw_points(codec, sound, POINTS, generator) for sound in crops]
+        save_file(
+            {name: torch.cat([x[at] for x in found]).half() for at, name in enumerate(("inputs", "wanted"))}, path
+        )
+    points = load_file(path)
+    return points["inputs"], points["wanted"]
 
 
 def take_step(run: Run, inputs: torch.Tensor, wanted: torch.Tensor, rate: float) -> dict[str, float]:
@@ -164,22 +175,21 @@ def learning_rate(step: int, progress: float, *, peak: float) -> float:
     return peak * min(1.0, (step + 1) / 100) * fall
 
 
-def train(run: Run, codec: SpectralCodec, pool: Pool, work: Path, *, minutes: float, peak: float) -> None:
+def train(run: Run, points: tuple[torch.Tensor, torch.Tensor], work: Path, *, minutes: float, peak: float) -> None:
     """Train for so many minutes, saving the state and a line of the log every minute."""
+    inputs, wanted = points
     generator = torch.Generator().manual_seed(1000 + run.step)
     began = saved = time.monotonic()
     before, recent = run.seconds, []
     while (elapsed := time.monotonic() - began) < minutes * 60:
-        sound = pool.crops(ROWS, FRAMES * codec.downsampling_ratio, generator)
         rate = learning_rate(run.step, elapsed / minutes / 60, peak=peak)
-        points = Points(codec, sound)
-        recent += [take_step(run, *points.draw(POINTS, generator), rate) for _ in range(REUSES)]
+        chosen = torch.randint(len(inputs), (BATCH,), generator=generator)
+        recent.append(take_step(run, inputs[chosen].float(), wanted[chosen].float(), rate))
         if time.monotonic() - saved > _SAVE_SECONDS:
             saved = time.monotonic()
             run.seconds = before + saved - began
             _report(run, work, recent)
             recent = []
-            pool.refresh()
     run.seconds = before + time.monotonic() - began
     _report(run, work, recent)
 
@@ -207,7 +217,7 @@ def main() -> None:
     run = new_run(width=options.width)
     if (options.work / "decoder.pt").exists():
         run.restore(options.work / "decoder.pt")
-    train(run, codec, pool, options.work, minutes=options.minutes, peak=options.rate)
+    train(run, points_of(options.work, codec, pool), options.work, minutes=options.minutes, peak=options.rate)
 
 
 if __name__ == "__main__":
