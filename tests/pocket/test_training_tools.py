@@ -65,6 +65,16 @@ def test_provenance_without_recordings_names_none():
     assert "1,200 steps in 3 minutes" in page and "freesound" not in page and "model.safetensors" in page
 
 
+@pytest.mark.skipif(not recordings.FOLDER.exists(), reason="sonic-pi-samples is not installed")
+def test_provenance_names_every_source_and_what_is_held_out():
+    page = provenance.page(steps=1, minutes=1.0)
+    assert all(
+        name in page
+        for name in ("freesound.org", "MuseScore General", "MIT", "Frank Wen", "hydrogen-drumkits", "Vibraphone")
+    )
+    assert page.count("no: held out") == len(recordings.HELD_OUT)
+
+
 def test_the_makefile_gives_every_argument_that_training_needs():
     text = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
     work = re.search(r"^WORK \?= (\S+)$", text, re.MULTILINE)[1]
