@@ -18,7 +18,7 @@ TONE = 0.3 * torch.stack([torch.sin(2 * math.pi * 441 * T), torch.sin(2 * math.p
 BEAT = 0.3 * torch.randn(2, RATE, generator=torch.Generator().manual_seed(0)) * torch.exp(-(T % 0.25) / 0.03)
 PAIR = pairs.SoundPair("beat", "tone", "tone", (BEAT, TONE))
 GOOD = {
-    "like the interpolation": 0.9, "own seeds differ": 0.02, "differs from the shrinker": 0.1,
+    "parents alike": 0.62, "like the interpolation": 0.9, "own seeds differ": 0.02, "differs from the shrinker": 0.1,
     "like both parents": 0.8, "learned onsets": 0.7, "learned partials": 0.6,
 }  # fmt: skip
 
@@ -63,6 +63,10 @@ def test_verdicts_judge_means_and_need_every_figure():
         assert [each.passed for each in found].count(False) == 1
         assert sum(line.startswith("- NO") for line in verdict.sentences(found)) == 1
     assert verdict.verdicts([GOOD | {"learned onsets": math.nan}] * 2)[3].passed is False
+
+
+def test_what_is_possible_at_all_is_said():
+    assert "0.900 [0.900, 0.900] like both at most, and what is 0.93 like it 0.837" in verdict.bound([GOOD, GOOD])
 
 
 def test_the_table_has_a_line_for_each_method_that_was_measured():

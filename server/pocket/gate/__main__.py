@@ -56,7 +56,7 @@ def judge(name: str, options: argparse.Namespace) -> tuple[bool, list[list]]:
         print(f"{number + 1} of {len(found)}: {pair.title}", file=sys.stderr, flush=True)
     print(f"## {name}\n\n{verdict.table(rows)}\n")
     verdicts = verdict.verdicts(figures)
-    print("\n".join(verdict.sentences(verdicts)) + "\n", flush=True)
+    print("\n".join([verdict.bound(figures), "", *verdict.sentences(verdicts)]) + "\n", flush=True)
     return all(each.passed for each in verdicts), lines
 
 

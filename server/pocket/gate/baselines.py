@@ -12,7 +12,7 @@ from tertium.engine.models.loaded_model import LoadedModel
 from tertium.engine.sampling.schedule import Schedule
 from tertium.engine.sampling.solver import Predict
 
-WEIGHTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7)
 """Weights of the original at which latents are interpolated."""
 _SIZE, _HOP, _BANDS = 2048, 512, 48
 

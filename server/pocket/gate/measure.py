@@ -78,6 +78,7 @@ def compare(
     if learn:
         rows[LEARNED] = row(learned(model, pair, options), fused, pair)
     return rows, {
+        "parents alike": likeness.mel(original, reference),
         "like the interpolation": rows["interpolation"]["fusion"],
         "own seeds differ": _difference(fusions[:-1], fusions[1:]),
         "differs from the shrinker": _difference(fusions, shrunk),
@@ -92,9 +93,19 @@ def balance(model: LoadedModel, prepared: Pair, pair: SoundPair) -> tuple[int, t
     steps, samples = prepared.settings.steps, pair.sounds[0].shape[1]
     entries = sorted({min(steps - 1, round(part * steps)) for part in ENTRIES} - {steps - 2})
     latents = prepared.morphed(entries)
-    found = {entry: model.decode(latents[entry], samples=samples)[0] for entry in entries}
-    apart = {e: abs(likeness.mel(s, pair.sounds[0]) - likeness.mel(s, pair.sounds[1])) for e, s in found.items()}
-    chosen = min(entries, key=apart.__getitem__)
+    found: dict[int, torch.Tensor] = {}
+
+    def leaning(entry: int) -> float:
+        found[entry] = model.decode(latents[entry], samples=samples)[0]
+        return likeness.mel(found[entry], pair.sounds[0]) - likeness.mel(found[entry], pair.sounds[1])
+
+    # Later interventions lean towards the original, so halving finds the turn with few of the costly decodings.
+    leanings, low, high = {}, 0, len(entries) - 1
+    while low <= high:
+        middle = (low + high) // 2
+        leanings[entries[middle]] = leaning(entries[middle])
+        low, high = (middle + 1, high) if leanings[entries[middle]] < 0 else (low, middle - 1)
+    chosen = min(leanings, key=lambda entry: abs(leanings[entry]))
     return chosen, found[chosen]
 
 

@@ -9,13 +9,17 @@ import torch
 from pocket.material import instruments, recordings
 from pocket.material.synthesis import RATE
 
-SECONDS = 4.0
+SECONDS = 3.0
 PAIRS = (
-    ("loop_safari", "ambi_haunted_hum"), ("Marching Tenor", "Choir Aahs"), ("tabla_ghe3", "Church Organ"), ("Taiko Drum", "ambi_glass_rub"),
-    ("mehackit_robot4", "Clarinet"), ("Kalimba", "Violas Tremolo"), ("vinyl_rewind", "Trombone"), ("Steel Drums", "Shakuhachi"),
-    ("glitch_perc3", "Vibraphone"), ("drum_tom_mid_hard", "Sitar"), ("guit_e_slide", "Bassoon"), ("Timpani", "bass_voxy_c"),
+    ("loop_safari", "Trombone"), ("Taiko Drum", "Fretless Bass"), ("tabla_ghe3", "ambi_haunted_hum"), ("drum_tom_mid_hard", "Shakuhachi"),
+    ("mehackit_robot4", "Violas Tremolo"), ("Steel Drums", "Church Organ"), ("Timpani", "Vibraphone"), ("Marching Tenor", "Choir Aahs"),
+    ("perc_bell2", "Sitar"), ("guit_e_slide", "Bassoon"), ("glitch_perc3", "Clarinet"), ("vinyl_rewind", "bass_voxy_c"),
 )  # fmt: skip
-"""Original and reference: what strikes or moves, and what sounds."""
+"""Original and reference: what strikes or moves, and what sounds.
+
+They are 0.4 to 0.7 alike. Less will not do, by geometry: an even average of two standardised spectra that correlate by r is sqrt((1 + r) / 2) like both, and nothing that is
+0.93 like that average can be more than 0.93 of this like both. With r below 0.3 that is less than the 0.75 which the gate asks for.
+"""
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,20 @@ def verdicts(figures: Sequence[dict[str, float]]) -> list[Verdict]:
     ]  # fmt: skip
 
 
+def bound(figures: Sequence[dict[str, float]]) -> str:
+    """Return a sentence that says how like both parents a fusion can be, by geometry, if it is as unlike their average as is asked for.
+
+    An even average of two standardised spectra that correlate by r is sqrt((1 + r) / 2) like both; see :data:`pocket.gate.pairs.PAIRS`.
+    """
+    alike = [pair["parents alike"] for pair in figures]
+    most = [((1 + r) / 2) ** 0.5 for r in alike]
+    highest = [MOST_LIKE_INTERPOLATION * value for value in most]
+    return (
+        f"The parents are {_cell(*likeness.interval(alike))} alike. Their average can be {_cell(*likeness.interval(most))} like both at most, "
+        f"and what is {MOST_LIKE_INTERPOLATION} like it {_cell(*likeness.interval(highest))}."
+    )
+
+
 def sentences(found: Sequence[Verdict]) -> list[str]:
     """Return a line for each verdict."""
     return [
