@@ -12,9 +12,11 @@ import torch
 from torch import nn
 
 from pocket.codec.phase_network import ALONG_FREQUENCY, ALONG_TIME, DECIBELS, FLOOR_DB, PhaseNetwork, levels_of, predict
-from tertium.engine.models.pocket_codec import SpectralCodec
+from tertium.engine.models import phase_retrieval
+from tertium.engine.models.pocket_codec import FAINTEST, SpectralCodec
 
 LOG_10 = math.log(10)
+_SHARP = (0.1, 0.4)  # sharpness from which a change in closed form is sure: onset and full effect, as in the codec
 _NEIGHBOURHOOD = 13  # bins over which the phases of one spectrum are held together
 _TOGETHER, _FRESH, _CHANCE = 1.0, 0.05, 0.3  # weights in `integrate`; chosen on training material
 
@@ -74,19 +76,38 @@ def integrate(codec: SpectralCodec, magnitudes: torch.Tensor, predicted: torch.T
 
 
 @torch.no_grad()
-def decode(codec: SpectralCodec, network: PhaseNetwork, z: torch.Tensor, *, rounds: int = 2) -> torch.Tensor:
+def decode(codec: SpectralCodec, network: PhaseNetwork | None, z: torch.Tensor, *, rounds: int = 2) -> torch.Tensor:
     """Return audio (batch, 2, frames * 1,024) of latents (batch, channels, frames).
 
     Args:
+        network: None takes the changes that the magnitudes imply in closed form; see :func:`implied`.
         rounds: of the fast Griffin-Lim algorithm, which fits the integrated phases to the magnitudes of each channel.
     """
     magnitudes, coherence = codec.spectrum(codec.decode_features(z))
-    predicted = predict(network, levels_of(magnitudes))
-    gain = (predicted[..., DECIBELS].clamp(-12, 12) / 20 * LOG_10).exp().transpose(1, 2)
-    magnitudes = magnitudes * gain[:, None]
+    if network is None:
+        predicted = implied(codec, magnitudes.square().mean(1).sqrt())
+    else:
+        predicted = predict(network, levels_of(magnitudes))
+        gain = (predicted[..., DECIBELS].clamp(-12, 12) / 20 * LOG_10).exp().transpose(1, 2)
+        magnitudes = magnitudes * gain[:, None]
     together = magnitudes.square().mean(1).sqrt().transpose(1, 2)
     phases = codec.stereo_phase(integrate(codec, together, predicted), coherence)
     return codec.istft(magnitudes * codec.griffin_lim(magnitudes, phases, rounds))
+
+
+def implied(codec: SpectralCodec, magnitudes: torch.Tensor) -> torch.Tensor:
+    """Return the changes (batch, spectra, bins, 5) that magnitudes (batch, bins, spectra) imply in closed form, and levels of 0.
+
+    That is the phase gradient of a Gaussian window (see :mod:`tertium.engine.models.phase_retrieval`), as sure as the neighbourhood resembles a partial or an attack.
+    """
+    time, frequency = phase_retrieval.gradient(magnitudes.clamp(min=FAINTEST).log(), n_fft=codec.n_fft, hop=codec.hop)
+    before = torch.nn.functional.pad(time, (1, 0))[..., :-1]
+    below = torch.nn.functional.pad(frequency, (0, 0, 1, 0))[:, :-1]
+    sharpness = phase_retrieval.sharpness(magnitudes, n_fft=codec.n_fft, hop=codec.hop, faintest=FAINTEST)
+    sure = ((sharpness - _SHARP[0]) / (_SHARP[1] - _SHARP[0])).clamp(0, 1)
+    along = [(time + before) / 2, (frequency + below) / 2]
+    parts = [torch.zeros_like(sure), *(part for turn in along for part in (sure * turn.cos(), sure * turn.sin()))]
+    return torch.stack(parts, -1).transpose(1, 2)
 
 
 def centre_advance(codec: SpectralCodec) -> torch.Tensor:

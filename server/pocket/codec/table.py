@@ -39,6 +39,7 @@ def candidates(work: Path | None) -> dict[str, Trip]:
     if work and (work / "codec256.safetensors").exists():
         codec = points.codec_of(work, None)
         found["256 latents, 288 bands"] = (codec.encode, codec.decode)
+        found["256 latents, changes in closed form"] = (codec.encode, lambda z: decoder.decode(codec, None, z))
         if (work / "decoder.pt").exists():
             network = load_network(work / "decoder.pt")
             found["256 latents, trained decoder"] = (codec.encode, lambda z: decoder.decode(codec, network, z))
