@@ -90,12 +90,16 @@ def loss(found: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, dict[
 
 
 @torch.no_grad()
-def predict(network: PhaseNetwork, levels: torch.Tensor) -> torch.Tensor:
-    """Return the network's predictions (batch, spectra, bins, 5) for decoded levels (batch, spectra, bins)."""
+def predict(network: PhaseNetwork, levels: torch.Tensor, *, precision: torch.dtype = torch.bfloat16) -> torch.Tensor:
+    """Return the network's predictions (batch, spectra, bins, 5) for decoded levels (batch, spectra, bins).
+
+    Args:
+        precision: of the products, as in training; processors without bfloat16 are faster with float32.
+    """
     around, count = padded(levels), levels.shape[1]
-    dtype = next(network.parameters()).dtype
-    parts = [
-        network(all_inputs(around[:, first : min(first + _CHUNK, count) + 2 * TIMES]).to(dtype))
-        for first in range(0, count, _CHUNK)
-    ]
+    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        parts = [
+            network(all_inputs(around[:, first : min(first + _CHUNK, count) + 2 * TIMES]))
+            for first in range(0, count, _CHUNK)
+        ]
     return torch.cat(parts, 1)

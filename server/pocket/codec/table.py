@@ -1,16 +1,17 @@
 """The table by which codecs are judged, on sounds that were in no training.
 
-    python -m pocket.codec.table [WORK] [--seconds 4] [--every 1] [--csv FILE]
+    python -m pocket.codec.table [WORK] [--seconds 4] [--every 1] [--only WORDS] [--csv FILE]
 
 The shipped codec; with WORK, also the codec with 256 latents and, once trained, its decoder (see ``codec.points`` and ``codec.train_decoder``). Columns: correlation
 of log spectra at four windows; of onset envelopes; energy 25 to 5 ms before onsets in dB; correlation of partials; loudness and true peak of the round trip in dB; side
-against middle of mono sounds in dB; modulation of steady tones at the rates of latent frames and of spectra in per cent; time to decode 3 s, as a ratio to the
-first row's in the same run. Means with 95 % intervals (bootstrap over sounds).
+against middle of mono sounds in dB; modulation of steady tones at the rates of latent frames and of spectra in per cent; time to decode 3 s, as a ratio to
+today's on the first sounds of the same run. Means with 95 % intervals (bootstrap over sounds).
 """
 
 import argparse
 import csv
 import math
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -122,6 +123,7 @@ def main() -> None:
         "--seconds", type=float, default=4.0, help="length of each sound that is used, from its beginning"
     )
     parser.add_argument("--every", type=int, default=1, help="use only every so many-th sound")
+    parser.add_argument("--only", default="", help="only the codecs whose names contain this")
     parser.add_argument("--csv", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -131,10 +133,11 @@ def main() -> None:
         for name, sound in list(sounds)[:: options.every]
     }
     print("| | " + " | ".join(COLUMNS) + " |\n" + "| --- " * (len(COLUMNS) + 1) + "|", flush=True)
-    lines, unit = [], None
-    for title, trip in candidates(options.work).items():
-        rows = measure(trip, cut)
-        unit = unit or likeness.interval([row["time"] for row in rows if "time" in row])[0]
+    lines, trips = [], candidates(options.work)
+    today = next(iter(trips.values()))
+    unit = statistics.mean(round_trip(today, sound)[1] for sound in list(cut.values())[:4])
+    for title in (title for title in trips if options.only in title):
+        rows = measure(trips[title], cut)
         print(f"| {title} | " + " | ".join(line(rows, unit)) + " |", flush=True)
         lines += [[title, row["sound"], *(row.get(column, "") for column in COLUMNS)] for row in rows]
     if options.csv:
