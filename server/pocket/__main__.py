@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from pocket.codec import fit
-from pocket.material import dataset, origin, provenance
+from pocket.material import dataset, instruments, origin, provenance
 from pocket.model import export, train
 
 
@@ -43,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if not options.no_recordings:
             provenance.sources()  # the export needs them: a failure now is better than one after hours of training
+            instruments.soundfont()
         fit.fit(options.work, pieces=options.codec_pieces, workers=options.workers)
         dataset.render(options.work, pieces=options.pieces, workers=options.workers)
     except FileNotFoundError as error:

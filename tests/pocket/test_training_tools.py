@@ -40,7 +40,7 @@ def test_pieces_need_no_recordings_where_none_are_wanted(seed, monkeypatch, tmp_
     monkeypatch.setattr(recordings, "FOLDER", tmp_path)
     audio, caption, kind = piece.piece(seed, with_recordings=False)
     assert audio.shape == (2, 12 * 44100) and numpy.isfinite(audio).all() and caption
-    assert kind in {"synthesised", "grains", "mix"}
+    assert kind in {"synthesised", "grains", "mix", "fused"}
 
 
 def test_missing_recordings_are_named_with_the_remedy(monkeypatch, tmp_path, capsys):
@@ -63,6 +63,16 @@ def test_a_working_folder_keeps_to_one_kind_of_material(tmp_path):
 def test_provenance_without_recordings_names_none():
     page = provenance.page(steps=1200, minutes=3.2, with_recordings=False)
     assert "1,200 steps in 3 minutes" in page and "freesound" not in page and "model.safetensors" in page
+
+
+@pytest.mark.skipif(not recordings.FOLDER.exists(), reason="sonic-pi-samples is not installed")
+def test_provenance_names_every_source_and_what_is_held_out():
+    page = provenance.page(steps=1, minutes=1.0)
+    assert all(
+        name in page
+        for name in ("freesound.org", "MuseScore General", "MIT", "Frank Wen", "hydrogen-drumkits", "Vibraphone")
+    )
+    assert page.count("no: held out") == len(recordings.HELD_OUT)
 
 
 def test_the_makefile_gives_every_argument_that_training_needs():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy
 import soxr
 
-from pocket.material import effects, recordings, synthesis
+from pocket.material import effects, fused, instruments, recordings, synthesis
 from pocket.material.synthesis import RATE
 
 SECONDS = 12.0
@@ -102,17 +102,43 @@ def _mix(rng, count, makers):
     return out, ["mix", *parts[0][1][:4], "with", *parts[1][1][:4]]
 
 
+def _instrument(rng, count):
+    """A phrase on an instrument; one in five is on a drum kit, which are many presets with few samples."""
+    presets = instruments.in_training()
+    kits = rng.random() < 0.2
+    chosen = [preset for preset in presets if (preset.bank == instruments.KITS) == kits]
+    return instruments.phrase(rng, count, chosen[rng.integers(len(chosen))])
+
+
+def _fused(rng, count, makers):
+    """A third sound of two, see :mod:`pocket.material.fused`."""
+    (body, about_body), (gesture, about_gesture) = parents(rng, count, makers)
+    sound, words = fused.fuse(rng, body, gesture)
+    return sound, [*words, *about_body[:4], "with", *about_gesture[:4]]
+
+
+def parents(rng, count, makers=None) -> list[tuple[numpy.ndarray, list[str]]]:
+    """Return two sounds (2, count) with their words, each from one of the makers."""
+    makers = makers or _SINGLE
+    found = (makers[rng.integers(len(makers))](rng, count) for _ in range(2))
+    return [(numpy.array(numpy.broadcast_to(sound, (2, count))), words) for sound, words in found]
+
+
+_SINGLE = (_as_recorded, _phrase, _synthesised, _instrument, _instrument)
 _WITH_RECORDINGS: dict[str, tuple[float, Maker]] = {
-    "recording": (0.22, _as_recorded),
-    "phrase": (0.20, _phrase),
-    "synthesised": (0.30, _synthesised),
-    "grains": (0.08, _grains),
-    "mix": (0.20, functools.partial(_mix, makers=(_as_recorded, _phrase, _synthesised))),
+    "recording": (0.14, _as_recorded),
+    "phrase": (0.10, _phrase),
+    "synthesised": (0.18, _synthesised),
+    "instrument": (0.26, _instrument),
+    "grains": (0.06, _grains),
+    "mix": (0.12, functools.partial(_mix, makers=_SINGLE)),
+    "fused": (0.14, functools.partial(_fused, makers=_SINGLE)),
 }
 _WITHOUT_RECORDINGS: dict[str, tuple[float, Maker]] = {
     "synthesised": (0.30, _synthesised),
     "grains": (0.08, synthesis.grains),
     "mix": (0.20, functools.partial(_mix, makers=(_synthesised,))),
+    "fused": (0.10, functools.partial(_fused, makers=(_synthesised,))),
 }
 """By kind of piece: its share, and its maker."""
 

@@ -1,9 +1,9 @@
-"""Sounds that were in no training: the recordings that are held out, and synthesised sounds from seeds of their own."""
+"""Sounds that were in no training: the recordings and instruments that are held out, and synthesised sounds from seeds of their own."""
 
 import numpy
 import torch
 
-from pocket.material import effects, recordings, synthesis
+from pocket.material import effects, instruments, recordings, synthesis
 from pocket.material.synthesis import RATE
 
 SECONDS = 6.0
@@ -26,4 +26,18 @@ def synthesised() -> dict[str, torch.Tensor]:
         sound, _ = maker(rng, int(SECONDS * RATE))
         sound, _ = effects.place(rng, sound / (numpy.abs(sound).max() + 1e-9))
         found[maker.__name__] = torch.from_numpy(numpy.array(effects.level(rng, sound), dtype=numpy.float32))
+    return found
+
+
+def instrument_phrases() -> dict[str, torch.Tensor]:
+    """Return a phrase (2, samples) on each of the instruments that are held out, by its name: six seconds long, with a peak of 0.5.
+
+    Raises:
+        FileNotFoundError: the instruments are not installed.
+    """
+    found = {}
+    for number, preset in enumerate(instruments.held_out()):
+        sound, _ = instruments.phrase(numpy.random.default_rng([_SEED + 1, number]), int(SECONDS * RATE), preset)
+        peak = numpy.abs(sound).max() + 1e-9
+        found[preset.name] = torch.from_numpy(numpy.array(0.5 * sound / peak, dtype=numpy.float32))
     return found
