@@ -128,7 +128,7 @@ def test_results_are_safe(library):
     sound = library.store_result(tone(peak=2.0), 44_100, name="loud", format="flac")
     assert sound.peak_dbtp == pytest.approx(true_peak_dbtp(library.read(sound).samples), abs=1e-6)
     assert -1.01 < sound.peak_dbtp <= -1
-    assert sound.notes == ("lowered by 7.0 dB to keep its true peak at -1 dBTP",)
+    assert sound.notes == ("lowered by 1.0 dB, and peaks limited by 6.0 dB to keep its true peak at -1 dBTP",)
     silent = library.store_result(np.zeros((2, 30_000)), 44_100, name="silent")
     assert silent.peak_dbtp is None and library.get(silent.id) == silent
     assert silent.notes == ("the result is silent",), "silence is not passed off as success"

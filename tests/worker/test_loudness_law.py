@@ -54,6 +54,11 @@ def test_a_result_gets_its_loudness_and_says_so(natural):
     assert done.sound.notes == (f"{word} by {abs(done.gain_db):.1f} dB to {done.loudness:.1f} LUFS",)
 
 
+def test_a_small_change_is_reported_but_needs_no_note():
+    done = levelled(noise(-23.0), -20.0)
+    assert done.facts["gain_db"] == pytest.approx(3.0, abs=0.3) and done.sound.notes == ()
+
+
 def test_a_result_at_its_level_stays_bit_for_bit():
     sound = noise(-20.0)
     done = levelled(sound, loudness_lufs(sound.samples, RATE))

@@ -24,6 +24,8 @@ REMEDIES = {
 """What to turn after near-silence, by command."""
 TRIES = 4  # at the gain with which the limited result has the wanted loudness
 EXACT = 0.1  # LU
+NOTED = 6.0
+"""dB from which on a change of level is worth a note; each is reported in the result's fields."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +127,10 @@ def near_silence(natural: float, loudness: Mapping[str, float], *, command: str)
 
 
 def _notes(natural: float, gain: float, loudness: float, target: float) -> tuple[str, ...]:
-    if abs(gain) < EXACT:
+    short = target - loudness
+    if abs(gain) < NOTED and short <= 1.0:
         return ()
     turned = f"{'raised' if gain > 0 else 'lowered'} by {abs(gain):.1f} dB to {loudness:.1f} LUFS"
-    short = target - loudness
     if short <= 1.0:
         return (turned,)
     why = "its peaks allow no more" if gain < MOST_RAISED - EXACT else f"no more than {MOST_RAISED:g} dB"
