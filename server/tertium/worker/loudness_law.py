@@ -108,7 +108,7 @@ def levelled(sound: Audio, target: float | None) -> Levelled:
             break
         samples, _ = limited(sound.samples * np.float32(10 ** (gain / 20)), sound.sample_rate)
         loudness = loudness_lufs(samples, sound.sample_rate)
-    notes = (*sound.notes, *_notes(natural, gain, loudness, target))
+    notes = (*sound.notes, *_notes(gain, loudness, target))
     return Levelled(replace(sound, samples=samples, notes=notes), gain, loudness, natural)
 
 
@@ -126,7 +126,7 @@ def near_silence(natural: float, loudness: Mapping[str, float], *, command: str)
     return (f"the model made near-silence ({natural:.0f} LUFS) of louder sounds: {remedy}",)
 
 
-def _notes(natural: float, gain: float, loudness: float, target: float) -> tuple[str, ...]:
+def _notes(gain: float, loudness: float, target: float) -> tuple[str, ...]:
     short = target - loudness
     if abs(gain) < NOTED and short <= 1.0:
         return ()

@@ -39,8 +39,8 @@ def as_request(
         entry = {"blend": 0.0} if step is None else {"intervention": step, "place": facts["blend"]}
         return "fuse", request | entry
     if calibrated and "blend" in request:
-        place = {"place": request.pop("blend")}
-        request |= {"intervention": facts["intervention"]} | place | request
+        request.setdefault("place", request.pop("blend"))
+        request["intervention"] = facts["intervention"]
     return spec.command, request
 
 
