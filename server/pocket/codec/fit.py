@@ -5,7 +5,6 @@
 Writes WORK/codec.safetensors, unless it exists.
 """
 
-import argparse
 import functools
 from pathlib import Path
 
@@ -81,13 +80,7 @@ def fit(work: Path, *, pieces: int, workers: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--pieces", type=int, default=PIECES)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--no-recordings", action="store_true", help="synthesised sounds only; needs no package")
-    options = parser.parse_args()
-    origin.begin(options.work, with_recordings=not options.no_recordings)
+    options = origin.options(__doc__, pieces=PIECES)
     fit(options.work, pieces=options.pieces, workers=options.workers)
 
 

@@ -6,7 +6,6 @@ Writes WORK/shards/NNNN.safetensors (one tensor "0" … "31" for each piece, (12
 renders only shards that are missing or hold fewer pieces than asked for. Needs WORK/codec.safetensors.
 """
 
-import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,13 +99,7 @@ def read_shards(work: Path, known: frozenset[str] = frozenset()) -> tuple[list[I
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--pieces", type=int, default=PIECES)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--no-recordings", action="store_true", help="synthesised sounds only; needs no package")
-    options = parser.parse_args()
-    origin.begin(options.work, with_recordings=not options.no_recordings)
+    options = origin.options(__doc__, pieces=PIECES)
     render(options.work, pieces=options.pieces, workers=options.workers)
 
 

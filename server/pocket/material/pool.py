@@ -6,7 +6,6 @@ Writes WORK/pool/NNNN.npy, each (pieces, 2, 12 s) as 16-bit integers at 44.1 kHz
 the files that are missing.
 """
 
-import argparse
 import functools
 from pathlib import Path
 
@@ -89,13 +88,7 @@ class Pool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--pieces", type=int, default=PIECES)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--no-recordings", action="store_true", help="synthesised sounds only; needs no package")
-    options = parser.parse_args()
-    origin.begin(options.work, with_recordings=not options.no_recordings)
+    options = origin.options(__doc__, pieces=PIECES)
     render(options.work, pieces=options.pieces, workers=options.workers)
 
 
