@@ -15,7 +15,8 @@ Receive = Callable[[bytes, Address], None]
 RECEIVE_BUFFER = 1 << 22
 """Bytes asked of the system, which may give less: what comes while the process waits for a core must fit, or is lost."""
 LARGEST = 65536
-MOST_AT_A_TIME = 2000
+EMPTYING_SECONDS = 0.002
+"""How long the socket is read at a time. A flood can fill it as fast as it is read, so that it would never be empty."""
 MOST_A_TURN = 8
 """Datagrams handled before everything else in the loop has its turn; each may start a task that takes a while."""
 TURN_SECONDS = 0.001
@@ -37,6 +38,7 @@ class OscTransport(asyncio.DatagramProtocol):
         self._receive = receive
         self._socket = bound
         self._inbox = FairQueue()
+        self._dropped = 0
         self._turn: asyncio.Handle | None = None
         self._transport: asyncio.DatagramTransport | None = None
         self.address: Address = ("", 0)
@@ -102,14 +104,19 @@ class OscTransport(asyncio.DatagramProtocol):
             addr[:2] == self.address
         ):  # an answer of the daemon's own, from a client that gave this port as its reply port
             return
-        if not self._inbox.put(data, (addr[0], addr[1])):
-            log.event("datagram dropped", level=logging.WARNING, reason="too many are waiting")
+        self._dropped += not self._inbox.put(data, (addr[0], addr[1]))
 
     def _empty_socket(self) -> None:
         """Read all waiting datagrams: the event loop alone reads one per iteration, which is too slow for a flood."""
+        end = time.monotonic() + EMPTYING_SECONDS
         with contextlib.suppress(OSError):  # the socket is empty, or a client's port was closed
-            for _ in range(MOST_AT_A_TIME):
+            while time.monotonic() < end:
                 self._put(*self._socket.recvfrom(LARGEST))
+
+    def _tell_dropped(self) -> None:
+        if self._dropped:
+            log.event("datagrams dropped", level=logging.WARNING, count=self._dropped, reason="too many are waiting")
+            self._dropped = 0
 
     def _take_turn(self) -> None:
         self._turn = None
@@ -119,6 +126,7 @@ class OscTransport(asyncio.DatagramProtocol):
                 break
             self._handle(*self._inbox.take())
         self._empty_socket()
+        self._tell_dropped()
         if self._inbox:
             self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
