@@ -4,6 +4,7 @@ import asyncio
 import io
 import logging
 import socket
+import time
 
 import pytest
 
@@ -54,6 +55,34 @@ async def test_one_peer_s_flood_keeps_no_other_waiting():
         asking.close()
         await transport.close()
     assert [datagram for datagram, _ in came].index(b"status") < 10
+
+
+class Endless:
+    """A socket that is filled as fast as it is read."""
+
+    def __init__(self):
+        self.read = 0
+
+    def recvfrom(self, size):
+        self.read += 1
+        time.sleep(0.001)
+        return b"flood", ("127.0.0.1", 9)
+
+
+async def test_a_socket_that_is_never_empty_gives_the_others_their_turn():
+    came = []
+    transport = await OscTransport.open("127.0.0.1", 0, lambda datagram, address: came.append(datagram))
+    bound, transport._socket = transport._socket, Endless()
+    try:
+        transport.datagram_received(b"first", ("127.0.0.1", 8))
+        read = transport._socket.read
+        assert 1 <= read <= 2, "as many as the time holds"
+        await asyncio.sleep(0)
+        assert came[0] == b"first"
+        assert transport._socket.read <= read + 2
+    finally:
+        transport._socket = bound
+        await transport.close()
 
 
 def test_an_inbox_is_bounded_and_the_greediest_loses():

@@ -72,6 +72,34 @@ async def test_a_job_that_cannot_be_journalled_is_not_accepted(jobs, journal):
     assert jobs.events == [("first", "accepted")]
 
 
+async def test_a_late_write_does_not_bring_an_older_state_back(journal):
+    """After a full disk, writes of several calls go on side by side: the slowest must not write what it found at its beginning."""
+    jobs, full, gates = JobQueue(journal, limit=3), [True], {}
+
+    async def update(job, **columns):
+        if full:
+            raise TertiumError("disk_full", "No room.", remedy="Make some.")
+        if gate := gates.pop(job, None):
+            await gate.wait()
+        await Journal.update(journal, job, **columns)
+
+    journal.update = update
+    first, second = a_job("first"), a_job("second")
+    for job in (first, second):
+        await jobs.accept(job)
+        await jobs.start()  # that it runs is not written yet
+    full.clear()
+    gate = gates[first.id] = asyncio.Event()
+    slow = asyncio.ensure_future(jobs.flush())  # waits for the first job, and would go on to the second
+    await asyncio.sleep(0)
+    await jobs.flush()
+    await jobs.done(second, {"path": "p"})
+    gate.set()
+    await slow
+    assert {row["state"] for row in reopened(journal).values()} == {"running", "done"}
+    assert reopened(journal)[second.id]["state"] == "done"
+
+
 async def test_a_job_ends_once(jobs):
     await jobs.accept(a_job())
     job = await jobs.start()

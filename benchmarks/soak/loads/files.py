@@ -23,7 +23,7 @@ def stretches(ground: Ground) -> None:
     """A part of a file stretched, a different one each time, once a second."""
     path, peer = noise(ground, seconds=30.0), OscPeer(ground.home)
     for number in ground.turns(1.0):
-        part = {"start": number % 40 * 0.25, "end": 12.0 + number % 7, "seconds": 20.0}
+        part = {"start": number % 40 * 0.25, "end": 12.5 + number % 7, "seconds": 20.0}
         ground.expect("stretches", peer, "add_sound", path=path, promised=_in_time, **part)
 
 

@@ -264,8 +264,11 @@ class JobQueue:
 
     async def flush(self) -> bool:
         """Write what could not be written so far. Return whether all of it is on the disk."""
-        for job, unwritten in list(self._unwritten.items()):
-            columns = dict(unwritten)
+        for job in list(self._unwritten):
+            # Looked up anew: while this waited for the job before, another call may have written this one, and its state may have changed since.
+            columns = dict(self._unwritten.get(job, {}))
+            if not columns:
+                continue
             try:
                 await self._journal.update(job, **columns)
             except TertiumError as error:
