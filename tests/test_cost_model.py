@@ -44,21 +44,27 @@ def test_a_wrong_measurement_never_makes_work_free():
         ({"reference": None, "prompt": "p", "guidance": 6.0}, 2),
         ({"reference": None, "prompt": "p", "hold": 0.5}, 2),
         ({"reference": None, "prompt": None}, 1),
+        (
+            {"reference": None, "prompt": "p", "strength": "even"},
+            1.2,
+        ),  # the reference phase to its end, and the completion
+        ({"reference": None, "prompt": "p", "hold": 0.5, "strength": "even"}, 1.4),
     ],
 )
 def test_calls_of_the_model_a_step(changes, calls):
     assert cost_model.forwards_per_step(spec("fuse", **FUSION | changes), ABOUT) == pytest.approx(calls)
 
 
-def test_the_steps_that_are_promised_fit_and_one_more_would_not():
+@pytest.mark.parametrize("strength", ["even", "paper"])
+def test_the_steps_that_are_promised_fit_and_one_more_would_not(strength):
     speed = CostModel(0.02, 0.01)
-    fusion = spec("fuse", **FUSION | {"reference": None, "prompt": "p", "steps": 500})
+    fusion = spec("fuse", **FUSION | {"reference": None, "prompt": "p", "steps": 500, "strength": strength})
     steps = cost_model.steps_within(speed, fusion, {}, 2.0)
     assert cost_model.MARGIN * cost_model.estimate(speed, fusion.with_steps(steps), {}) <= 2.0
     assert cost_model.MARGIN * cost_model.estimate(speed, fusion.with_steps(steps + 1), {}) > 2.0
     assert cost_model.steps_within(speed, fusion.with_steps(5), {}, 100.0) == 5
-    assert cost_model.steps_within(speed, fusion, {}, 0.3) == 0  # fewer than FEWEST_STEPS
-    assert cost_model.steps_within(speed, fusion.with_steps(2), {}, 0.35) == 2  # unless that few were requested
+    assert cost_model.steps_within(speed, fusion, {}, 0.2) == 0  # fewer than FEWEST_STEPS
+    assert cost_model.steps_within(speed, fusion.with_steps(2), {}, 0.5) == 2  # unless that few were requested
 
 
 def test_a_morph_and_a_window_take_as_long_as_their_sounds():

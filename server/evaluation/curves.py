@@ -36,7 +36,7 @@ def measure(
     plan, (original, reference) = bench.plan, pair
     hold = 0.0 if fine_tune else plan.hold
     settings = WindowSettings(
-        spread=0.0,
+        strength="paper", spread=0.0,
         steps=plan.steps, order=order, eta=eta, anchor=anchor, seed=plan.seed, points=plan.points, hold=hold,
         prompt=fine_tune.prompt if fine_tune else None,
     )  # fmt: skip

@@ -151,7 +151,10 @@ def window(
         for place, fraction in enumerate(INTERVENTIONS):
             k = round(fraction * steps)
             result = operations.fuse(
-                model, original, reference, FuseSettings(steps=steps, intervention=k, hold=hold, spread=0.0)
+                model,
+                original,
+                reference,
+                FuseSettings(steps=steps, intervention=k, hold=hold, strength="paper", spread=0.0),
             )
             row.append(f"{k} {likeness(result, ends[0]):.2f} | {likeness(result, ends[1]):.2f}")
             if hold == holds[len(holds) // 2] and place % 2:

@@ -1,7 +1,7 @@
 """The cost model: how long jobs take on this machine, as measured. Remaining times and deadlines are computed from it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,20 +70,33 @@ def forwards_per_step(spec: JobSpec, about: Mapping[str, Any]) -> float:
     rows = 1 if spec.guidance == 1 or spec.prompt is None else 2
     if not isinstance(spec, Pair):
         return rows
-    if spec.reference is None:
-        return rows + (rows if spec.hold else 0)
-    shares = about.get("completion_shares", (1.0,))
+    completed = max(_completed(spec, about.get("completion_shares", (1.0,))), 0.01)
+    holding = rows if spec.hold else 0
+    if (
+        spec.reference is None and spec.strength == "paper"
+    ):  # together the reference phase and the completion are all steps
+        return rows + holding
+    return rows + completed * (1 + holding) if spec.reference is None else completed
+
+
+def _completed(spec: Pair, shares: Sequence[float]) -> float:
+    """Return the share of the steps that the completion takes at most, but for one step more (:func:`_beside`)."""
     if not isinstance(spec, Fuse):
-        return max(sum(shares) / len(shares), 0.01)
+        return sum(shares) / len(shares)
     if spec.blend is None:
         return 1 - spec.intervention / spec.steps
-    return max(shares[math.floor(spec.blend * (len(shares) - 1))], 0.01)
+    return shares[math.floor(spec.blend * (len(shares) - 1))]
 
 
 def estimate(costs: CostModel, spec: JobSpec, about: Mapping[str, Any]) -> float:
     """Return an upper bound of a job's time in seconds."""
-    forwards = spec.steps * forwards_per_step(spec, about)
+    forwards = spec.steps * forwards_per_step(spec, about) + _beside(spec)
     return sounds_computed(spec) * costs.estimate(seconds_computed(spec), forwards)
+
+
+def _beside(spec: JobSpec) -> int:
+    """Return the calls of the model beside those of each step: an intervention between two steps takes one more."""
+    return 1 if isinstance(spec, Pair) and spec.strength == "even" else 0
 
 
 def sounds_computed(spec: JobSpec) -> int:
@@ -108,5 +121,5 @@ def steps_within(costs: CostModel, spec: JobSpec, about: Mapping[str, Any], seco
     """
     per_second = seconds / sounds_computed(spec) / MARGIN / max(seconds_computed(spec), SHORTEST)
     calls = (per_second - costs.fixed) / costs.forward
-    steps = min(math.floor(max(calls, 0.0) / forwards_per_step(spec, about)), spec.steps)
+    steps = min(math.floor(max(calls - _beside(spec), 0.0) / forwards_per_step(spec, about)), spec.steps)
     return steps if steps >= min(FEWEST_STEPS, spec.steps) else 0

@@ -121,7 +121,8 @@ class Pair(FromOriginal):
         reference: id of the reference sound; None if a checkpoint or a prompt leads.
         checkpoint, checkpoint_created: as in :class:`Generate`.
         prompt: None if a reference sound leads.
-        spread: of the latents; see :mod:`tertium.engine.fusion.spread`.
+        spread: of the latents; see :mod:`tertium.engine.fusion.evenness`.
+        strength: how the original enters; see :data:`tertium.engine.fusion.knob.Strength`.
     """
 
     reference: str | None = None
@@ -132,6 +133,7 @@ class Pair(FromOriginal):
     anchor: str
     guidance: float
     spread: float = 1.0
+    strength: str = "paper"  # of jobs that were accepted before there was another
 
 
 class Fuse(Pair):
@@ -143,7 +145,7 @@ class Fuse(Pair):
 
     command: Literal["fuse"] = "fuse"
     blend: float | None = None
-    intervention: int | None = None
+    intervention: float | None = None
     place: float | None = None
     loop: str = "off"
 

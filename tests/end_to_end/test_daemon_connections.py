@@ -58,8 +58,12 @@ def test_more_connections_than_descriptors_are_refused_and_those_that_exist_go_o
         dealer.linger, dealer.rcvtimeo = 0, 20000
         dealer.connect(daemon.facts["zmq"])
         assert answered(dealer, 1, daemon.facts["token"])
-        opened = [stack.enter_context(connected(daemon.facts["zmq"])) for _ in range(400)]
-        until(lambda: sum(map(has_ended, opened)) == 400 - (MOST - 1))
+        opened = []
+        for _ in range(
+            10
+        ):  # not all at once: before any is ended, libzmq accepts what comes, and where descriptors are this few it finds none left
+            opened += [stack.enter_context(connected(daemon.facts["zmq"])) for _ in range(40)]
+            until(lambda: sum(map(has_ended, opened)) == max(0, len(opened) - (MOST - 1)), lambda: daemon.log)
         message = client.ask("status")["message"]
         assert message == "New ZeroMQ connections are refused, since 74 are open; close clients that are not used."
         assert answered(dealer, 2, daemon.facts["token"])

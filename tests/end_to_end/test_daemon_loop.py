@@ -51,7 +51,9 @@ def recalled(done):
 def test_a_bar_loops_by_default_and_not_with_loop_off(pocket, bars, name):
     with Client(pocket.home) as client:
         results = {
-            loop: client.submit("fuse", original=bars[name], reference=REFERENCE, loop=loop, **QUICK).wait()
+            loop: client.submit(
+                "fuse", original=bars[name], reference=REFERENCE, loop=loop, strength="paper", **QUICK
+            ).wait()
             for loop in ("auto", "on", "off")
         }
         again = recalled(results["auto"])
@@ -63,6 +65,7 @@ def test_a_bar_loops_by_default_and_not_with_loop_off(pocket, bars, name):
     frames = soundfile.info(bars[name]).frames
     seams = {loop: ends(done.path) for loop, done in results.items()}
     assert {len(samples) for samples, _ in seams.values()} == {frames}
+    # With the strength "even" there is hardly a seam either way, since most of the original's own loop is kept.
     assert seams["off"][1] > 3, "dB of the step at the seam over the largest step within"
     assert seams["on"][1] < -6
 

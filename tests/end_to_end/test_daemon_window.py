@@ -59,9 +59,11 @@ def test_a_worker_that_dies_under_a_morph_leaves_every_take_once_in_the_result(d
 
 
 def test_takes_with_the_same_intervention_have_a_note(client, clips):
-    client.send("morph", "few", original=clips[0], reference=clips[1], count=6, steps=2)
+    client.send("morph", "few", original=clips[0], reference=clips[1], count=6, steps=2, strength="paper")
     notes = json.loads(client.events("few")[-1].fields["notes"])
     assert any("enter at the same step: more steps would tell them apart" in note for note in notes)
+    client.send("morph", "even", original=clips[0], reference=clips[1], count=6, steps=2)
+    assert not any("same step" in note for note in json.loads(client.events("even")[-1].fields["notes"]))
 
 
 def test_a_window_is_measured_once_and_then_calibrates_blend(daemon, clips):

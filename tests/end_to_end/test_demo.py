@@ -48,7 +48,7 @@ def test_the_demo_makes_what_it_says(tmp_path):
         assert similarity_over_time(result, original) > 0.6 > similarity_over_time(reference, original), (
             "it moves as the drums do"
         )
-        assert similarity_over_frequency(result, reference) > 0.8 > similarity_over_frequency(original, reference), (
+        assert similarity_over_frequency(result, reference) > 0.75 > similarity_over_frequency(original, reference), (
             "it is result of the hum"
         )
     assert np.abs(first.samples - second.samples).max() > 1e-3

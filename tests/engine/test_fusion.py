@@ -3,8 +3,9 @@ import itertools
 import pytest
 import torch
 
-from tertium.engine.fusion.fuse import InstantReference, blend_to_intervention, fuse_latents, hold_reference
+from tertium.engine.fusion.fuse import InstantReference, fuse_latents, hold_reference
 from tertium.engine.fusion.inversion import invert
+from tertium.engine.fusion.knob import blend_to_intervention
 from tertium.engine.sampling import solver
 from tertium.engine.sampling.noise import StepNoise
 from tertium.engine.sampling.schedule import edm, rectified_flow

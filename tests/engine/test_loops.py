@@ -147,7 +147,10 @@ def test_without_it_the_seam_is_the_loudest_of_all(pocket, demo):
     """Verify that there is a seam to remove, in latents as the paper leaves them: with their spread, its attacks are as loud."""
     hum = torch.from_numpy(demo["haunted_hum"])
     result = operations.fuse(
-        pocket, torch.from_numpy(bar(demo, 1.0, 2.0)), hum, FuseSettings(blend=0.5, hold=0.2, seed=1, spread=0.0)
+        pocket,
+        torch.from_numpy(bar(demo, 1.0, 2.0)),
+        hum,
+        FuseSettings(blend=0.5, hold=0.2, seed=1, spread=0.0, strength="paper"),
     )
     seam, within = steps(result.numpy())
     assert seam > within + 6

@@ -80,13 +80,20 @@ def test_how_often_a_fusion_asks_the_network(tiny_model, forwards):
         operations.fuse(tiny_model, sound(1), reference, FuseSettings(steps=10, **settings))
         return sum(forwards)
 
-    assert asked(intervention=6) == 3  # steps 7 … 9
-    assert asked(intervention=6, hold=0.3) == 3  # the instant reference costs nothing
-    assert asked(intervention=6, anchor="predicted") == 4
-    assert asked(intervention=6, prompt="drum") == 10
-    assert asked(intervention=6, prompt="drum", guidance=3.0) == 2 * 7 + 3
-    assert asked(intervention=6, prompt="drum", hold=0.3) == 7 + 2 * 3
-    assert asked(blend=0.0) == asked(blend=1.0) == 0
+    paper = {"intervention": 6, "strength": "paper"}
+    assert asked(**paper) == 3  # steps 7 … 9
+    assert asked(**paper, hold=0.3) == 3  # the instant reference costs nothing
+    assert asked(**paper, anchor="predicted") == 4
+    assert asked(**paper, prompt="drum") == 10
+    assert asked(**paper, prompt="drum", guidance=3.0) == 2 * 7 + 3
+    assert asked(**paper, prompt="drum", hold=0.3) == 7 + 2 * 3
+    # The even strength enters between steps 6 and 7, and needs the end of the reference phase.
+    assert asked(intervention=6) == 4
+    assert asked(intervention=6, prompt="drum") == 10 + 4
+    assert asked(intervention=6, prompt="drum", guidance=3.0) == 2 * 10 + 4
+    assert asked(intervention=6, prompt="drum", hold=0.3) == 10 + 2 * 4
+    for strength in ("even", "paper"):
+        assert asked(blend=0.0, strength=strength) == asked(blend=1.0, strength=strength) == 0
 
 
 def test_a_memory_spares_the_reference_phase_and_changes_no_sample(prompted_model, monkeypatch):
@@ -98,7 +105,8 @@ def test_a_memory_spares_the_reference_phase_and_changes_no_sample(prompted_mode
 
     def fuse(memory=None, **changes):
         rows.clear(), encoded.clear()
-        settings = FuseSettings(**{"intervention": 6, "steps": 10, "prompt": "drum", "guidance": 3.0} | changes)
+        given = {"intervention": 6, "steps": 10, "prompt": "drum", "guidance": 3.0, "strength": "paper"}
+        settings = FuseSettings(**given | changes)
         return operations.fuse(prompted_model, sound(1), None, settings, memory=memory), sum(rows), len(encoded)
 
     alone, *cost = fuse()
@@ -110,6 +118,8 @@ def test_a_memory_spares_the_reference_phase_and_changes_no_sample(prompted_mode
     assert fuse(memory, intervention=8)[1:] == (2 * 2 + 1, 0)  # continues from its last step
     for other in ({"seed": 1}, {"prompt": "hum"}, {"guidance": 2.0}, {"order": 2}, {"eta": 0.5}, {"steps": 11}):
         assert fuse(memory, **other)[1] > 2 * 7, other
+    assert fuse(memory, strength="even")[1] == 4 + 2  # the rest of the reference phase, its last step
+    assert fuse(memory, strength="even", intervention=7.5)[1:] == (3, 0)
     hook.remove()
 
 
@@ -359,7 +369,7 @@ def test_the_predicted_anchor_is_the_noise_that_the_null_prompt_finds(tiny_model
 
 
 def test_an_anchor_without_finite_latents_is_refused_in_words(prompted_model):
-    settings = FuseSettings(intervention=0, steps=5, anchor="predicted")
+    settings = FuseSettings(intervention=0, steps=5, anchor="predicted", strength="paper")
     with pytest.raises(SettingError) as caught:
         operations.fuse(prompted_model, sound(1), sound(2), settings)
     assert "'predicted' has no finite latents at step 0" in caught.value.message

@@ -119,7 +119,7 @@ def test_the_noise_level_is_as_exact_in_half_precision(pockets, precision):
 @pytest.mark.parametrize("precision", HALF)
 def test_pocket_measures_the_same_window_in_half_precision(pockets, precision):
     # All interventions are measured: with fewer, rounding may decide a tie between two halves and choose other points.
-    settings = WindowSettings(steps=STEPS, hold=0.2, points=STEPS)
+    settings = WindowSettings(steps=STEPS, hold=0.2, points=STEPS, strength="paper")
     whole, half = (
         window.measure(model, excerpt(DRUMS, model), excerpt(HUM, model), settings)
         for model in (pockets["fp32"], pockets[precision])

@@ -12,7 +12,7 @@ from tertium.engine.settings import FuseSettings, GenerateSettings, InvertSettin
         (lambda: FuseSettings(blend=0.5, intervention=2), "intervention", "it got both"),
         (lambda: FuseSettings(blend=1.1), "blend", "blend must be a number from 0 to 1; it is 1.1."),
         (lambda: FuseSettings(blend=float("nan")), "blend", "it is nan"),
-        (lambda: FuseSettings(intervention=51), "intervention", "a whole number from 0 to 50; it is 51"),
+        (lambda: FuseSettings(intervention=51), "intervention", "a number from 0 to 50; it is 51"),
         (lambda: FuseSettings(blend=0.5, hold=-0.1), "hold", "hold must be a number from 0 to 1"),
         (
             lambda: FuseSettings(blend=0.5, anchor="ship"),

@@ -3,9 +3,7 @@
 import pytest
 import torch
 
-from tertium.engine.fusion.fuse import WINDOW, blend_to_intervention, intervention_to_blend
 from tertium.engine.fusion.spread import widened
-from tertium.engine.sampling.schedule import edm
 
 
 def latents(mean, spread, *, seed, channels=3, frames=400):
@@ -49,19 +47,3 @@ def test_a_constant_channel_is_moved_but_not_widened():
 def test_values_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="must lie between 0 and 1"):
         widened(FUSION, reference=REFERENCE, original=ORIGINAL, **wrong)
-
-
-def test_the_blend_of_an_intervention_gives_that_intervention_again():
-    schedule = edm(50, sigma_min=0.3, sigma_max=500.0, rho=1.0)
-    for step in range(50):
-        blend = intervention_to_blend(step, schedule)
-        assert 0.0 <= blend <= 1.0
-        if 0.0 < blend < 1.0 and step != 48:
-            assert blend_to_intervention(blend, schedule) == step
-    assert intervention_to_blend(None, schedule) == 0.0 and intervention_to_blend(50, schedule) == 1.0
-
-
-def test_blends_of_interventions_rise_with_the_step():
-    schedule = edm(200, sigma_min=0.3, sigma_max=500.0, rho=1.0)
-    blends = [intervention_to_blend(step, schedule, window=WINDOW) for step in range(201)]
-    assert blends == sorted(blends) and blends[0] == 0.0 and blends[-1] == 1.0

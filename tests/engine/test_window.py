@@ -1,18 +1,18 @@
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
 from tertium.engine import operations
-from tertium.engine.fusion.fuse import WINDOW, blend_to_intervention
-from tertium.engine.fusion.morph import count_steps
+from tertium.engine.fusion.knob import WINDOW, blend_to_intervention, lam_at
 from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.operations import FuseSettings, MorphSettings
 from tertium.engine.pair import prepare
 from tertium.engine.sampling.schedule import edm, rectified_flow
 from tertium.engine.settings import SettingError, WindowSettings
-from tertium.engine.window import Point, calibration, interventions, measure, positions, refine, window_of
+from tertium.engine.window import Point, calibration, candidates, coarsely, measure, positions, refine, window_of
 from tests.engine.test_operations import round_trip, sound
 
 
@@ -34,6 +34,7 @@ def steep(k):
 
 def test_the_ends_and_the_equilibrium_of_a_known_curve():
     window = window_of(points_of(edm(50), steep), edm(50))
+    assert window.ratios[10] == pytest.approx(edm(50).noise_to_signal(42), rel=0.01)  # blend 0.5
     assert (window.begin, window.equilibrium, window.end) == pytest.approx((38.8, 42.0, 45.2))
 
 
@@ -52,7 +53,8 @@ def test_the_knob_has_no_dead_ends():
     schedule = edm(200)
     window = window_of(points_of(schedule, lambda k: 0.3 + 0.5 * steep(k / 4), range(80, 200)), schedule)
     reached = [steep(blend_to_intervention(b / 10, schedule, window=window.ratios) / 4) for b in range(1, 10)]
-    assert reached == pytest.approx([b / 10 for b in range(1, 10)], abs=0.04)
+    # Position and equilibrium are at 0.4 of the curve; the turns on either side of it are equal.
+    assert reached == pytest.approx([0.08, 0.16, 0.24, 0.32, 0.4, 0.52, 0.64, 0.76, 0.88], abs=0.04)
     assert (window.begin, window.end) == pytest.approx((4 * 39.1, 199 + 0.05), abs=1.0)
 
 
@@ -76,14 +78,22 @@ def test_a_pair_that_never_moves_keeps_the_default():
     assert calibration(flat) == WINDOW
 
 
+@pytest.mark.parametrize("strength", ["even", "paper"])
 @pytest.mark.parametrize("make", [edm, rectified_flow])
-@pytest.mark.parametrize("steps", [1, 4, 50, 200])
-def test_what_is_tried_lies_in_order_within_the_schedule(steps, make):
-    tried = interventions(make(steps), 12)
-    assert tried == sorted(set(tried))
-    assert len(tried) <= 12
-    assert tried[0] >= 0
-    assert tried[-1] == steps - 1
+@pytest.mark.parametrize("steps", [1, 2, 4, 50, 200])
+def test_what_may_be_measured_lies_in_order_within_the_schedule(steps, make, strength):
+    turns = candidates(make(steps), WindowSettings(steps=steps, strength=strength))
+    assert [turn.place for turn in turns] == sorted(turn.place for turn in turns)
+    assert [turn.intervention for turn in turns] == sorted(turn.intervention for turn in turns)
+    assert turns[0].intervention >= 0 and turns[-1].intervention <= steps - 1
+    if strength == "paper" and steps > 2:
+        assert steps - 2 not in {turn.intervention for turn in turns}
+
+
+def test_coarse_points_are_even():
+    assert coarsely(101, 5, inner=False) == [0, 25, 50, 75, 100]
+    assert coarsely(127, 7, inner=True) == [15, 31, 47, 63, 79, 95, 111]
+    assert coarsely(1, 6, inner=False) == [0]
 
 
 def test_more_is_tried_where_the_move_is():
@@ -138,7 +148,7 @@ def test_a_morph_follows_the_measured_window(tiny_model):
     steps = [take.intervention for take in operations.morph(tiny_model, sound(1), sound(2), settings)]
     schedule = tiny_model.schedule(50)
     assert steps[:2] == [None, 50]
-    assert abs(schedule.noise_to_signal(steps[2]) - 0.9) < 0.1
+    assert math.exp(-lam_at(steps[2], schedule)) == pytest.approx(0.9)
 
 
 def test_a_report_that_raises_stops_a_morph(tiny_model):
@@ -152,15 +162,32 @@ def test_a_report_that_raises_stops_a_morph(tiny_model):
         next(takes)
 
 
-@pytest.mark.parametrize("interventions", [(None, 10), (None, 3, 9, 10), (9,), (3, 7), (10,)])
+@pytest.mark.parametrize("strength", ["even", "paper"])
+@pytest.mark.parametrize("interventions", [(None, 10), (None, 3, 9, 10), (9,), (3, 7), (10,), (2.5, 6.1, 8.7)])
 @pytest.mark.parametrize("prompt", [None, "drum"])
-def test_the_steps_of_a_morph_are_counted_in_advance(prompt, interventions, prompted_model):
-    pair = prepare(
-        prompted_model, sound(1), None if prompt else sound(2), FuseSettings(blend=0, steps=10, prompt=prompt)
-    )
-    reports = []
-    pair.morphed(interventions, on_step=reports.append)
-    assert len(reports) == count_steps(interventions, 10, sampled=prompt is not None)
+def test_the_steps_of_a_morph_are_counted_in_advance(prompt, interventions, strength, prompted_model):
+    settings = FuseSettings(blend=0, steps=10, prompt=prompt, strength=strength)
+    pair = prepare(prompted_model, sound(1), None if prompt else sound(2), settings)
+    led, completed = [], []
+    pair.lead_to(interventions, on_step=led.append)
+    pair.morphed(interventions, on_step=completed.append)
+    assert len(completed) == pair.steps_of(interventions)
+    assert len(led) == (max(settings.lead_steps(k) for k in interventions) if prompt else 0)
+
+
+@pytest.mark.parametrize("prompt", [None, "drum"])
+@pytest.mark.parametrize("steps", [2, 8])
+def test_every_blend_is_a_sound_of_its_own(steps, prompt, prompted_model):
+    settings = FuseSettings(blend=0, steps=steps, prompt=prompt, hold=0.2)
+    schedule = prompted_model.schedule(steps)
+    pair = prepare(prompted_model, sound(1), None if prompt else sound(2), settings)
+    turns = [settings.turn_at(blend / 100, schedule) for blend in range(101)]
+    latents = pair.morphed([turn.intervention for turn in turns])
+    made = [pair.finished(latents[turn.intervention], turn) for turn in turns]
+    whole = float((made[-1] - made[0]).norm())
+    ways = [float((b - a).norm()) / whole for a, b in itertools.pairwise(made)]
+    assert min(ways) > 0.001
+    assert max(ways) < 0.3  # a jump would be a change of about the whole
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_the_table_has_a_line_for_each_method_that_was_measured():
 
 
 def test_a_pair_is_measured(monkeypatch):
-    monkeypatch.setattr(measure, "ENTRIES", (0.5, 0.75))
+    monkeypatch.setattr(measure, "BLENDS", (0.4, 0.6))
     monkeypatch.setattr(baselines, "WEIGHTS", (0.5,))
     model = load_model("pocket", device="cpu")
     spread = baselines.statistics([model.encode(sound) for sound in PAIR.sounds])

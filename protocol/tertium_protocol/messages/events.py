@@ -88,7 +88,9 @@ class TakeInfo(Payload):
         int, about("number of the take, from 1 at the reference's end to the morph's count at the original's")
     ]
     blend: Annotated[float, about("0 is the reference, 1 the original")]
-    intervention: Annotated[int | None, about("step at which the original entered; absent if it did not")] = None
+    intervention: Annotated[
+        float | None, about("step at which the original entered, a fraction between two; absent if it did not")
+    ] = None
     sound: Annotated[str, about("the sound's id")]
     path: Annotated[str, about("absolute path of the file, which is complete")]
 
@@ -96,10 +98,11 @@ class TakeInfo(Payload):
 class WindowPoint(Payload):
     """One fusion of a measured window, compared with the two sounds after a round trip through the codec."""
 
-    intervention: Annotated[int | None, about("step at which the original entered; absent for the reference alone")] = (
-        None
-    )
-    noise_to_signal: Annotated[float | None, about("sigma / alpha at that step; absent at the two ends")] = None
+    intervention: Annotated[
+        float | None,
+        about("step at which the original entered, a fraction between two; absent for the reference alone"),
+    ] = None
+    noise_to_signal: Annotated[float | None, about("sigma / alpha there; absent at the two ends")] = None
     position: Annotated[float, about("position between reference (0) and original (1), never decreasing")]
     original: Annotated[float, about("log-mel correlation with the original, -1 … 1")]
     reference: Annotated[float, about("log-mel correlation with the reference, -1 … 1")]
@@ -141,7 +144,9 @@ class Result(Payload):
     ] = None
     seed: Annotated[int | None, about("seed that was used")] = None
     steps: Annotated[int | None, about("number of steps taken")] = None
-    intervention: Annotated[int | None, about("step at which the original entered; absent if it did not")] = None
+    intervention: Annotated[
+        float | None, about("step at which the original entered, a fraction between two; absent if it did not")
+    ] = None
     model: Annotated[str | None, about("model that was used")] = None
     checkpoint: Annotated[str | None, about("learn: name of the checkpoint, for use as a reference")] = None
     loss: Annotated[float | None, about("learn, preview: loss of the last step")] = None

@@ -25,8 +25,8 @@ def require_reference_or_prompt(reference: str | None, prompt: str | None) -> No
         raise refuse("missing_field", "reference", problem, f"Send reference, {SOUND_REFERENCE}; or send prompt.")
 
 
-def require_step_in_schedule(field: str, value: int, steps: int) -> None:
+def require_step_in_schedule(field: str, value: float, steps: int) -> None:
     """Refuse a step beyond the last one of the schedule."""
     if value > steps:
-        problem = f"must lie between 0 and steps, which is {steps}; got {value}."
+        problem = f"must lie between 0 and steps, which is {steps}; got {value:g}."
         raise refuse("out_of_range", field, problem, "Lower it, or raise steps.", value)

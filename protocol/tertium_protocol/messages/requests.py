@@ -18,13 +18,14 @@ from tertium_protocol.messages.refusals import (
     require_step_in_schedule,
 )
 
-PROTOCOL_VERSION = "1.5"
+PROTOCOL_VERSION = "1.6"
 """Major.minor. A minor version only adds to the protocol; messages of another major version are refused."""
 
 NULLS = ("unconditional", "empty")
 ANCHORS = ("clean", "predicted", "forward", "stochastic")
 LOOPS = ("auto", "on", "off")
 LEVELS = ("line", "original", "natural")
+STRENGTHS = ("even", "paper")
 FORMATS = ("wav", "flac")
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 DEFAULT_BLEND = 0.5
@@ -187,6 +188,13 @@ Spread = Annotated[
         "spread of the result's latents: 0 as the paper leaves it, which shrinks, 1 as that of the two sounds", 0, 1
     ),
 ]
+Strength = Annotated[
+    str,
+    Choice(
+        "how the original enters: even, alike for every number of steps and moved to its place; or paper, at a whole step and as the update formula leaves it",
+        STRENGTHS,
+    ),
+]
 GUIDANCE = "classifier-free guidance scale; 1 means none and is twice as fast"
 
 
@@ -303,9 +311,9 @@ class Fuse(Making):
         float | None, Number("0 is the reference, 1 the original; excludes intervention", 0, 1, absent=DEFAULT_BLEND)
     ] = None
     intervention: Annotated[
-        int | None,
-        Integer(
-            "step at which the original enters: 0 is the noisiest, at most steps; excludes blend",
+        float | None,
+        Number(
+            "step at which the original enters, a fraction between two: 0 is the noisiest, at most steps; excludes blend",
             0,
             500,
             "steps",
@@ -321,12 +329,13 @@ class Fuse(Making):
     place: Annotated[
         float | None,
         Number(
-            "place between the two sounds by which level and spread go: 0 is the reference, 1 the original",
+            "place between the two sounds to which the result and its level go: 0 is the reference, 1 the original",
             0,
             1,
             absent="the blend, or that of the intervention",
         ),
     ] = None
+    strength: Strength = "even"
 
     @model_validator(mode="before")
     @classmethod
@@ -362,6 +371,7 @@ class Morph(Making):
     loop: Loop = "auto"
     level: Level = "line"
     spread: Spread = 1.0
+    strength: Strength = "even"
 
     @model_validator(mode="after")
     def _has_reference_or_prompt(self) -> Morph:
@@ -381,6 +391,7 @@ class Window(Making):
     guidance: Annotated[float, Number(GUIDANCE, 0, 30)] = 1.0
     level: Level = "line"
     spread: Spread = 1.0
+    strength: Strength = "even"
 
     @model_validator(mode="after")
     def _has_reference_or_prompt(self) -> Window:

@@ -52,8 +52,8 @@ def tasks(plan: Plan) -> list[Task]:
 def compare(bench: Bench, *, pair: Pair) -> Findings:
     """Compare all methods on one pair. Sum, interpolation and learned fusion are set to the fusion's balance between the two sounds."""
     plan, (original, reference), findings = bench.plan, pair, Findings()
-    settings = FuseSettings(spread=0.0, steps=plan.steps, seed=plan.seed, hold=plan.hold, blend=BLEND)
-    k = settings.intervention_on(bench.model.schedule(plan.steps))
+    settings = FuseSettings(strength="paper", spread=0.0, steps=plan.steps, seed=plan.seed, hold=plan.hold, blend=BLEND)
+    k = settings.turn_on(bench.model.schedule(plan.steps)).intervention
     results = {
         FUSION: (f"step {k}", operations.fuse(bench.model, bench.sound(original), bench.sound(reference), settings))
     }
@@ -118,7 +118,9 @@ def balanced_mix(
 def _learned(bench: Bench, pair: Pair, wanted: float) -> tuple[str, torch.Tensor]:
     """Return the fusion with the learned reference whose balance is closest to the wanted one."""
     plan, fine_tune = bench.plan, bench.plan.fine_tune(pair[1])
-    settings = FuseSettings(spread=0.0, steps=plan.steps, seed=plan.seed, prompt=fine_tune.prompt, intervention=0)
+    settings = FuseSettings(
+        strength="paper", spread=0.0, steps=plan.steps, seed=plan.seed, prompt=fine_tune.prompt, intervention=0
+    )
     fusions = prepare(bench.fine_tuned(fine_tune), bench.sound(pair[0]), None, settings).morphed(
         list(map(plan.step, ENTRIES))
     )

@@ -48,7 +48,13 @@ def measure(bench: Bench, *, order: int) -> Findings:
     wanted = [(step, True, plan.step(step / PAPER_STEPS)) for step in PAPER]
     wanted += [(step, False, plan.steps - plan.step(step / PAPER_STEPS)) for step in PAPER]
     settings = FuseSettings(
-        spread=0.0, steps=plan.steps, order=order, seed=plan.seed, prompt=fine_tune.prompt, intervention=0
+        strength="paper",
+        spread=0.0,
+        steps=plan.steps,
+        order=order,
+        seed=plan.seed,
+        prompt=fine_tune.prompt,
+        intervention=0,
     )
     pair = prepare(bench.fine_tuned(fine_tune), bench.sound(original), None, settings)
     audio = {k: bench.decoded(latents) for k, latents in pair.morphed([k for _, _, k in wanted]).items()}

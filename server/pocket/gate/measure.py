@@ -9,14 +9,15 @@ import torch
 from pocket import likeness
 from pocket.gate import baselines
 from pocket.gate.pairs import SoundPair
+from tertium.engine.fusion.knob import Turn
 from tertium.engine.models.loaded_model import LoadedModel
 from tertium.engine.pair import Pair, prepare
 from tertium.engine.settings import LearnSettings, WindowSettings
 from tertium.engine.training import adapters
 from tertium.engine.training.fine_tune import Learner
 
-ENTRIES = (0.5, 0.58, 0.66, 0.72, 0.78, 0.82, 0.86, 0.9, 0.94)
-"""Interventions that are tried for the balance, as fractions of the steps."""
+BLENDS = tuple(turn / 20 for turn in range(3, 18))
+"""Blends that are tried for the balance."""
 FUSION, LEARNED = "fusion", "fusion, learned"
 ROWS = (FUSION, LEARNED, "sum", "geometric mean", "vocoder", "interpolation", "shrinker")
 
@@ -60,14 +61,14 @@ def compare(
     original, reference = pair.sounds
     samples = original.shape[1]
     settings = WindowSettings(steps=options.steps, hold=options.hold)
-    entry, fused = balance(model, prepare(model, original, reference, settings), pair)
+    turn, fused = balance(model, prepare(model, original, reference, settings), pair)
     fusions, shrunk = [fused], []
     for seed in range(options.seeds):
         seeded = prepare(model, original, reference, replace(settings, seed=seed))
         if seed:
-            fusions.append(model.decode(seeded.fused(entry), samples=samples)[0])
+            fusions.append(_decoded(model, seeded, turn, samples))
         wiener = replace(seeded, null=baselines.shrinker(model.schedule(options.steps), *spread))
-        shrunk.append(model.decode(wiener.fused(entry), samples=samples)[0])
+        shrunk.append(_decoded(model, wiener, turn, samples))
     between = baselines.interpolations(model, model.encode(original), model.encode(reference), samples=samples)
     nearest = max(between, key=lambda sound: likeness.mel(sound, fused))
     sounds = {
@@ -88,25 +89,30 @@ def compare(
     }
 
 
-def balance(model: LoadedModel, prepared: Pair, pair: SoundPair) -> tuple[int, torch.Tensor]:
-    """Return the intervention, among :data:`ENTRIES`, whose fusion is most nearly as like the original as the reference, and that fusion."""
-    steps, samples = prepared.settings.steps, pair.sounds[0].shape[1]
-    entries = sorted({min(steps - 1, round(part * steps)) for part in ENTRIES} - {steps - 2})
-    latents = prepared.morphed(entries)
+def balance(model: LoadedModel, prepared: Pair, pair: SoundPair) -> tuple[Turn, torch.Tensor]:
+    """Return the turn of the knob, among :data:`BLENDS`, whose fusion is most nearly as like the original as the reference, and that fusion."""
+    samples, schedule = pair.sounds[0].shape[1], prepared.inversion.schedule
+    turns = [prepared.settings.turn_at(blend, schedule) for blend in BLENDS]
+    latents = prepared.morphed([turn.intervention for turn in turns])
     found: dict[int, torch.Tensor] = {}
 
-    def leaning(entry: int) -> float:
-        found[entry] = model.decode(latents[entry], samples=samples)[0]
-        return likeness.mel(found[entry], pair.sounds[0]) - likeness.mel(found[entry], pair.sounds[1])
+    def leaning(index: int) -> float:
+        turn = turns[index]
+        found[index] = model.decode(prepared.finished(latents[turn.intervention], turn), samples=samples)[0]
+        return likeness.mel(found[index], pair.sounds[0]) - likeness.mel(found[index], pair.sounds[1])
 
-    # Later interventions lean towards the original, so halving finds the turn with few of the costly decodings.
-    leanings, low, high = {}, 0, len(entries) - 1
+    # Higher blends lean towards the original, so halving finds the turn with few of the costly decodings.
+    leanings, low, high = {}, 0, len(turns) - 1
     while low <= high:
         middle = (low + high) // 2
-        leanings[entries[middle]] = leaning(entries[middle])
-        low, high = (middle + 1, high) if leanings[entries[middle]] < 0 else (low, middle - 1)
-    chosen = min(leanings, key=lambda entry: abs(leanings[entry]))
-    return chosen, found[chosen]
+        leanings[middle] = leaning(middle)
+        low, high = (middle + 1, high) if leanings[middle] < 0 else (low, middle - 1)
+    chosen = min(leanings, key=lambda index: abs(leanings[index]))
+    return turns[chosen], found[chosen]
+
+
+def _decoded(model: LoadedModel, prepared: Pair, turn: Turn, samples: int) -> torch.Tensor:
+    return model.decode(prepared.finished(prepared.fused(turn.intervention), turn), samples=samples)[0]
 
 
 def learned(model: LoadedModel, pair: SoundPair, options: Options) -> torch.Tensor:

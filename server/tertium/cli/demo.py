@@ -148,7 +148,7 @@ def _print_summary(out: Path, results: dict[str, Done], seconds: float) -> None:
         peak = "silent" if done.peak_dbtp is None else f"peak {done.peak_dbtp:.1f} dBTP"
         elapsed = f", computed in {done.elapsed:.1f} s" if done.elapsed is not None else ""
         print(
-            f"  {name + '.wav':23} {done.seconds:.2f} s, {peak}, intervention {done.intervention} of {done.steps}{elapsed}"
+            f"  {name + '.wav':23} {done.seconds:.2f} s, {peak}, intervention {done.intervention:.4g} of {done.steps}{elapsed}"
         )
     print("  spectrograms.png        all four side by side")
     print(f"That took {seconds:.0f} s. Listen, then try your own sounds, closer to one or the other:")

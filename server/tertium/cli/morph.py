@@ -92,7 +92,7 @@ def _await(client: Client, fields: dict[str, Any], on_take, output: Output) -> D
 def _lines(done: Done, copied: dict[int, str]) -> list[str]:
     lines = []
     for take in done.takes or ():
-        step = "the reference alone" if take.intervention is None else f"step {take.intervention}"
+        step = "the reference alone" if take.intervention is None else f"step {take.intervention:.4g}"
         lines.append(f"{take.index:3d}  blend {take.blend:.2f}  {step:20}  {copied.get(take.index, take.path)}")
     elapsed = f" in {done.elapsed:.1f} s" if done.elapsed is not None else ""
     lines.append(

@@ -255,7 +255,7 @@ def _plot(client: Client, command: str, fields: dict[str, Any], done: Done) -> b
 
 def _title(fields: dict[str, Any], done: Done) -> str:
     if done.intervention is not None:
-        return f"result, intervention {done.intervention} of {done.steps}"
+        return f"result, intervention {done.intervention:.4g} of {done.steps}"
     return "result"
 
 
@@ -266,7 +266,7 @@ def window_lines(window: WindowInfo) -> list[str]:
         "   step  original  reference  unexplained",
     ]
     for point in window.points:
-        step = "-" if point.intervention is None else str(point.intervention)
+        step = "-" if point.intervention is None else f"{point.intervention:.4g}"
         lines.append(f"  {step:>5}  {point.original:8.2f}  {point.reference:9.2f}  {point.unexplained:11.2f}")
     return lines
 
@@ -279,7 +279,7 @@ def _lines(command: str, fields: dict[str, Any], done: Done, copied: dict[str, s
     ]
     facts.append("silent" if done.peak_dbtp is None else f"peak {done.peak_dbtp:.1f} dBTP")
     if done.intervention is not None:
-        facts.append(f"intervention {done.intervention} of {counted(done.steps, 'step')}")
+        facts.append(f"intervention {done.intervention:.4g} of {counted(done.steps, 'step')}")
     elif done.checkpoint is not None:
         facts.append(f"learned in {counted(done.steps, 'step')} to a loss of {done.loss:.4f}")
     elif done.steps is not None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
-from tertium.engine.fusion.fuse import blend_to_intervention
-from tertium.engine.fusion.morph import count_steps, spread
+from tertium.engine.fusion.entrance import CANONICAL_STEPS
+from tertium.engine.fusion.morph import spread
 from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.inputs import check_sound, inversion_of, latent_of, noise_of, null_of, prompted, seconds_of
 from tertium.engine.models.loaded_model import MIN_SECONDS, LoadedModel
@@ -25,6 +25,7 @@ from tertium.engine.settings import (
     GenerateSettings,
     InvertSettings,
     MorphSettings,
+    PairSettings,
     Sampling,
     SettingError,
     VarySettings,
@@ -177,24 +178,17 @@ def fuse(
         SettingError: both or neither of ``reference`` and ``settings.prompt``, or an anchor without finite latents at
             this step.
     """
-    schedule = model.schedule(settings.steps)
-    step = settings.intervention_on(schedule)
-    progress = Progress(on_progress, _fusion_costs(settings, step, instant=reference is not None))
+    turn = settings.turn_on(model.schedule(settings.steps))
+    progress = Progress(on_progress, _fusion_costs(model, settings, turn.intervention, instant=reference is not None))
     pair = prepare(
         model, original, reference, settings, memory=memory, on_encode=lambda part: progress.at("encode", part)
     )
-
-    def on_step(at: int) -> None:
-        if step is None or at <= step:
-            progress.at("reference", at / (settings.steps if step is None else step + 1))
-        else:
-            progress.at("completion", (at - step - 1) / (settings.steps - step - 1))
-
-    if step != settings.steps:
+    if turn.intervention != settings.steps:
         progress.at("reference")
-    latents = pair.fused(step, on_step=on_step)
-    latents = pair.widened(latents, step, place=settings.place_on(schedule))
-    return _decoded(model, latents, original.shape[1], progress)
+    pair.lead_to([turn.intervention], on_step=progress.counted("reference", settings.steps))
+    count = pair.steps_of([turn.intervention])
+    latents = pair.fused(turn.intervention, on_step=progress.counted("completion", count))
+    return _decoded(model, pair.finished(latents, turn), original.shape[1], progress)
 
 
 @dataclass(frozen=True)
@@ -204,13 +198,15 @@ class Take:
     Args:
         index: 1 (the reference's end) … the morph's count (the original's end).
         blend: 0 … 1.
-        intervention: the step at which the original entered; None for the reference alone.
+        intervention: where the original entered, a fraction between two steps; None for the reference alone.
+        place: see :class:`tertium.engine.fusion.knob.Turn`.
         audio: (channels, samples).
     """
 
     index: int
     blend: float
-    intervention: int | None
+    intervention: float | None
+    place: float
     audio: torch.Tensor
 
 
@@ -229,8 +225,7 @@ def morph(
     Stages: encode, completion, decode.
 
     Takes are yielded as soon as they are ready: first the two ends, which are the round trips of the reference (or the
-    prompt's result) and of the original; then the others in order, whose completions share one batch. Takes with the
-    same intervention differ in their spread alone.
+    prompt's result) and of the original; then the others in order, whose completions share one batch.
 
     Args:
         original, reference, memory: as in :func:`fuse`.
@@ -239,10 +234,11 @@ def morph(
         SoundError, SettingError: as :func:`fuse`.
     """
     schedule, blends = model.schedule(settings.steps), spread(settings.count)
-    steps = [blend_to_intervention(blend, schedule, window=settings.window) for blend in blends]
-    between = steps[1:-1]
-    forwards = sum(settings.steps - step for step in between) + settings.steps * (reference is None)
-    costs = {"encode": (1 + (reference is not None)) * ENCODE, "completion": forwards, "decode": DECODE * len(steps)}
+    turns = [settings.turn_at(blend, schedule) for blend in blends]
+    between = [turn.intervention for turn in turns[1:-1]]
+    sampled = settings.steps * (reference is None)
+    forwards = sum(_completion_steps(model, settings, k) for k in between) + sampled
+    costs = {"encode": (1 + (reference is not None)) * ENCODE, "completion": forwards, "decode": DECODE * len(turns)}
     progress = Progress(on_progress, costs)
     pair = prepare(
         model, original, reference, settings, memory=memory, on_encode=lambda part: progress.at("encode", part)
@@ -250,30 +246,35 @@ def morph(
     progress.at("completion")
 
     def take(index: int, latents: torch.Tensor) -> Take:
-        latents = pair.widened(latents, steps[index], place=blends[index])
-        audio = model.decode(latents, samples=original.shape[1])[0]
-        return Take(index + 1, blends[index], steps[index], audio)
+        turn = turns[index]
+        audio = model.decode(pair.finished(latents, turn), samples=original.shape[1])[0]
+        return Take(index + 1, blends[index], turn.intervention, turn.place, audio)
 
-    on_step = progress.counted("completion", count_steps(steps, settings.steps, sampled=reference is None))
-    yield take(0, pair.fused(steps[0], on_step=on_step))
-    yield take(len(steps) - 1, pair.fused(steps[-1]))
+    on_step = progress.counted("completion", sampled + pair.steps_of(between))
+    yield take(0, pair.fused(turns[0].intervention, on_step=on_step))
+    yield take(len(turns) - 1, pair.fused(turns[-1].intervention))
     latents = pair.morphed(between, on_step=on_step)
-    for index, step in enumerate(between, start=1):
-        progress.at("decode", index / len(steps))
-        yield take(index, latents[step])
+    for index, intervention in enumerate(between, start=1):
+        progress.at("decode", index / len(turns))
+        yield take(index, latents[intervention])
     progress.at("decode", 1.0)
 
 
-def _fusion_costs(settings: FuseSettings, step: int | None, *, instant: bool) -> dict[str, float]:
-    leading = settings.steps if step is None else min(step + 1, settings.steps)
+def _fusion_costs(
+    model: LoadedModel, settings: FuseSettings, intervention: float | None, *, instant: bool
+) -> dict[str, float]:
     forward = 0.05 if instant else 1.0 + (settings.guidance != 1.0)
     holding = 1.0 + (0.0 if settings.hold == 0.0 else forward)
     return {
         "encode": (1 + instant) * ENCODE,
-        "reference": leading * forward,
-        "completion": (settings.steps - leading) * holding,
+        "reference": settings.lead_steps(intervention) * forward,
+        "completion": _completion_steps(model, settings, intervention) * holding,
         "decode": DECODE,
     }
+
+
+def _completion_steps(model: LoadedModel, settings: PairSettings, intervention: float | None) -> int:
+    return settings.completion_steps(intervention, model.schedule(settings.steps), model.schedule(CANONICAL_STEPS))
 
 
 def _sample(

@@ -7,11 +7,15 @@ from typing import Any
 
 import torch
 
+from tertium.engine.fusion.completion import last_led
+from tertium.engine.fusion.entrance import CANONICAL_STEPS, AsThePaper, Enter, Even
+from tertium.engine.fusion.evenness import placed
 from tertium.engine.fusion.fuse import InstantReference, fuse_latents, lead_of
 from tertium.engine.fusion.inversion import Inversion
+from tertium.engine.fusion.knob import Turn
 from tertium.engine.fusion.loops import LoopedLead, LoopedNoise
-from tertium.engine.fusion.morph import Intervention, morph_latents
-from tertium.engine.fusion.reference_phase import Lead, Memory, Repeated, TrajectoryKey
+from tertium.engine.fusion.morph import Intervention, count_steps, morph_latents
+from tertium.engine.fusion.reference_phase import Lead, Memory, OnStep, Repeated, TrajectoryKey
 from tertium.engine.fusion.spread import widened
 from tertium.engine.inputs import (
     check_sound,
@@ -40,6 +44,7 @@ class Pair:
         reference, null: data predictions.
         inversion: of the original, whose latents are its ``z_o``.
         lead: the reference phase.
+        canonical: the model's schedule by whose steps the strength ``even`` goes.
     """
 
     settings: PairSettings
@@ -48,10 +53,32 @@ class Pair:
     inversion: Inversion
     noise: StepNoise | LoopedNoise
     lead: Lead
+    canonical: Schedule
     memory: Memory | None
 
-    def fused(self, intervention: Intervention, *, on_step: Callable[[int], None] | None = None) -> torch.Tensor:
-        """Return the latents of the fusion at a step; see :func:`tertium.engine.fusion.fuse.fuse_latents`.
+    @property
+    def enter(self) -> Enter:
+        """How the original enters."""
+        if self.settings.strength == "even":
+            return Even(self.inversion, self.lead, self.noise.initial(), self.canonical)
+        return AsThePaper(self.inversion, self.lead, self.noise, self.settings.order, self.settings.eta)
+
+    def lead_to(self, interventions: Sequence[Intervention], *, on_step: OnStep | None = None) -> None:
+        """Compute the part of the reference phase that fusions at several interventions use."""
+        steps = self.inversion.schedule.steps
+        inner = [k for k in interventions if k is not None and k < steps]
+        if None in interventions or (inner and self.settings.strength == "even"):
+            self.lead.end(on_step=on_step)
+        elif used := [last_led(entrance) for entrance in map(self.enter, inner) if entrance.led]:
+            self.lead.predictions(max(used), on_step=on_step)
+
+    def steps_of(self, interventions: Sequence[Intervention]) -> int:
+        """Return how many steps the completions at several interventions report, without the reference phase."""
+        steps = self.inversion.schedule.steps
+        return count_steps([self.enter(k) for k in set(interventions) if k is not None and k < steps], steps)
+
+    def fused(self, intervention: Intervention, *, on_step: OnStep | None = None) -> torch.Tensor:
+        """Return the latents of the fusion at an intervention, not yet :meth:`finished`; see :func:`tertium.engine.fusion.fuse.fuse_latents`.
 
         Raises:
             SettingError: the anchor has no finite latents there.
@@ -64,9 +91,9 @@ class Pair:
         return latents
 
     def morphed(
-        self, interventions: Sequence[Intervention], *, on_step: Callable[[int], None] | None = None
+        self, interventions: Sequence[Intervention], *, on_step: OnStep | None = None
     ) -> dict[Intervention, torch.Tensor]:
-        """Return the latents of the fusions at several steps. Raises as :meth:`fused`.
+        """Return the latents of the fusions at several interventions, not yet :meth:`finished`. Raises as :meth:`fused`.
 
         See :func:`tertium.engine.fusion.morph.morph_latents`.
         """
@@ -77,31 +104,31 @@ class Pair:
         self._trim()
         return latents
 
-    def widened(self, latents: torch.Tensor, intervention: Intervention, *, place: float) -> torch.Tensor:
-        """Return the latents of a fusion with the spread that its place asks for; see :mod:`tertium.engine.fusion.spread`.
+    def finished(self, latents: torch.Tensor, turn: Turn) -> torch.Tensor:
+        """Return the latents of a fusion at its place between the two sounds, and with the spread that it asks for.
 
-        The two ends stay as they are. A reference that is sampled is known by its prediction at the intervention.
-
-        Args:
-            place: 0 … 1.
+        See :mod:`tertium.engine.fusion.evenness`, or for the strength ``paper`` :mod:`tertium.engine.fusion.spread`. The
+        two ends stay as they are.
         """
-        last = self.inversion.schedule.steps
-        if intervention is None or intervention == last:
+        k, last, spread = turn.intervention, self.inversion.schedule.steps, self.settings.spread
+        if k is None or k == last:
             return latents
         original = self.inversion.z_o
+        if self.settings.strength == "even":
+            return placed(latents, reference=self.lead.end(), original=original, place=turn.place, spread=spread)
         # At the last step the reference phase has no part, and would have to be computed for its spread alone.
-        reference = original if intervention == last - 1 else self.lead.predictions(intervention)[0]
-        return widened(latents, reference=reference, original=original, place=place, amount=self.settings.spread)
+        reference = original if k >= last - 1 else self.lead.predictions(int(k))[0]
+        return widened(latents, reference=reference, original=original, place=turn.place, amount=spread)
 
     def _check(self, interventions: Sequence[Intervention]) -> None:
         for intervention in interventions:
-            if intervention is not None:
-                latent_of(self.inversion, intervention, self.settings)
+            if intervention is not None and self.settings.strength == "paper":
+                latent_of(self.inversion, int(intervention), self.settings)
 
     def _shared(self) -> dict[str, Any]:
         settings = self.settings
         return {
-            "noise": self.noise, "initial": self.noise.initial(), "lead": self.lead,
+            "noise": self.noise, "initial": self.noise.initial(), "lead": self.lead, "enter": self.enter,
             "order": settings.order, "eta": settings.eta, "hold": settings.hold,
         }  # fmt: skip
 
@@ -165,7 +192,8 @@ def prepare(
             predict, initial=noise.initial(), schedule=schedule, noise=noise, order=settings.order, eta=settings.eta
         )
     inversion = inversion_of(model, z_o, schedule, settings, null=null)
-    return Pair(settings, predict, null, inversion, noise, lead, memory)
+    canonical = model.schedule(CANONICAL_STEPS)
+    return Pair(settings, predict, null, inversion, noise, lead, canonical, memory)
 
 
 def _prompt_lead(

@@ -3,8 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from tertium.engine.fusion.fuse import WINDOW, blend_to_intervention, intervention_to_blend
+from tertium.engine.fusion.entrance import first_point
 from tertium.engine.fusion.inversion import ANCHORS, Anchor
+from tertium.engine.fusion.knob import STRENGTHS, WINDOW, Strength, Turn, blend_to_intervention, even_turn, place_of
 from tertium.engine.fusion.loops import Loop
 from tertium.engine.sampling.conditioning import NULLS, Null
 from tertium.engine.sampling.schedule import Schedule
@@ -136,7 +137,8 @@ class PairSettings(Sampling):
         anchor: see :data:`tertium.engine.fusion.inversion.Anchor`.
         prompt: takes the place of a reference sound, with ``guidance``, 0 … 30. Empty is equivalent to None.
         spread: 0 (the latents as the paper leaves them) … 1 (with the spread of the two sounds); see
-            :mod:`tertium.engine.fusion.spread`.
+            :mod:`tertium.engine.fusion.evenness`.
+        strength: how the original enters; see :data:`tertium.engine.fusion.knob.Strength`.
         window: noise-to-signal ratios at evenly spaced blends; see :attr:`tertium.engine.window.Window.ratios`.
     """
 
@@ -145,6 +147,7 @@ class PairSettings(Sampling):
     prompt: str | None = None
     guidance: float = 1.0
     spread: float = 1.0
+    strength: Strength = "even"
     window: tuple[float, ...] = WINDOW
 
     def __post_init__(self):
@@ -153,10 +156,31 @@ class PairSettings(Sampling):
         _check_choice("anchor", self.anchor, ANCHORS)
         _check_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
         _check_real("spread", self.spread, 0.0, 1.0)
+        _check_choice("strength", self.strength, STRENGTHS)
         if self.prompt is not None:
             _check_text("prompt", self.prompt)
         if len(self.window) < 2 or not all(math.isfinite(ratio) and ratio > 0 for ratio in self.window):
             raise _refusal("window", self.window, "two or more ratios above 0")
+
+    def turn_at(self, blend: float, schedule: Schedule) -> Turn:
+        """Return the turn of a blend, 0 … 1, on a schedule of ``steps`` steps."""
+        if self.strength == "even":
+            return even_turn(blend, schedule, window=self.window)
+        return Turn(blend_to_intervention(blend, schedule, window=self.window), blend)
+
+    def completion_steps(self, intervention: float | None, schedule: Schedule, canonical: Schedule) -> int:
+        """Return the number of steps of the completion at an intervention; None is the reference alone."""
+        if intervention is None or intervention >= self.steps:
+            return 0
+        return self.steps - first_point(intervention, schedule, strength=self.strength, canonical=canonical)
+
+    def lead_steps(self, intervention: float | None) -> int:
+        """Return the number of steps of the reference phase that a fusion at an intervention uses."""
+        if intervention is None:
+            return self.steps
+        if intervention >= self.steps - (self.strength == "paper"):
+            return 0
+        return self.steps if self.strength == "even" else min(math.ceil(intervention) + 1, self.steps - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,13 +189,13 @@ class FuseSettings(PairSettings):
 
     Args:
         blend: 0 (the reference) … 1 (the original).
-        intervention: k, the step at which the original enters, 0 … N.
-        place: where the result's spread lies between the two sounds, 0 (the reference's) … 1 (the original's); None
-            for the blend, or for the blend that the intervention has in the default window.
+        intervention: k, where the original enters, 0 … N; a fraction lies between two steps.
+        place: where the result lies between the two sounds, 0 (the reference) … 1 (the original); with the strength
+            ``paper``, where its spread lies. None for that of the blend or the intervention.
     """
 
     blend: float | None = None
-    intervention: int | None = None
+    intervention: float | None = None
     place: float | None = None
 
     def __post_init__(self):
@@ -186,20 +210,15 @@ class FuseSettings(PairSettings):
             )
         _check_optional_real("blend", self.blend, 0.0, 1.0)
         _check_optional_real("place", self.place, 0.0, 1.0)
-        if self.intervention is not None:
-            _check_whole("intervention", self.intervention, 0, self.steps)
+        _check_optional_real("intervention", self.intervention, 0, self.steps)
 
-    def intervention_on(self, schedule: Schedule) -> int | None:
-        """Return the step at which the original enters on a schedule of ``steps`` steps; None for the reference alone."""
+    def turn_on(self, schedule: Schedule) -> Turn:
+        """Return the turn of the knob on a schedule of ``steps`` steps."""
         if self.blend is None:
-            return self.intervention
-        return blend_to_intervention(self.blend, schedule, window=self.window)
-
-    def place_on(self, schedule: Schedule) -> float:
-        """Return the place of the result between the two sounds on a schedule of ``steps`` steps, 0 … 1."""
-        if self.place is not None:
-            return self.place
-        return intervention_to_blend(self.intervention, schedule) if self.blend is None else self.blend
+            turn = Turn(self.intervention, place_of(self.intervention, schedule))
+        else:
+            turn = self.turn_at(self.blend, schedule)
+        return turn if self.place is None else Turn(turn.intervention, self.place)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import torch
 
-from tertium.engine.fusion.fuse import WINDOW, intervention_to_blend
-from tertium.engine.fusion.morph import Intervention, count_steps
+from tertium.engine.fusion.knob import WINDOW, Turn, even_turn, lam_at, place_of
 from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.fusion.similarity import correlation, log_mel, log_mel_correlation, mel_power, unexplained
 from tertium.engine.models.loaded_model import LoadedModel
-from tertium.engine.pair import prepare
+from tertium.engine.pair import Pair, prepare
 from tertium.engine.progress import DECODE, ENCODE, OnProgress, Progress, ignore_progress
 from tertium.engine.sampling.schedule import Schedule
 from tertium.engine.settings import WindowSettings
@@ -24,6 +23,7 @@ from tertium.engine.settings import WindowSettings
 NOISIEST = 100.0  # noise-to-signal ratio at which the measurement starts
 BEGIN, END = 0.1, 0.9
 KNOTS = 21  # of the calibration: one every twentieth of the knob
+TURNS = 128  # of the knob between which a window of the strength "even" is measured
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Point:
     """One fusion of the window.
 
     Args:
-        intervention: k; None is the reference alone, N the original alone.
+        intervention: k, a fraction between two steps; None is the reference alone, N the original alone.
         noise_to_signal: sigma / alpha at k; None at the two ends.
         original, reference: log-mel correlation with the round trip of either sound.
         latent_original, latent_reference: correlation of latents.
@@ -39,7 +39,7 @@ class Point:
         position: from the reference (0) to the original (1), by log-mel correlation; it never falls along the window.
     """
 
-    intervention: int | None
+    intervention: float | None
     noise_to_signal: float | None
     original: float
     reference: float
@@ -60,7 +60,7 @@ class Window:
             original.
         equilibrium: the fractional intervention at which the result is equally similar to both.
         ratios: noise-to-signal ratios at evenly spaced blends: the calibration of ``blend``, with which equal turns
-            give equal steps of similarity.
+            give equal steps of similarity on either side of the equilibrium, which is blend 0.5.
     """
 
     steps: int
@@ -92,41 +92,63 @@ def measure(
         SoundError, SettingError: as :func:`tertium.engine.operations.fuse`.
     """
     schedule = model.schedule(settings.steps)
-    coarse = interventions(schedule, (settings.points + 1) // 2)
-    progress = Progress(on_progress, _costs(settings, coarse, sampled=reference is None))
+    turns = candidates(schedule, settings)
+    coarse = coarsely(len(turns), (settings.points + 1) // 2, inner=settings.strength == "even")
+    progress = Progress(on_progress, _costs(settings, [turns[i] for i in coarse], sampled=reference is None))
     pair = prepare(
         model, original, reference, settings, memory=memory, on_encode=lambda part: progress.at("encode", part)
     )
-    first = [None, *coarse, settings.steps]
-    count = count_steps(first, settings.steps, sampled=reference is None)
+    alone = [Turn(None, 0.0), Turn(settings.steps, 1.0)]
+    first = [alone[0], *(turns[i] for i in coarse), alone[1]]
+    count = pair.steps_of([turn.intervention for turn in first]) + settings.steps * (reference is None)
+    latents = _fused(pair, first, progress.counted("completion", count))
     powers = {}
 
-    def fused(steps: Sequence[Intervention], on_step: Callable[[int], None]) -> dict[Intervention, torch.Tensor]:
-        made = pair.morphed(steps, on_step=on_step)
-        return {k: pair.widened(x, k, place=intervention_to_blend(k, schedule)) for k, x in made.items()}
-
-    latents = fused(first, progress.counted("completion", count))
-
-    def measure_power(stage: str, steps: Sequence[Intervention]) -> None:
-        for index, k in enumerate(steps):
+    def measure_power(stage: str, steps: Sequence[Turn]) -> None:
+        for index, turn in enumerate(steps):
             progress.at(stage, index / len(steps))
-            powers[k] = mel_power(model.decode(latents[k], samples=original.shape[1])[0], model.sample_rate)
+            powers[turn] = mel_power(model.decode(latents[turn], samples=original.shape[1])[0], model.sample_rate)
 
     measure_power("decode", first)
     along = positions(*_likeness(first, powers))
-    more = refine(first[1:-1], along[1:-1], settings.points - len(coarse))
+    more = [turns[i] for i in refine(coarse, along[1:-1], settings.points - len(coarse))]
     if more:
-        report = progress.counted("completion of more", count_steps(more, settings.steps, sampled=False))
-        latents |= fused(more, report)
+        report = progress.counted("completion of more", pair.steps_of([turn.intervention for turn in more]))
+        latents |= _fused(pair, more, report)
         measure_power("decode of more", more)
     progress.at("decode of more", 1.0)
-    every = [None, *sorted({*coarse, *more}), settings.steps]
-    return window_of(_points(every, latents, powers, schedule), schedule)
+    every = [alone[0], *sorted({*first[1:-1], *more}, key=lambda turn: (turn.intervention, turn.place)), alone[1]]
+    return window_of(_points(every, latents, powers, schedule), schedule, ends=settings.strength == "even")
 
 
-def _costs(settings: WindowSettings, coarse: Sequence[int], *, sampled: bool) -> dict[str, float]:
+def candidates(schedule: Schedule, settings: WindowSettings) -> list[Turn]:
+    """Return the turns of the knob that may be measured, in order, without its ends.
+
+    With the strength ``paper`` these are the steps from a noise-to-signal ratio of 100 to the schedule's last step, but
+    for N - 2, which no blend uses.
+    """
+    if settings.strength == "even":
+        return [even_turn(turn / TURNS, schedule) for turn in range(1, TURNS)]
+    last = schedule.steps - 1
+    first = next((k for k in range(last) if schedule.noise_to_signal(k) <= NOISIEST), last)
+    return [Turn(k, place_of(k, schedule)) for k in range(first, last + 1) if k != last - 1 or first == last - 1]
+
+
+def coarsely(many: int, count: int, *, inner: bool) -> list[int]:
+    """Return at most ``count`` evenly spaced indices of ``many``, in order: with the first and the last, or between them (inner)."""
+    if inner:
+        return sorted({round((many + 1) * (i + 1) / (count + 1)) - 1 for i in range(count)})
+    return sorted({round((many - 1) * i / (count - 1)) for i in range(count)})
+
+
+def _fused(pair: Pair, turns: Sequence[Turn], on_step: Callable[[int], None]) -> dict[Turn, torch.Tensor]:
+    made = pair.morphed([turn.intervention for turn in turns], on_step=on_step)
+    return {turn: pair.finished(made[turn.intervention], turn) for turn in turns}
+
+
+def _costs(settings: WindowSettings, coarse: Sequence[Turn], *, sampled: bool) -> dict[str, float]:
     more = settings.points - len(coarse)
-    mean = sum(settings.steps - k for k in coarse) / len(coarse)
+    mean = sum(settings.steps - turn.intervention for turn in coarse) / len(coarse)
     return {
         "encode": 2 * ENCODE,
         "completion": mean * len(coarse) + settings.steps * sampled,
@@ -136,9 +158,7 @@ def _costs(settings: WindowSettings, coarse: Sequence[int], *, sampled: bool) ->
     }
 
 
-def _likeness(
-    every: Sequence[Intervention], powers: Mapping[Intervention, torch.Tensor]
-) -> tuple[list[float], list[float]]:
+def _likeness(every: Sequence[Turn], powers: Mapping[Turn, torch.Tensor]) -> tuple[list[float], list[float]]:
     """Return each sound's log-mel correlation with the last, the original, and with the first, the reference."""
     logs = {k: log_mel(powers[k]) for k in every}
     original, reference = logs[every[-1]], logs[every[0]]
@@ -148,9 +168,9 @@ def _likeness(
 
 
 def _points(
-    every: Sequence[Intervention],
-    latents: Mapping[Intervention, torch.Tensor],
-    powers: Mapping[Intervention, torch.Tensor],
+    every: Sequence[Turn],
+    latents: Mapping[Turn, torch.Tensor],
+    powers: Mapping[Turn, torch.Tensor],
     schedule: Schedule,
 ) -> list[Point]:
     first, last = every[0], every[-1]
@@ -158,8 +178,8 @@ def _points(
     along = positions(to_original, to_reference)
     return [
         Point(
-            intervention=k,
-            noise_to_signal=None if k in (first, last) else schedule.noise_to_signal(k),
+            intervention=k.intervention,
+            noise_to_signal=None if k in (first, last) else math.exp(-lam_at(k.intervention, schedule)),
             original=to_original[i],
             reference=to_reference[i],
             latent_original=correlation(latents[k], latents[last]),
@@ -171,23 +191,13 @@ def _points(
     ]
 
 
-def interventions(schedule: Schedule, count: int) -> list[int]:
-    """Return at most ``count`` evenly spaced steps to measure, in order.
-
-    They run from a noise-to-signal ratio of 100 to the schedule's last step.
-    """
-    last = schedule.steps - 1
-    first = next((k for k in range(last) if schedule.noise_to_signal(k) <= NOISIEST), last)
-    return sorted({round(first + (last - first) * i / (count - 1)) for i in range(count)})
-
-
 def refine(tried: Sequence[int], along: Sequence[float], count: int) -> list[int]:
-    """Return at most ``count`` further steps to measure.
+    """Return at most ``count`` further candidates to measure, by their indices.
 
-    Each halves the largest change of position that still has a step within it.
+    Each halves the largest change of position that still has a candidate within it.
 
     Args:
-        tried: steps already measured, in order.
+        tried: indices of those already measured, in order.
         along: their positions.
     """
     known = list(zip(tried, along, strict=True))
@@ -223,34 +233,47 @@ def positions(to_original: Sequence[float], to_reference: Sequence[float]) -> li
     return [0.0, *_never_falling([min(max(p, 0.0), 1.0) for p in raw[1:-1]]), 1.0]
 
 
-def window_of(points: Sequence[Point], schedule: Schedule) -> Window:
-    """Return the window of its points: the reference alone, one or more interventions, the original alone."""
+def window_of(points: Sequence[Point], schedule: Schedule, *, ends: bool = False) -> Window:
+    """Return the window of its points: the reference alone, one or more interventions, the original alone.
+
+    Args:
+        ends: whether interventions lead up to both ends, so that the calibration includes these.
+    """
     places = [float(schedule.steps) if p.intervention is None else float(p.intervention) for p in points]
     places[0] = max(places[1] - 1.0, 0.0)  # plots and interpolation place the reference alone one step before the first
     along = [p.position for p in points]
     balance = [p.original - p.reference for p in points]
+    begin = 0.0 if ends else along[1]
     return Window(
         steps=schedule.steps,
         points=tuple(points),
-        begin=_crossing(places[1:], along[1:], along[1] + BEGIN * (1.0 - along[1])),
-        end=_crossing(places[1:], along[1:], along[1] + END * (1.0 - along[1])),
+        begin=_crossing(places[1:], along[1:], begin + BEGIN * (1.0 - begin)),
+        end=_crossing(places[1:], along[1:], begin + END * (1.0 - begin)),
         equilibrium=_crossing(places, balance, 0.0),
-        ratios=calibration(points),
+        ratios=calibration(points, ends=ends),
     )
 
 
-def calibration(points: Sequence[Point]) -> tuple[float, ...]:
-    """Return noise-to-signal ratios at ``KNOTS`` evenly spaced blends; equal turns then give equal steps of position.
+def calibration(points: Sequence[Point], *, ends: bool = False) -> tuple[float, ...]:
+    """Return noise-to-signal ratios at ``KNOTS`` evenly spaced blends.
 
-    They run from the position of the first intervention measured to that of the last, since no intervention reaches
-    beyond these. Where the position does not change at all, return :data:`WINDOW`.
+    Blend 0.5 is the equilibrium, and on either side of it equal turns give equal steps of position. They run from the
+    position of the first intervention measured to that of the last, since no intervention reaches beyond these, or
+    (ends) from 0 to 1. Where the position does not change at all, return :data:`WINDOW`.
     """
     tried = [p for p in points if p.noise_to_signal]
     if not tried or tried[-1].position <= tried[0].position:
         return WINDOW
     ratios = [math.log(p.noise_to_signal) for p in tried]
-    along = [p.position for p in tried]
-    wanted = (along[0] + knot / (KNOTS - 1) * (along[-1] - along[0]) for knot in range(KNOTS))
+    along, balance = [p.position for p in tried], [p.original - p.reference for p in tried]
+    if ends:
+        ratios = [max(ratios[0], math.log(WINDOW[0])), *ratios, min(ratios[-1], math.log(WINDOW[-1]))]
+        along = [0.0, *along, 1.0]
+        balance = [points[0].original - points[0].reference, *balance, points[-1].original - points[-1].reference]
+    low, high = along[0], along[-1]
+    middle = min(max(_crossing(along, balance, 0.0), low), high)
+    knots = (knot / (KNOTS - 1) for knot in range(KNOTS))
+    wanted = (low + 2 * k * (middle - low) if k <= 0.5 else middle + (2 * k - 1) * (high - middle) for k in knots)
     return tuple(math.exp(_inverse(ratios, along, position)) for position in wanted)
 
 

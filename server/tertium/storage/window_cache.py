@@ -9,7 +9,7 @@ from typing import Any
 from tertium import __version__, safe_files
 from tertium.job_spec import Pair
 
-SHAPING = ("original", "reference", "prompt", "guidance", "hold", "anchor", "order", "eta", "spread")
+SHAPING = ("original", "reference", "prompt", "guidance", "hold", "anchor", "order", "eta", "spread", "strength")
 """Fields of a fusion that its window depends on. The number of steps and the seed are not among them: the calibration
 is in terms of noise-to-signal ratio."""
 SCHEMA = 1

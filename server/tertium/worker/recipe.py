@@ -36,10 +36,11 @@ def as_request(
         request["reference"] = spec.checkpoint
     if isinstance(spec, Morph):
         step = facts["intervention"]
-        entry = {"blend": 0.0} if step is None else {"intervention": step, "place": facts["blend"]}
+        entry = {"blend": 0.0} if step is None else {"intervention": step, "place": facts.get("place", facts["blend"])}
         return "fuse", request | entry
     if calibrated and "blend" in request:
-        request.setdefault("place", request.pop("blend"))
+        blend = request.pop("blend")
+        request.setdefault("place", facts.get("place", blend))
         request["intervention"] = facts["intervention"]
     return spec.command, request
 

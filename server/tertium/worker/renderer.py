@@ -216,7 +216,7 @@ class Renderer:
             **results[middle],
             "takes": takes,
             "elapsed": elapsed,
-            "notes": [*results[middle]["notes"], *_equal_takes(takes)],
+            "notes": [*results[middle]["notes"], *(_equal_takes(takes) if task.spec.strength == "paper" else [])],
         }, facts[middle]
 
     def _save_window(self, task: "_Task", window: Mapping[str, Any]) -> dict[str, Any]:
@@ -366,7 +366,7 @@ def _within(on_progress: OnProgress) -> OnProgress:
 
 
 def _equal_takes(takes: list[dict[str, Any]]) -> list[str]:
-    """Return a note on takes with the same intervention step."""
+    """Return a note on takes with the same intervention step, which with the strength ``paper`` are nearly the same sound."""
     same = [
         f"{a['index']} and {b['index']}" for a, b in itertools.pairwise(takes) if a["intervention"] == b["intervention"]
     ]

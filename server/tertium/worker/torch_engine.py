@@ -15,7 +15,7 @@ import torch
 from tertium import __version__
 from tertium.engine import operations
 from tertium.engine import window as windows
-from tertium.engine.fusion.fuse import blend_to_intervention
+from tertium.engine.fusion.entrance import CANONICAL_STEPS
 from tertium.engine.fusion.loops import Loop
 from tertium.engine.fusion.reference_phase import Memory
 from tertium.engine.models import hub, stable_audio
@@ -115,7 +115,7 @@ class TorchEngine:
                 "index": take.index,
                 "blend": take.blend,
                 "intervention": take.intervention,
-                "place": take.blend,
+                "place": take.place,
             }
             yield Rendered(take.audio.numpy(), {**shared, **decided})
 
@@ -184,7 +184,9 @@ class _Task:
     @property
     def pair(self) -> dict[str, Any]:
         """Settings of every fusion of a pair, including the calibration of blend if the pair's window was measured."""
-        shared = {name: getattr(self.spec, name) for name in ("hold", "anchor", "prompt", "guidance", "spread")}
+        shared = {
+            name: getattr(self.spec, name) for name in ("hold", "anchor", "prompt", "guidance", "spread", "strength")
+        }
         return self.sampling | shared | ({"window": tuple(self.known.ratios)} if self.known.ratios else {})
 
     @property
@@ -237,15 +239,15 @@ def _fuse(task: _Task) -> Rendered:
     settings = FuseSettings(**task.pair, blend=spec.blend, intervention=spec.intervention, place=spec.place)
     audio = operations.fuse(*task.sounds_of_pair, settings, memory=task.memory, on_progress=task.on_progress)
     schedule = task.model.schedule(settings.steps)
-    step = settings.intervention_on(schedule)
-    leading = settings.steps if step is None else min(step + 1, settings.steps)
+    turn = settings.turn_on(schedule)
     led = 0 if "reference" in task.sounds else _rows(settings.guidance)
-    forwards = leading * led + (settings.steps - leading) * (1 + (led if settings.hold else 0))
+    completed = settings.completion_steps(turn.intervention, schedule, task.model.schedule(CANONICAL_STEPS))
+    forwards = settings.lead_steps(turn.intervention) * led + completed * (1 + (led if settings.hold else 0))
     # The reference phase may come from the cache; then there were fewer forwards, and the cost model must not use the count.
     counted = "forwards_at_most" if led else "forwards"
     decided = {
-        "intervention": step,
-        "place": settings.place_on(schedule),
+        "intervention": turn.intervention,
+        "place": turn.place,
         "reference": task.leads,
         counted: forwards,
     }
@@ -262,14 +264,18 @@ def _window(task: _Task) -> Rendered:
             on_progress=lambda stage, fraction: task.on_progress(stage, fraction * (1 - share)),
         )  # fmt: skip
         measured = asdict(window)
-    step = min(max(round(measured["equilibrium"]), 0), spec.steps)
-    settings = FuseSettings(**task.pair, intervention=step)
+    settings = FuseSettings(**task.pair | {"window": tuple(measured["ratios"])}, blend=0.5)
     audio = operations.fuse(
         *task.sounds_of_pair, settings, memory=task.memory,
         on_progress=lambda stage, fraction: task.on_progress(stage, 1 - share + fraction * share),
     )  # fmt: skip
-    place = settings.place_on(task.model.schedule(spec.steps))
-    decided = {"intervention": step, "place": place, "reference": task.leads, "window": measured}
+    turn = settings.turn_on(task.model.schedule(spec.steps))
+    decided = {
+        "intervention": turn.intervention,
+        "place": turn.place,
+        "reference": task.leads,
+        "window": measured,
+    }
     return Rendered(audio.numpy(), {**task.schedule, **decided}, notes=_remarks(measured))
 
 
@@ -302,9 +308,11 @@ def _schedule(model: LoadedModel, steps: int) -> dict[str, Any]:
 
 def _completion_shares(model: LoadedModel) -> list[float]:
     """Return the shares of the steps that remain after the intervention, at blends just above 0, and 0.1, 0.2 … 1."""
-    schedule = model.schedule(100)
-    blends = [0.001, *(tenths / 10 for tenths in range(1, 11))]
-    return [1 - blend_to_intervention(blend, schedule) / schedule.steps for blend in blends]
+    steps = 100
+    schedule, settings = model.schedule(steps), FuseSettings(blend=0.0, steps=steps)
+    turns = [settings.turn_at(blend, schedule) for blend in (0.001, *(tenths / 10 for tenths in range(1, 11)))]
+    canonical = model.schedule(CANONICAL_STEPS)
+    return [settings.completion_steps(turn.intervention, schedule, canonical) / steps for turn in turns]
 
 
 def _rows(guidance: float) -> int:

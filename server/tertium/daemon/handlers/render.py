@@ -120,6 +120,7 @@ def _pair_fields(services: Services, request: m.Fuse | m.Morph | m.Window, title
         "guidance": 1.0 if reference else request.guidance,
         "level": request.level,
         "spread": request.spread,
+        "strength": request.strength,
     }
 
 

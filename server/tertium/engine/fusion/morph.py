@@ -1,20 +1,17 @@
-"""Morph: interventions whose completions run as one batch and share encoding, inversion and reference phase.
-
-A row joins the batch at its intervention, with the history of the reference phase up to there; from then on all rows
-take the same steps with the same noise, as each would alone. The arithmetic of a row is that of a single fusion; only
-the rounding of a matrix product may depend on the number of rows.
-"""
+"""Morph: interventions whose completions run as one batch and share encoding, inversion and reference phase."""
 
 from collections.abc import Callable, Sequence
 
 import torch
 
+from tertium.engine.fusion.completion import complete, last_led
+from tertium.engine.fusion.entrance import AsThePaper, Enter, Entrance
 from tertium.engine.fusion.fuse import check_intervention, fuse_latents, hold_reference, lead_of
 from tertium.engine.fusion.inversion import Inversion
 from tertium.engine.fusion.reference_phase import Lead
 from tertium.engine.sampling import solver
 
-Intervention = int | None
+Intervention = float | None
 
 
 def morph_latents(
@@ -29,6 +26,7 @@ def morph_latents(
     eta: float = 1.0,
     hold: float = 0.0,
     lead: Lead | None = None,
+    enter: Enter | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> dict[Intervention, torch.Tensor]:
     """Fuse one pair at several interventions.
@@ -38,7 +36,7 @@ def morph_latents(
             once.
         on_step: called with each step of the reference phase, then with each of the batch; an exception it raises stops
             the morph.
-        reference, null, inversion, noise, initial, order, eta, hold, lead: as in
+        reference, null, inversion, noise, initial, order, eta, hold, lead, enter: as in
             :func:`tertium.engine.fusion.fuse.fuse_latents`.
 
     Returns:
@@ -53,41 +51,26 @@ def morph_latents(
         check_intervention(intervention, schedule)
     sampling = {"noise": noise, "order": order, "eta": eta}
     lead = lead or lead_of(reference, initial=initial, schedule=schedule, **sampling)
-    batched = sorted({k for k in interventions if k is not None and k < schedule.steps - 1})
+    enter = enter or AsThePaper(inversion, lead, **sampling)
+    entrances = {k: enter(k) for k in set(interventions) if k is not None and k < schedule.steps}
+    batched = {k: entrance for k, entrance in entrances.items() if entrance.led}
     latents = {}
     for end in set(interventions) - set(batched):
         latents[end] = fuse_latents(
-            reference, null, inversion, initial=initial, intervention=end, hold=hold, lead=lead, on_step=on_step, **sampling
+            reference, null, inversion, initial=initial, intervention=end, hold=hold, lead=lead, enter=enter, on_step=on_step, **sampling
         )  # fmt: skip
     if not batched:
         return latents
-    lead.predictions(batched[-1], on_step=on_step)
+    lead.predictions(max(map(last_led, batched.values())), on_step=on_step)
     completion = hold_reference(null, reference, hold=hold)
-    x, predictions = None, ()
-    for step in range(batched[0], schedule.steps):
-        if x is not None:
-            if on_step is not None:
-                on_step(step)
-            predictions = (completion(x, step), *predictions)[:order]
-            x = solver.take_step(x, predictions, schedule, step, **sampling)
-        if step in batched:
-            known = lead.predictions(step)
-            entering = solver.take_step(inversion.latent(step), known, schedule, step, **sampling)
-            x, predictions = _append_row(x, predictions, entering, known)
-    return latents | {k: x[row : row + 1] for row, k in enumerate(batched)}
+    made = complete(list(batched.values()), completion, lead=lead, schedule=schedule, on_step=on_step, **sampling)
+    return latents | dict(zip(batched, made, strict=True))
 
 
-def count_steps(interventions: Sequence[Intervention], steps: int, *, sampled: bool) -> int:
-    """Return the greatest number of steps that a morph reports on a schedule of ``steps`` steps.
-
-    Args:
-        sampled: whether the reference phase is sampled rather than instant.
-    """
-    inner = {k for k in interventions if k is not None and k < steps}
-    leads = {steps if k is None else k + 1 for k in interventions if k is None or k < steps - 1}
-    reference = max(leads, default=0) if sampled else 0
-    batched = inner - {steps - 1}
-    return reference + len(inner - batched) + (steps - min(batched) - 1 if batched else 0)
+def count_steps(entrances: Sequence[Entrance], steps: int) -> int:
+    """Return the number of steps that the completions of a morph report on a schedule of ``steps`` steps."""
+    batched = [entrance.point for entrance in entrances if entrance.led]
+    return len(entrances) - len(batched) + (steps - min(batched) if batched else 0)
 
 
 def spread(count: int) -> list[float]:
@@ -99,15 +82,3 @@ def spread(count: int) -> list[float]:
     if count < 2:
         raise ValueError(f"count must be 2 or more: a morph has two ends; got {count}")
     return [take / (count - 1) for take in range(count)]
-
-
-def _append_row(
-    x: torch.Tensor | None,
-    predictions: tuple[torch.Tensor, ...],
-    entering: torch.Tensor,
-    known: tuple[torch.Tensor, ...],
-) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-    """Append one row to the batch."""
-    if x is None:
-        return entering, known
-    return torch.cat([x, entering]), tuple(torch.cat(pair) for pair in zip(predictions, known, strict=True))

@@ -168,28 +168,28 @@
 		^this.message(\invert, [original: original, anchor: anchor, reconstruct_from: reconstructFrom, level: level, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
-	fuse { |original, reference, prompt, blend, intervention, hold, anchor, guidance, loop, level, spread, place, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
-		^this.request(\fuse, [original: original, reference: reference, prompt: prompt, blend: blend, intervention: intervention, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, place: place, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
+	fuse { |original, reference, prompt, blend, intervention, hold, anchor, guidance, loop, level, spread, place, strength, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
+		^this.request(\fuse, [original: original, reference: reference, prompt: prompt, blend: blend, intervention: intervention, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, place: place, strength: strength, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
 	}
 
-	fuseMsg { |original, reference, prompt, blend, intervention, hold, anchor, guidance, loop, level, spread, place, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
-		^this.message(\fuse, [original: original, reference: reference, prompt: prompt, blend: blend, intervention: intervention, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, place: place, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
+	fuseMsg { |original, reference, prompt, blend, intervention, hold, anchor, guidance, loop, level, spread, place, strength, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
+		^this.message(\fuse, [original: original, reference: reference, prompt: prompt, blend: blend, intervention: intervention, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, place: place, strength: strength, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
-	morph { |original, reference, prompt, count, hold, anchor, guidance, loop, level, spread, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout, onTake|
-		^this.request(\morph, [original: original, reference: reference, prompt: prompt, count: count, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout, onTake)
+	morph { |original, reference, prompt, count, hold, anchor, guidance, loop, level, spread, strength, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout, onTake|
+		^this.request(\morph, [original: original, reference: reference, prompt: prompt, count: count, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, strength: strength, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout, onTake)
 	}
 
-	morphMsg { |original, reference, prompt, count, hold, anchor, guidance, loop, level, spread, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
-		^this.message(\morph, [original: original, reference: reference, prompt: prompt, count: count, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
+	morphMsg { |original, reference, prompt, count, hold, anchor, guidance, loop, level, spread, strength, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
+		^this.message(\morph, [original: original, reference: reference, prompt: prompt, count: count, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, strength: strength, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
-	window { |original, reference, prompt, points, hold, anchor, guidance, level, spread, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
-		^this.request(\window, [original: original, reference: reference, prompt: prompt, points: points, hold: hold, anchor: anchor, guidance: guidance, level: level, spread: spread, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
+	window { |original, reference, prompt, points, hold, anchor, guidance, level, spread, strength, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
+		^this.request(\window, [original: original, reference: reference, prompt: prompt, points: points, hold: hold, anchor: anchor, guidance: guidance, level: level, spread: spread, strength: strength, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
 	}
 
-	windowMsg { |original, reference, prompt, points, hold, anchor, guidance, level, spread, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
-		^this.message(\window, [original: original, reference: reference, prompt: prompt, points: points, hold: hold, anchor: anchor, guidance: guidance, level: level, spread: spread, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
+	windowMsg { |original, reference, prompt, points, hold, anchor, guidance, level, spread, strength, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
+		^this.message(\window, [original: original, reference: reference, prompt: prompt, points: points, hold: hold, anchor: anchor, guidance: guidance, level: level, spread: spread, strength: strength, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
 	job { |job, action, onError, timeout|
