@@ -59,10 +59,9 @@ def test_more_connections_than_descriptors_are_refused_and_those_that_exist_go_o
         dealer.connect(daemon.facts["zmq"])
         assert answered(dealer, 1, daemon.facts["token"])
         opened = []
-        for _ in range(
-            10
-        ):  # not all at once: before any is ended, libzmq accepts what comes, and where descriptors are this few it finds none left
-            opened += [stack.enter_context(connected(daemon.facts["zmq"])) for _ in range(40)]
+        # Not all at once: before any is ended, libzmq accepts what comes, and where descriptors are this few it finds none left.
+        for _ in range(10):
+            opened.extend(stack.enter_context(connected(daemon.facts["zmq"])) for _ in range(40))
             until(lambda: sum(map(has_ended, opened)) == max(0, len(opened) - (MOST - 1)), lambda: daemon.log)
         message = client.ask("status")["message"]
         assert message == "New ZeroMQ connections are refused, since 74 are open; close clients that are not used."
