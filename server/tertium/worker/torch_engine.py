@@ -36,6 +36,8 @@ CACHE_BYTES = 256 << 20  # of encoded sounds and reference phases that are cache
 ALIKE = 0.95
 """Log-mel correlation of the reference alone with the original alone from which on the measurement error dominates
 their window."""
+BALANCED = 0.1
+"""The most by which a fusion's likenesses to its two sounds may differ where it counts as equally like both."""
 RESIDENT_SHARE = 0.5
 """Memory for checkpoints beside the model, as a share of the model's own memory; at least 512 MiB."""
 
@@ -280,16 +282,23 @@ def _window(task: _Task) -> Rendered:
 
 
 def _remarks(measured: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return a note if the two sounds are too similar for a window, or if the window has no gradual transition from
-    the reference.
+    """Return notes if the two sounds are too similar for a window, if it has no gradual transition from the reference,
+    or no fusion that is equally like both.
     """
     if measured["points"][0]["original"] > ALIKE:
         return ("the two sounds are so alike that there is hardly a window between them: its steps mean little",)
-    if measured["points"][1]["position"] <= 0.5:
-        return ()
-    return (
-        "the result leaves the reference all at once, whatever the step: more hold, such as 0.2, would lead over gradually",
-    )
+    notes = []
+    if measured["points"][1]["position"] > 0.5:
+        notes.append(
+            "the result leaves the reference all at once, whatever the step: more hold, such as 0.2, would lead over gradually"
+        )
+    nearest = min(measured["points"], key=lambda point: abs(point["original"] - point["reference"]))
+    original, reference = nearest["original"], nearest["reference"]
+    if abs(original - reference) > BALANCED:
+        notes.append(
+            f"no fusion of this pair was found that is equally like both sounds: the nearest is {original:.2f} like the original and {reference:.2f} like the reference"
+        )
+    return tuple(notes)
 
 
 _COMMANDS: dict[str, Callable[[_Task], Rendered]] = {
