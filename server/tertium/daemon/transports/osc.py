@@ -15,7 +15,7 @@ Receive = Callable[[bytes, Address], None]
 RECEIVE_BUFFER = 1 << 22
 """Bytes asked of the system, which may give less: what comes while the process waits for a core must fit, or is lost."""
 LARGEST = 65536
-EMPTYING_SECONDS = 0.002
+EMPTYING_SECONDS = 0.001
 """How long the socket is read at a time. A flood can fill it as fast as it is read, so that it would never be empty."""
 MOST_A_TURN = 8
 """Datagrams handled before everything else in the loop has its turn; each may start a task that takes a while."""
