@@ -72,11 +72,14 @@ def forwards_per_step(spec: JobSpec, about: Mapping[str, Any]) -> float:
         return rows
     completed = max(_completed(spec, about.get("completion_shares", (1.0,))), 0.01)
     holding = rows if spec.hold else 0
+    completing = 2 if spec.completion_prompt and spec.completion_guidance != 1 else 1
     if (
         spec.reference is None and spec.strength == "paper"
     ):  # together the reference phase and the completion are all steps
-        return rows + holding
-    return rows + completed * (1 + holding) if spec.reference is None else completed
+        return max(rows, completing) + holding
+    if spec.reference is None:
+        return rows + completed * (completing + holding)
+    return completed * completing
 
 
 def _completed(spec: Pair, shares: Sequence[float]) -> float:

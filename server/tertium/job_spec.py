@@ -64,6 +64,7 @@ class Generate(Sampled):
 
     Attributes:
         guidance: None for the model's default.
+        negative: prompt that guidance leads away from, in place of the null prompt.
         checkpoint: name of the checkpoint to sample with, if any.
         checkpoint_created: its creation time, which identifies it even after it is renamed.
     """
@@ -71,6 +72,7 @@ class Generate(Sampled):
     command: Literal["generate"] = "generate"
     prompt: str
     guidance: float | None = None
+    negative: str | None = None
     checkpoint: str | None = None
     checkpoint_created: str | None = None
 
@@ -92,12 +94,14 @@ class Vary(FromOriginal):
 
     Attributes:
         loop: auto, on or off.
+        negative: as in :class:`Generate`.
     """
 
     command: Literal["vary"] = "vary"
     prompt: str | None = None
     strength: float
     guidance: float | None = None
+    negative: str | None = None
     loop: str = "off"
 
 
@@ -121,6 +125,8 @@ class Pair(FromOriginal):
         reference: id of the reference sound; None if a checkpoint or a prompt leads.
         checkpoint, checkpoint_created: as in :class:`Generate`.
         prompt: None if a reference sound leads.
+        completion_prompt, completion_guidance: of the completion; None for the null prompt.
+        negative: as in :class:`Generate`, in the reference phase and in the completion.
         spread: of the latents; see :mod:`tertium.engine.fusion.evenness`.
         strength: how the original enters; see :data:`tertium.engine.fusion.knob.Strength`.
     """
@@ -132,6 +138,9 @@ class Pair(FromOriginal):
     hold: float
     anchor: str
     guidance: float
+    completion_prompt: str | None = None
+    completion_guidance: float = 1.0
+    negative: str | None = None
     spread: float = 1.0
     strength: str = "paper"  # of jobs that were accepted before there was another
 

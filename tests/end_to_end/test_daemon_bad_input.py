@@ -1,6 +1,7 @@
 """Faulty and malicious input: each request gets a typed error with field, value and remedy, and the daemon continues."""
 
 import contextlib
+import json
 import os
 import random
 import struct
@@ -81,6 +82,7 @@ def test_a_file_that_cannot_be_imported_is_refused_without_delay(client, files, 
         ("cancel", {"job": "nobody"}, "unknown_job", "job", "accepted event"),
         ("sound_audio", {"sound": "00000000"}, "unknown_command", "command", "ZeroMQ"),
         ("generate", {"prompt": "x", "seconds": 47.6}, "out_of_range", "seconds", "0.5 to 47.5"),
+        ("generate", {"prompt": "x", "guidance": 1, "negative": "noise"}, "conflict", "negative", "raise its guidance"),
         ("fuse", {"original": "relative/file.wav", "prompt": "p"}, "path_refused", "original", "whole path"),
     ],
 )
@@ -88,6 +90,30 @@ def test_a_wrong_request_is_refused_with_field_and_remedy(client, command, field
     error = client.refused(command, **fields)
     assert (error["code"], error["field"]) == (code, field)
     assert words in error["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("command", "fields", "field", "words"),
+    [
+        ("fuse", {"completion_guidance": 3.0}, "completion_guidance", "Give completion_prompt"),
+        ("fuse", {"negative": "noise"}, "negative", "raise its guidance"),
+        ("morph", {"negative": "noise", "completion_prompt": "rain"}, "negative", "raise its guidance"),
+        ("vary", {"negative": "noise", "guidance": 4.0}, "negative", "Give a prompt"),
+    ],
+)
+def test_a_guidance_without_effect_is_refused(client, clips, command, fields, field, words):
+    pair = {"original": clips[0]} | ({} if command == "vary" else {"reference": clips[1]})
+    error = client.refused(command, **pair, **fields)
+    assert (error["code"], error["field"]) == ("conflict", field)
+    assert "has no effect" in error["message"] and words in error["remedy"]
+
+
+def test_a_completion_is_guided_by_its_own_prompt(client, clips):
+    fields = {"completion_prompt": "rain", "completion_guidance": 3.0, "negative": "noise"}
+    client.send("fuse", "guided", original=clips[0], reference=clips[1], steps=4, **fields)
+    done = client.events("guided")[-1].fields
+    recalled = json.loads(Path(done["recall"]).read_text())["recall"]["fields"]
+    assert {name: recalled[name] for name in fields} == fields
 
 
 @pytest.mark.parametrize(

@@ -118,9 +118,48 @@ def test_a_memory_spares_the_reference_phase_and_changes_no_sample(prompted_mode
     assert fuse(memory, intervention=8)[1:] == (2 * 2 + 1, 0)  # continues from its last step
     for other in ({"seed": 1}, {"prompt": "hum"}, {"guidance": 2.0}, {"order": 2}, {"eta": 0.5}, {"steps": 11}):
         assert fuse(memory, **other)[1] > 2 * 7, other
+    assert fuse(memory, negative="hum")[1] == 2 * 7 + 3
     assert fuse(memory, strength="even")[1] == 4 + 2  # the rest of the reference phase, its last step
     assert fuse(memory, strength="even", intervention=7.5)[1:] == (3, 0)
     hook.remove()
+
+
+def test_the_completion_follows_a_prompt_of_its_own(prompted_model, monkeypatch):
+    """The paper's flexible guidance: each of the settings changes the sound, and costs what it says."""
+    rows = []
+    hook = prompted_model.model.model.model.transformer.register_forward_pre_hook(
+        lambda _, given: rows.append(len(given[0]))
+    )
+
+    def made(**settings):
+        rows.clear()
+        shared = {"blend": 0.5, "steps": 10, "hold": 0.2}
+        return operations.fuse(prompted_model, sound(1), sound(2), FuseSettings(**shared | settings)), sum(rows)
+
+    plain, calls = made()
+    assert torch.equal(made(completion_guidance=3.0)[0], plain)  # nothing to guide
+    under, same = made(completion_prompt="drum")
+    guided, twice = made(completion_prompt="drum", completion_guidance=3.0)
+    away, also = made(completion_prompt="drum", completion_guidance=3.0, negative="hum")
+    assert (same, twice, also) == (calls, 2 * calls, 2 * calls)
+    assert torch.equal(made(completion_prompt="drum", negative="hum")[0], under)  # no guidance leads away
+    sounds = [plain, under, guided, away]
+    assert all(not torch.equal(a, b) for i, a in enumerate(sounds) for b in sounds[i + 1 :])
+    hook.remove()
+
+
+@pytest.mark.parametrize("operation", ["generate", "vary"])
+def test_guidance_leads_away_from_a_negative_prompt(operation, prompted_model):
+    def made(**more):
+        if operation == "generate":
+            return operations.generate(prompted_model, GenerateSettings(prompt="drum", seconds=0.5, steps=4, **more))
+        return operations.vary(prompted_model, sound(1), VarySettings(prompt="drum", steps=4, **more))
+
+    assert not torch.equal(made(guidance=3.0), made(guidance=3.0, negative="hum"))
+    assert torch.equal(made(guidance=1.0), made(guidance=1.0, negative="hum"))
+    assert torch.equal(made(guidance=3.0), made(guidance=3.0, negative=""))
+    # Away from the prompt itself nothing is left of the guidance.
+    assert torch.allclose(made(guidance=3.0, negative="drum"), made(guidance=1.0), atol=1e-4)
 
 
 def test_a_memory_knows_sounds_by_their_samples(tiny_model, monkeypatch):

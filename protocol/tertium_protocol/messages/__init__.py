@@ -42,12 +42,9 @@ from tertium_protocol.messages.replies import (
     SubscribeReply,
 )
 from tertium_protocol.messages.requests import (
-    ANCHORS,
     DEFAULT_BLEND,
-    DEFAULT_HOLD,
     FORMATS,
     JOB_STATES,
-    LOOPS,
     NULLS,
     PROTOCOL_VERSION,
     Allow,
@@ -69,6 +66,7 @@ from tertium_protocol.messages.requests import (
     Vary,
     Window,
 )
+from tertium_protocol.messages.shared_fields import ANCHORS, DEFAULT_HOLD, LOOPS
 from tertium_protocol.messages.sound_requests import AddSound, Clean, DeleteSound, Keep, Sound, SoundAudio, Sounds
 from tertium_protocol.messages.training_requests import (
     METHODS,

@@ -17,21 +17,30 @@ from tertium_protocol.messages.refusals import (
     require_reference_or_prompt,
     require_step_in_schedule,
 )
+from tertium_protocol.messages.shared_fields import (
+    ANCHORS,
+    GUIDANCE,
+    Anchor,
+    CompletionPrompt,
+    Hold,
+    Level,
+    Loop,
+    Negative,
+    Original,
+    Prompt,
+    Reference,
+    Spread,
+    Strength,
+)
 
 PROTOCOL_VERSION = "1.6"
 """Major.minor. A minor version only adds to the protocol; messages of another major version are refused."""
 
 NULLS = ("unconditional", "empty")
-ANCHORS = ("clean", "predicted", "forward", "stochastic")
-LOOPS = ("auto", "on", "off")
-LEVELS = ("line", "original", "natural")
-STRENGTHS = ("even", "paper")
 FORMATS = ("wav", "flac")
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 DEFAULT_BLEND = 0.5
 DEFAULT_SECONDS = 6.0
-DEFAULT_HOLD = 0.2
-"""The default where the reference is a sound, which the model has not learned. A checkpoint or a prompt needs no hold."""
 
 
 class Request(BaseModel):
@@ -168,36 +177,6 @@ class Making(Request):
     ] = None
 
 
-Loop = Annotated[
-    str,
-    Choice(
-        "whether the result is a seamless loop: on, off, or auto, which loops if the original's own ends meet",
-        LOOPS,
-    ),
-]
-Level = Annotated[
-    str,
-    Choice(
-        "loudness of the result: line, on the straight line in LUFS between its sounds; original, as loud as that; or natural, as the model made it",
-        LEVELS,
-    ),
-]
-Spread = Annotated[
-    float,
-    Number(
-        "spread of the result's latents: 0 as the paper leaves it, which shrinks, 1 as that of the two sounds", 0, 1
-    ),
-]
-Strength = Annotated[
-    str,
-    Choice(
-        "how the original enters: even, alike for every number of steps and moved to its place; or paper, at a whole step and as the update formula leaves it",
-        STRENGTHS,
-    ),
-]
-GUIDANCE = "classifier-free guidance scale; 1 means none and is twice as fast"
-
-
 class Generate(Making):
     """With a ``reference``, absent fields take the values that it was trained with. Without one a prompt is required, and seconds default to 6."""
 
@@ -224,6 +203,7 @@ class Generate(Making):
         ),
     ] = None
     guidance: Annotated[float | None, Number(GUIDANCE, 0, 30, absent="1 with a reference, else the model's own")] = None
+    negative: Negative = None
 
     @model_validator(mode="before")
     @classmethod
@@ -256,6 +236,7 @@ class Vary(Making):
     guidance: Annotated[float | None, Number(GUIDANCE, 0, 30, absent="the model's own")] = None
     loop: Loop = "auto"
     level: Level = "line"
+    negative: Negative = None
 
 
 class Invert(Making):
@@ -277,28 +258,6 @@ class Invert(Making):
         if self.reconstruct_from is not None:
             require_step_in_schedule("reconstruct_from", self.reconstruct_from, self.steps)
         return self
-
-
-Original = Annotated[str, Text("the sound to keep the shape of, " + SOUND_REFERENCE, longest=LONGEST_PATH)]
-Reference = Annotated[
-    str | None,
-    Text(
-        "the sound to fuse it with, " + SOUND_REFERENCE + ", or a checkpoint's name",
-        longest=LONGEST_PATH,
-        absent="the prompt alone",
-    ),
-]
-Prompt = Annotated[str | None, Text("text that the reference answers to", longest=LONGEST_PROMPT, absent="none")]
-Hold = Annotated[
-    float | None,
-    Number(
-        "weight of the reference in the steps after the intervention",
-        0,
-        1,
-        absent=f"{DEFAULT_HOLD} where the reference is a sound, else 0",
-    ),
-]
-Anchor = Annotated[str, Choice("noise that the original's inversion assumes at its least noisy step", ANCHORS)]
 
 
 class Fuse(Making):
@@ -336,6 +295,9 @@ class Fuse(Making):
         ),
     ] = None
     strength: Strength = "even"
+    completion_prompt: CompletionPrompt = None
+    completion_guidance: Annotated[float, Number(f"the same for completion_prompt: {GUIDANCE}", 0, 30)] = 1.0
+    negative: Negative = None
 
     @model_validator(mode="before")
     @classmethod
@@ -372,6 +334,9 @@ class Morph(Making):
     level: Level = "line"
     spread: Spread = 1.0
     strength: Strength = "even"
+    completion_prompt: CompletionPrompt = None
+    completion_guidance: Annotated[float, Number(f"the same for completion_prompt: {GUIDANCE}", 0, 30)] = 1.0
+    negative: Negative = None
 
     @model_validator(mode="after")
     def _has_reference_or_prompt(self) -> Morph:
@@ -392,6 +357,9 @@ class Window(Making):
     level: Level = "line"
     spread: Spread = 1.0
     strength: Strength = "even"
+    completion_prompt: CompletionPrompt = None
+    completion_guidance: Annotated[float, Number(f"the same for completion_prompt: {GUIDANCE}", 0, 30)] = 1.0
+    negative: Negative = None
 
     @model_validator(mode="after")
     def _has_reference_or_prompt(self) -> Window:

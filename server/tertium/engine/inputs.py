@@ -80,16 +80,35 @@ def null_of(model: LoadedModel, schedule: Schedule, *, seconds: float, null: Nul
 
 
 def denoiser_of(
-    model: LoadedModel, schedule: Schedule, prompt: str, *, seconds: float, guidance: float, null: Null
+    model: LoadedModel,
+    schedule: Schedule,
+    prompt: str,
+    *,
+    seconds: float,
+    guidance: float,
+    null: Null,
+    negative: str | None = None,
 ) -> solver.Predict:
-    """Return the data prediction under a prompt, with guidance away from the null prompt."""
-    away = None if guidance == 1.0 else model.null_condition(seconds=seconds, null=null)
+    """Return the data prediction under a prompt, with guidance away from the negative prompt, or without one from the null prompt."""
+    if guidance == 1.0:
+        away = None
+    elif negative:
+        away = model.condition(negative, seconds=seconds)
+    else:
+        away = model.null_condition(seconds=seconds, null=null)
     conditioning = model.condition(prompt, seconds=seconds)
     return Denoiser(model.model, schedule).under(conditioning, guidance=guidance, null=away)
 
 
 def prompted(
-    model: LoadedModel, schedule: Schedule, prompt: str, guidance: float | None, *, seconds: float, null: Null
+    model: LoadedModel,
+    schedule: Schedule,
+    prompt: str,
+    guidance: float | None,
+    *,
+    seconds: float,
+    null: Null,
+    negative: str | None = None,
 ) -> solver.Predict:
     """Return the data prediction under a prompt, or under the null prompt where the prompt is empty.
 
@@ -99,7 +118,7 @@ def prompted(
     if not prompt:
         return null_of(model, schedule, seconds=seconds, null=null)
     chosen = model.default_guidance if guidance is None else guidance
-    return denoiser_of(model, schedule, prompt, seconds=seconds, guidance=chosen, null=null)
+    return denoiser_of(model, schedule, prompt, seconds=seconds, guidance=chosen, null=null, negative=negative)
 
 
 def inversion_of(

@@ -69,7 +69,13 @@ def generate(
     noise = noise_of(model, settings, model.frames(samples))
     progress = Progress(on_progress, {"sample": settings.steps, "decode": DECODE})
     predict = prompted(
-        model, schedule, settings.prompt, settings.guidance, seconds=settings.seconds, null=settings.null
+        model,
+        schedule,
+        settings.prompt,
+        settings.guidance,
+        seconds=settings.seconds,
+        null=settings.null,
+        negative=settings.negative,
     )
     x = noise.initial() * schedule.sigmas[0]
     latents = _sample(predict, x, schedule, settings, noise=noise, start=0, progress=progress)
@@ -94,7 +100,13 @@ def vary(
     z_o = model.encode(original)
     noise = noise_of(model, settings, z_o.shape[-1])
     predict = prompted(
-        model, schedule, settings.prompt, settings.guidance, seconds=seconds_of(model, original), null=settings.null
+        model,
+        schedule,
+        settings.prompt,
+        settings.guidance,
+        seconds=seconds_of(model, original),
+        null=settings.null,
+        negative=settings.negative,
     )
     x = z_o * schedule.alphas[start]
     if schedule.sigmas[start]:
@@ -264,7 +276,7 @@ def _fusion_costs(
     model: LoadedModel, settings: FuseSettings, intervention: float | None, *, instant: bool
 ) -> dict[str, float]:
     forward = 0.05 if instant else 1.0 + (settings.guidance != 1.0)
-    holding = 1.0 + (0.0 if settings.hold == 0.0 else forward)
+    holding = settings.completion_rows + (0.0 if settings.hold == 0.0 else forward)
     return {
         "encode": (1 + instant) * ENCODE,
         "reference": settings.lead_steps(intervention) * forward,

@@ -26,6 +26,7 @@ from tertium.engine.inputs import (
     noise_of,
     null_of,
     plain_noise,
+    prompted,
     seconds_of,
 )
 from tertium.engine.models.loaded_model import LoadedModel
@@ -41,7 +42,7 @@ class Pair:
 
     Attributes:
         settings: steps, order, eta, hold and seed of all fusions; blend and intervention are not read.
-        reference, null: data predictions.
+        reference, null: data predictions; ``null`` is that of the completion, under the null prompt or a prompt of its own.
         inversion: of the original, whose latents are its ``z_o``.
         lead: the reference phase.
         canonical: the model's schedule by whose steps the strength ``even`` goes.
@@ -171,7 +172,13 @@ def prepare(
     on_encode(0.0)
     if reference is None:
         predict = denoiser_of(
-            model, schedule, settings.prompt, seconds=prompt_seconds, guidance=settings.guidance, null=settings.null
+            model,
+            schedule,
+            settings.prompt,
+            seconds=prompt_seconds,
+            guidance=settings.guidance,
+            null=settings.null,
+            negative=settings.negative,
         )
     else:
         check_sound(model, reference, "reference", longest=False)
@@ -180,6 +187,10 @@ def prepare(
         on_encode(0.5)
     z_o = _encoded(model, original, memory)
     null = null_of(model, schedule, seconds=seconds, null=settings.null)
+    completion = prompted(
+        model, schedule, settings.completion_prompt or "", settings.completion_guidance, seconds=seconds,
+        null=settings.null, negative=settings.negative,
+    )  # fmt: skip
     noise = noise_of(model, settings, z_o.shape[-1])
 
     if reference is None:
@@ -193,7 +204,7 @@ def prepare(
         )
     inversion = inversion_of(model, z_o, schedule, settings, null=null)
     canonical = model.schedule(CANONICAL_STEPS)
-    return Pair(settings, predict, null, inversion, noise, lead, canonical, memory)
+    return Pair(settings, predict, completion, inversion, noise, lead, canonical, memory)
 
 
 def _prompt_lead(
@@ -232,6 +243,7 @@ def _prompt_lead(
             checkpoint=model.checkpoint,
             prompt=settings.prompt,
             guidance=settings.guidance,
+            negative=settings.negative,
             null=settings.null,
             order=settings.order,
             eta=settings.eta,

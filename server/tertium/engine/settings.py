@@ -68,17 +68,20 @@ class GenerateSettings(Sampling):
         prompt: description of the sound; empty for no description.
         seconds: 0.5 … the model's maximum.
         guidance: 0 … 30, the weight of the prompt against the null prompt; None for the model's default.
+        negative: a prompt that guidance leads away from, in place of the null prompt. Empty is equivalent to None.
     """
 
     prompt: str
     seconds: float
     guidance: float | None = None
+    negative: str | None = None
 
     def __post_init__(self):
         super().__post_init__()
         _check_text("prompt", self.prompt)
         _check_real("seconds", self.seconds, 0.0, math.inf)
         _check_optional_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
+        _check_optional_text("negative", self.negative)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,18 +92,20 @@ class VarySettings(Sampling):
         strength: 0 (the sound itself) … 1 (from the schedule's noisiest point): the fraction of the schedule that is
             sampled again.
         prompt: description of the sound; empty for the null prompt.
-        guidance: as in :class:`GenerateSettings`.
+        guidance, negative: as in :class:`GenerateSettings`.
     """
 
     strength: float = 0.5
     prompt: str = ""
     guidance: float | None = None
+    negative: str | None = None
 
     def __post_init__(self):
         super().__post_init__()
         _check_real("strength", self.strength, 0.0, 1.0)
         _check_text("prompt", self.prompt)
         _check_optional_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
+        _check_optional_text("negative", self.negative)
 
     @property
     def start(self) -> int:
@@ -136,6 +141,10 @@ class PairSettings(Sampling):
         hold: 0 … 1, the reference's weight in the completion.
         anchor: see :data:`tertium.engine.fusion.inversion.Anchor`.
         prompt: takes the place of a reference sound, with ``guidance``, 0 … 30. Empty is equivalent to None.
+        completion_prompt: of the completion, with ``completion_guidance``, 0 … 30, in place of the null prompt (the
+            "flexible guidance" of section 3.3). Empty is equivalent to None.
+        negative: a prompt that guidance leads away from, in place of the null prompt, in the reference phase and in the
+            completion.
         spread: 0 (the latents as the paper leaves them) … 1 (with the spread of the two sounds); see
             :mod:`tertium.engine.fusion.evenness`.
         strength: how the original enters; see :data:`tertium.engine.fusion.knob.Strength`.
@@ -146,6 +155,9 @@ class PairSettings(Sampling):
     anchor: Anchor = "clean"
     prompt: str | None = None
     guidance: float = 1.0
+    completion_prompt: str | None = None
+    completion_guidance: float = 1.0
+    negative: str | None = None
     spread: float = 1.0
     strength: Strength = "even"
     window: tuple[float, ...] = WINDOW
@@ -157,8 +169,9 @@ class PairSettings(Sampling):
         _check_real("guidance", self.guidance, 0.0, MAX_GUIDANCE)
         _check_real("spread", self.spread, 0.0, 1.0)
         _check_choice("strength", self.strength, STRENGTHS)
-        if self.prompt is not None:
-            _check_text("prompt", self.prompt)
+        _check_real("completion_guidance", self.completion_guidance, 0.0, MAX_GUIDANCE)
+        for name in ("prompt", "completion_prompt", "negative"):
+            _check_optional_text(name, getattr(self, name))
         if len(self.window) < 2 or not all(math.isfinite(ratio) and ratio > 0 for ratio in self.window):
             raise _refusal("window", self.window, "two or more ratios above 0")
 
@@ -167,6 +180,11 @@ class PairSettings(Sampling):
         if self.strength == "even":
             return even_turn(blend, schedule, window=self.window)
         return Turn(blend_to_intervention(blend, schedule, window=self.window), blend)
+
+    @property
+    def completion_rows(self) -> int:
+        """Calls of the network a step of the completion takes, without those of a hold."""
+        return 2 if self.completion_prompt and self.completion_guidance != 1.0 else 1
 
     def completion_steps(self, intervention: float | None, schedule: Schedule, canonical: Schedule) -> int:
         """Return the number of steps of the completion at an intervention; None is the reference alone."""
@@ -344,6 +362,11 @@ def _check_optional_real(field: str, value: object, low: float, high: float) -> 
 def _check_text(field: str, value: object) -> None:
     if not isinstance(value, str):
         raise _refusal(field, value, "text")
+
+
+def _check_optional_text(field: str, value: object) -> None:
+    if value is not None:
+        _check_text(field, value)
 
 
 def _check_choice(field: str, value: object, known: tuple[str, ...]) -> None:

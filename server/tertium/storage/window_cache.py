@@ -9,7 +9,10 @@ from typing import Any
 from tertium import __version__, safe_files
 from tertium.job_spec import Pair
 
-SHAPING = ("original", "reference", "prompt", "guidance", "hold", "anchor", "order", "eta", "spread", "strength")
+SHAPING = (
+    "original", "reference", "prompt", "guidance", "hold", "anchor", "order", "eta", "spread", "strength",
+    "completion_prompt", "completion_guidance", "negative",
+)  # fmt: skip
 """Fields of a fusion that its window depends on. The number of steps and the seed are not among them: the calibration
 is in terms of noise-to-signal ratio."""
 SCHEMA = 1

@@ -32,6 +32,9 @@ from tertium.worker.trajectory_files import TrajectoryFiles
 
 PRECISION_NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 SAMPLING = ("steps", "order", "eta", "seed", "null")
+OF_A_PAIR = (
+    "hold", "anchor", "prompt", "guidance", "completion_prompt", "completion_guidance", "negative", "spread", "strength",
+)  # fmt: skip
 CACHE_BYTES = 256 << 20  # of encoded sounds and reference phases that are cached for later fusions
 ALIKE = 0.95
 """Log-mel correlation of the reference alone with the original alone from which on the measurement error dominates
@@ -186,9 +189,7 @@ class _Task:
     @property
     def pair(self) -> dict[str, Any]:
         """Settings of every fusion of a pair, including the calibration of blend if the pair's window was measured."""
-        shared = {
-            name: getattr(self.spec, name) for name in ("hold", "anchor", "prompt", "guidance", "spread", "strength")
-        }
+        shared = {name: getattr(self.spec, name) for name in OF_A_PAIR}
         return self.sampling | shared | ({"window": tuple(self.known.ratios)} if self.known.ratios else {})
 
     @property
@@ -210,7 +211,9 @@ class _Task:
 
 def _generate(task: _Task) -> Rendered:
     model, spec = task.model, task.spec
-    settings = GenerateSettings(**task.sampling, prompt=spec.prompt, seconds=spec.seconds, guidance=spec.guidance)
+    settings = GenerateSettings(
+        **task.sampling, prompt=spec.prompt, seconds=spec.seconds, guidance=spec.guidance, negative=spec.negative
+    )
     audio = operations.generate(model, settings, on_progress=task.on_progress)
     guidance = model.default_guidance if settings.guidance is None else settings.guidance
     forwards = settings.steps * _rows(guidance)
@@ -219,7 +222,13 @@ def _generate(task: _Task) -> Rendered:
 
 def _vary(task: _Task) -> Rendered:
     model, spec = task.model, task.spec
-    settings = VarySettings(**task.sampling, strength=spec.strength, prompt=spec.prompt or "", guidance=spec.guidance)
+    settings = VarySettings(
+        **task.sampling,
+        strength=spec.strength,
+        prompt=spec.prompt or "",
+        guidance=spec.guidance,
+        negative=spec.negative,
+    )
     audio = operations.vary(model, task.sounds["original"], settings, on_progress=task.on_progress)
     guidance = model.default_guidance if settings.guidance is None else settings.guidance
     forwards = (settings.steps - settings.start) * (_rows(guidance) if settings.prompt else 1)
@@ -244,7 +253,9 @@ def _fuse(task: _Task) -> Rendered:
     turn = settings.turn_on(schedule)
     led = 0 if "reference" in task.sounds else _rows(settings.guidance)
     completed = settings.completion_steps(turn.intervention, schedule, task.model.schedule(CANONICAL_STEPS))
-    forwards = settings.lead_steps(turn.intervention) * led + completed * (1 + (led if settings.hold else 0))
+    forwards = settings.lead_steps(turn.intervention) * led + completed * (
+        settings.completion_rows + (led if settings.hold else 0)
+    )
     # The reference phase may come from the cache; then there were fewer forwards, and the cost model must not use the count.
     counted = "forwards_at_most" if led else "forwards"
     decided = {

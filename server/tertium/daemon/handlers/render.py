@@ -34,16 +34,21 @@ def generate_spec(services: Services, request: m.Generate) -> job_spec.Generate:
     output = _output_fields(request, request.prompt or request.reference)
     if request.reference is None:
         guidance = _guidance(services, request.guidance)
-        return job_spec.Generate(**output, prompt=request.prompt, seconds=request.seconds, guidance=guidance)
+        negative = _negative(request, guidance)
+        return job_spec.Generate(
+            **output, prompt=request.prompt, seconds=request.seconds, guidance=guidance, negative=negative
+        )
     checkpoint = resolve.trained_checkpoint(services, request.reference)
     trained = min(max(checkpoint.seconds, SHORTEST), longest)
+    guidance = 1.0 if request.guidance is None else request.guidance
     return job_spec.Generate(
         **output,
         checkpoint=checkpoint.name,
         checkpoint_created=checkpoint.created,
         prompt=request.prompt or checkpoint.prompt,
         seconds=trained if request.seconds is None else request.seconds,
-        guidance=1.0 if request.guidance is None else request.guidance,
+        guidance=guidance,
+        negative=_negative(request, guidance),
     )
 
 
@@ -51,6 +56,7 @@ def generate_spec(services: Services, request: m.Generate) -> job_spec.Generate:
 def vary_spec(services: Services, request: m.Vary) -> job_spec.Vary:
     """Return the specification of a variation."""
     original = _original(services, request)
+    guidance = _guidance(services, request.guidance)
     return job_spec.Vary(
         **_output_fields(request, f"{original.name} varied"),
         **_original_fields(original),
@@ -58,7 +64,8 @@ def vary_spec(services: Services, request: m.Vary) -> job_spec.Vary:
         prompt=request.prompt,
         strength=request.strength,
         level=request.level,
-        guidance=_guidance(services, request.guidance),
+        guidance=guidance,
+        negative=_negative(request, guidance if request.prompt else 1.0),
     )
 
 
@@ -106,6 +113,9 @@ def _pair_fields(services: Services, request: m.Fuse | m.Morph | m.Window, title
     checkpoint = lead if isinstance(lead, Checkpoint) else None
     # A sound is used as it is: no weights were trained to respond to a prompt. A checkpoint responds to its own prompt by default.
     prompt = None if reference else request.prompt or (checkpoint and checkpoint.prompt)
+    guidance = 1.0 if reference else request.guidance
+    _check_completion(request)
+    completing = request.completion_guidance if request.completion_prompt else 1.0
     return {
         **_output_fields(
             request, title.format(original=original.name, reference=lead.name if lead else request.prompt)
@@ -117,7 +127,10 @@ def _pair_fields(services: Services, request: m.Fuse | m.Morph | m.Window, title
         "prompt": prompt,
         "hold": _hold(request, reference),
         "anchor": request.anchor,
-        "guidance": 1.0 if reference else request.guidance,
+        "guidance": guidance,
+        "completion_prompt": request.completion_prompt,
+        "completion_guidance": request.completion_guidance,
+        "negative": _negative(request, guidance, completing),
         "level": request.level,
         "spread": request.spread,
         "strength": request.strength,
@@ -129,6 +142,28 @@ def _hold(request: m.Fuse | m.Morph | m.Window, reference: Sound | None) -> floa
     if request.hold is not None:
         return request.hold
     return 0.0 if reference is None else m.DEFAULT_HOLD
+
+
+def _negative(request: m.Generate | m.Vary | m.Fuse | m.Morph | m.Window, *guidances: float | None) -> str | None:
+    """Return the negative prompt. Raises TertiumError where no guidance acts, so that it would have no effect.
+
+    Args:
+        guidances: all that act; None where the model's own is not known yet.
+    """
+    if request.negative is not None and all(guidance == 1.0 for guidance in guidances):
+        raise TertiumError(
+            "conflict", "negative has no effect: no prompt is followed with a guidance other than 1.", field="negative", value=request.negative,
+            remedy="Give a prompt and raise its guidance, to 4 for example, or leave negative out.",
+        )  # fmt: skip
+    return request.negative
+
+
+def _check_completion(request: m.Fuse | m.Morph | m.Window) -> None:
+    if request.completion_prompt is None and request.completion_guidance != 1.0:
+        raise TertiumError(
+            "conflict", "completion_guidance has no effect without completion_prompt.", field="completion_guidance", value=request.completion_guidance,
+            remedy="Give completion_prompt, what the steps after the intervention shall follow, or leave completion_guidance out.",
+        )  # fmt: skip
 
 
 def _guidance(services: Services, requested: float | None) -> float | None:

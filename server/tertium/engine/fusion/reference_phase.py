@@ -191,7 +191,8 @@ class TrajectoryKey:
         model: fingerprint of the weights.
         checkpoint: digest of the fine-tuning on top of them; None for the base model.
         prompt: the prompt of the reference.
-        guidance, null, order, eta, seed: of the sampling; ``null`` is the conditioning that guidance subtracts.
+        guidance, negative, null, order, eta, seed: of the sampling; guidance subtracts the negative prompt, or without
+            one ``null``.
         schedule: signal and noise scales at every point.
         frames: of the latents.
         seconds: the length passed to the model: of the training material, or else of the original.
@@ -201,6 +202,7 @@ class TrajectoryKey:
     checkpoint: str | None
     prompt: str
     guidance: float
+    negative: str | None
     null: Null
     order: int
     eta: float

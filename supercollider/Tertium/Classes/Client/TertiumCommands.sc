@@ -144,20 +144,20 @@
 		^this.message(\preview, [job: job, steps: steps, seed: seed, format: format, name: name])
 	}
 
-	generate { |prompt, reference, seconds, guidance, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
-		^this.request(\generate, [prompt: prompt, reference: reference, seconds: seconds, guidance: guidance, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
+	generate { |prompt, reference, seconds, guidance, negative, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
+		^this.request(\generate, [prompt: prompt, reference: reference, seconds: seconds, guidance: guidance, negative: negative, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
 	}
 
-	generateMsg { |prompt, reference, seconds, guidance, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
-		^this.message(\generate, [prompt: prompt, reference: reference, seconds: seconds, guidance: guidance, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
+	generateMsg { |prompt, reference, seconds, guidance, negative, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
+		^this.message(\generate, [prompt: prompt, reference: reference, seconds: seconds, guidance: guidance, negative: negative, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
-	vary { |original, prompt, strength, guidance, loop, level, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
-		^this.request(\vary, [original: original, prompt: prompt, strength: strength, guidance: guidance, loop: loop, level: level, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
+	vary { |original, prompt, strength, guidance, loop, level, negative, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
+		^this.request(\vary, [original: original, prompt: prompt, strength: strength, guidance: guidance, loop: loop, level: level, negative: negative, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
 	}
 
-	varyMsg { |original, prompt, strength, guidance, loop, level, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
-		^this.message(\vary, [original: original, prompt: prompt, strength: strength, guidance: guidance, loop: loop, level: level, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
+	varyMsg { |original, prompt, strength, guidance, loop, level, negative, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
+		^this.message(\vary, [original: original, prompt: prompt, strength: strength, guidance: guidance, loop: loop, level: level, negative: negative, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
 	invert { |original, anchor, reconstructFrom, level, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
@@ -168,28 +168,28 @@
 		^this.message(\invert, [original: original, anchor: anchor, reconstruct_from: reconstructFrom, level: level, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
-	fuse { |original, reference, prompt, blend, intervention, hold, anchor, guidance, loop, level, spread, place, strength, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
-		^this.request(\fuse, [original: original, reference: reference, prompt: prompt, blend: blend, intervention: intervention, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, place: place, strength: strength, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
+	fuse { |original, reference, prompt, blend, intervention, hold, anchor, guidance, loop, level, spread, place, strength, completionPrompt, completionGuidance, negative, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
+		^this.request(\fuse, [original: original, reference: reference, prompt: prompt, blend: blend, intervention: intervention, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, place: place, strength: strength, completion_prompt: completionPrompt, completion_guidance: completionGuidance, negative: negative, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
 	}
 
-	fuseMsg { |original, reference, prompt, blend, intervention, hold, anchor, guidance, loop, level, spread, place, strength, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
-		^this.message(\fuse, [original: original, reference: reference, prompt: prompt, blend: blend, intervention: intervention, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, place: place, strength: strength, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
+	fuseMsg { |original, reference, prompt, blend, intervention, hold, anchor, guidance, loop, level, spread, place, strength, completionPrompt, completionGuidance, negative, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
+		^this.message(\fuse, [original: original, reference: reference, prompt: prompt, blend: blend, intervention: intervention, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, place: place, strength: strength, completion_prompt: completionPrompt, completion_guidance: completionGuidance, negative: negative, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
-	morph { |original, reference, prompt, count, hold, anchor, guidance, loop, level, spread, strength, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout, onTake|
-		^this.request(\morph, [original: original, reference: reference, prompt: prompt, count: count, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, strength: strength, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout, onTake)
+	morph { |original, reference, prompt, count, hold, anchor, guidance, loop, level, spread, strength, completionPrompt, completionGuidance, negative, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout, onTake|
+		^this.request(\morph, [original: original, reference: reference, prompt: prompt, count: count, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, strength: strength, completion_prompt: completionPrompt, completion_guidance: completionGuidance, negative: negative, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout, onTake)
 	}
 
-	morphMsg { |original, reference, prompt, count, hold, anchor, guidance, loop, level, spread, strength, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
-		^this.message(\morph, [original: original, reference: reference, prompt: prompt, count: count, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, strength: strength, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
+	morphMsg { |original, reference, prompt, count, hold, anchor, guidance, loop, level, spread, strength, completionPrompt, completionGuidance, negative, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
+		^this.message(\morph, [original: original, reference: reference, prompt: prompt, count: count, hold: hold, anchor: anchor, guidance: guidance, loop: loop, level: level, spread: spread, strength: strength, completion_prompt: completionPrompt, completion_guidance: completionGuidance, negative: negative, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
-	window { |original, reference, prompt, points, hold, anchor, guidance, level, spread, strength, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
-		^this.request(\window, [original: original, reference: reference, prompt: prompt, points: points, hold: hold, anchor: anchor, guidance: guidance, level: level, spread: spread, strength: strength, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
+	window { |original, reference, prompt, points, hold, anchor, guidance, level, spread, strength, completionPrompt, completionGuidance, negative, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline, action, onProgress, onError, timeout|
+		^this.request(\window, [original: original, reference: reference, prompt: prompt, points: points, hold: hold, anchor: anchor, guidance: guidance, level: level, spread: spread, strength: strength, completion_prompt: completionPrompt, completion_guidance: completionGuidance, negative: negative, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline], action, onProgress, onError, timeout)
 	}
 
-	windowMsg { |original, reference, prompt, points, hold, anchor, guidance, level, spread, strength, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
-		^this.message(\window, [original: original, reference: reference, prompt: prompt, points: points, hold: hold, anchor: anchor, guidance: guidance, level: level, spread: spread, strength: strength, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
+	windowMsg { |original, reference, prompt, points, hold, anchor, guidance, level, spread, strength, completionPrompt, completionGuidance, negative, steps, order, eta, null, seed, format, sampleRate, name, slot, deadline|
+		^this.message(\window, [original: original, reference: reference, prompt: prompt, points: points, hold: hold, anchor: anchor, guidance: guidance, level: level, spread: spread, strength: strength, completion_prompt: completionPrompt, completion_guidance: completionGuidance, negative: negative, steps: steps, order: order, eta: eta, null: null, seed: seed, format: format, sample_rate: sampleRate, name: name, slot: slot, deadline: deadline])
 	}
 
 	job { |job, action, onError, timeout|
