@@ -7,9 +7,10 @@ import pytest
 from tertium import file_names
 from tertium.engine import settings
 from tertium.engine.fusion.inversion import ANCHORS
+from tertium.engine.fusion.knob import STRENGTHS
 from tertium.engine.sampling.conditioning import NULLS
 from tertium_protocol.commands import COMMANDS, specs
-from tertium_protocol.messages import fields, requests, training_requests
+from tertium_protocol.messages import fields, requests, shared_fields, training_requests
 
 ENGINE = {
     "generate": (settings.GenerateSettings, {"prompt": "x", "seconds": 1.0}),
@@ -35,7 +36,8 @@ def test_a_file_name_that_one_side_takes_the_other_takes():
 
 
 def test_words_to_choose_from_are_the_same():
-    assert (NULLS, ANCHORS, tuple(settings.RATES)) == (requests.NULLS, requests.ANCHORS, training_requests.METHODS)
+    assert (NULLS, ANCHORS, tuple(settings.RATES)) == (requests.NULLS, shared_fields.ANCHORS, training_requests.METHODS)
+    assert STRENGTHS == shared_fields.STRENGTHS
 
 
 @pytest.mark.parametrize(("command", "name"), SHARED)

@@ -169,7 +169,8 @@ class Shelf(dict):
 
 def key_of(schedule, **more):
     facts = {
-        "model": "m", "checkpoint": None, "prompt": "hum", "guidance": 1.0, "null": "unconditional", "order": 3, "eta": 1.0, "seed": 4,
+        "model": "m", "checkpoint": None, "prompt": "hum", "guidance": 1.0, "negative": None, "null": "unconditional", "order": 3, "eta": 1.0,
+        "seed": 4,
         "schedule": schedule, "frames": 64, "seconds": 1.5,
     }  # fmt: skip
     return TrajectoryKey(**facts | more)
@@ -227,6 +228,7 @@ def test_equal_keys_have_one_digest_and_others_another():
         {"schedule": edm(STEPS + 1)},
         {"checkpoint": "c"},
         {"null": "empty"},
+        {"negative": "noise"},
     ]
     digests = [key_of(schedule).digest, *(key_of(**{"schedule": schedule} | other).digest for other in others)]
     assert len(set(digests)) == len(digests)

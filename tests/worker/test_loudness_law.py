@@ -9,7 +9,7 @@ from tertium.audio.levels import loudness_lufs
 from tertium.audio.signal import Audio, true_peak_dbtp
 from tertium.worker import loudness_law
 from tertium.worker.loudness_law import MOST_RAISED, levelled, near_silence, target_lufs
-from tertium_protocol.messages import requests
+from tertium_protocol.messages import shared_fields
 
 RATE = 44_100
 
@@ -20,7 +20,7 @@ def noise(lufs, *, seconds=3.0, seed=0):
 
 
 def test_the_levels_are_the_protocols():
-    assert loudness_law.LEVELS == requests.LEVELS
+    assert loudness_law.LEVELS == shared_fields.LEVELS
 
 
 @pytest.mark.parametrize(
