@@ -29,7 +29,10 @@ def probe(home: Path, notes: Notes, name: str, end: float) -> None:
 
     def ask() -> bool | None:
         answer = peer.ask("status")
-        return True if answer is not None else False if lives(peer.facts) else None
+        # If it was killed meanwhile, ZeroMQ hands the request to the next daemon, whose start is no answer's time.
+        if not lives(peer.facts):
+            return None
+        return answer is not None
 
     _measure(ask, notes, name, end, ready=peer.ready)
 
