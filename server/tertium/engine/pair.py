@@ -1,5 +1,6 @@
 """An original and its reference, encoded and inverted: ready to be fused at any step, once or many times."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,6 @@ from tertium.engine.inputs import (
     noise_of,
     null_of,
     plain_noise,
-    prompted,
     seconds_of,
 )
 from tertium.engine.models.loaded_model import LoadedModel
@@ -57,9 +57,9 @@ class Pair:
     canonical: Schedule
     memory: Memory | None
 
-    @property
+    @functools.cached_property
     def enter(self) -> Enter:
-        """How the original enters."""
+        """How the original enters. Kept, since the strength ``even`` draws its noise once."""
         if self.settings.strength == "even":
             return Even(self.inversion, self.lead, self.noise.initial(), self.canonical)
         return AsThePaper(self.inversion, self.lead, self.noise, self.settings.order, self.settings.eta)
@@ -187,10 +187,12 @@ def prepare(
         on_encode(0.5)
     z_o = _encoded(model, original, memory)
     null = null_of(model, schedule, seconds=seconds, null=settings.null)
-    completion = prompted(
-        model, schedule, settings.completion_prompt or "", settings.completion_guidance, seconds=seconds,
-        null=settings.null, negative=settings.negative,
-    )  # fmt: skip
+    completion = null
+    if settings.completion_prompt:
+        completion = denoiser_of(
+            model, schedule, settings.completion_prompt, seconds=seconds, guidance=settings.completion_guidance,
+            null=settings.null, negative=settings.negative,
+        )  # fmt: skip
     noise = noise_of(model, settings, z_o.shape[-1])
 
     if reference is None:

@@ -171,7 +171,7 @@ def first_point(intervention: float, schedule: Schedule, *, strength: Strength, 
 
 def step_length(lam: float, schedule: Schedule) -> float:
     """Return the length, in half the log-SNR, of the step that departs at ``lam``, interpolated between the schedule's steps."""
-    points = [p for p in range(schedule.steps) if math.isfinite(schedule.lam(p))]
+    points = schedule.mixed
     starts = [schedule.lam(p) for p in points[:-1]]
     lengths = [schedule.lam(p + 1) - schedule.lam(p) for p in points[:-1]]
     for i in range(1, len(starts)):

@@ -75,7 +75,7 @@ def intervention_at(ratio: float, schedule: Schedule) -> float:
 
     It lies between the first point that holds signal and the last that holds noise.
     """
-    points = [point for point in range(schedule.steps) if math.isfinite(schedule.lam(point))]
+    points = schedule.mixed
     wanted = -math.log(ratio)
     for before, after in itertools.pairwise(points):
         if wanted < schedule.lam(after):
@@ -86,7 +86,7 @@ def intervention_at(ratio: float, schedule: Schedule) -> float:
 
 def lam_at(intervention: float, schedule: Schedule) -> float:
     """Return half the log-SNR at an intervention, 0 … N, interpolated between the points that hold both signal and noise."""
-    points = [point for point in range(schedule.steps) if math.isfinite(schedule.lam(point))]
+    points = schedule.mixed
     if not points:
         return 0.0
     at = min(max(intervention, points[0]), points[-1])
@@ -130,9 +130,5 @@ def blend_to_intervention(blend: float, schedule: Schedule, *, window: Sequence[
         return None
     if blend == 1.0:
         return schedule.steps
-    points = [
-        point
-        for point in range(schedule.steps)
-        if point != schedule.steps - 2 and math.isfinite(schedule.noise_to_signal(point))
-    ]
+    points = [point for point in schedule.mixed if point != schedule.steps - 2]
     return min(points, key=lambda point: abs(math.log(schedule.noise_to_signal(point)) - wanted), default=0)

@@ -51,6 +51,11 @@ class Schedule:
         return self.sigmas[point] / self.alphas[point] if self.alphas[point] else math.inf
 
     @property
+    def mixed(self) -> list[int]:
+        """The points before N that hold both signal and noise, whose lambda is finite; empty if there is none."""
+        return [point for point in range(self.steps) if math.isfinite(self.lam(point))]
+
+    @property
     def last_noisy(self) -> int:
         """The last point whose sigma is not zero, m."""
         return self.steps - 1 if self.sigmas[-1] == 0.0 else self.steps
