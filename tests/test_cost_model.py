@@ -67,6 +67,16 @@ def test_the_steps_that_are_promised_fit_and_one_more_would_not(strength):
     assert cost_model.steps_within(speed, fusion.with_steps(2), {}, 0.5) == 2  # unless that few were requested
 
 
+def test_an_alignment_takes_its_time_once_for_all_takes():
+    speed, about = CostModel(0.02, 0.01), {"completion_shares": [0.4, 0.2, 0.0]}
+    off, both = (spec("morph", **FUSION, align=align, count=5) for align in ("off", "both"))
+    more = cost_model.estimate(speed, both, about) - cost_model.estimate(speed, off, about)
+    assert more == pytest.approx(6.0 * cost_model.ALIGNING)
+    steps = cost_model.steps_within(speed, both.with_steps(500), about, 3.0)
+    assert 4 < steps < cost_model.steps_within(speed, off.with_steps(500), about, 3.0)
+    assert cost_model.MARGIN * cost_model.estimate(speed, both.with_steps(steps), about) <= 3.0
+
+
 def test_a_morph_and_a_window_take_as_long_as_their_sounds():
     speed, about = CostModel(0.5, 0.01), {"completion_shares": [0.6, 0.4, 0.2]}
     pair = {"seconds": 2.0, "steps": 50, "reference": "b"}

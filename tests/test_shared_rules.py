@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from tertium import file_names
+from tertium.audio.alignment import ALIGNS
 from tertium.engine import settings
 from tertium.engine.fusion.inversion import ANCHORS
 from tertium.engine.fusion.knob import STRENGTHS
@@ -37,7 +38,7 @@ def test_a_file_name_that_one_side_takes_the_other_takes():
 
 def test_words_to_choose_from_are_the_same():
     assert (NULLS, ANCHORS, tuple(settings.RATES)) == (requests.NULLS, shared_fields.ANCHORS, training_requests.METHODS)
-    assert STRENGTHS == shared_fields.STRENGTHS
+    assert (STRENGTHS, ALIGNS) == (shared_fields.STRENGTHS, shared_fields.ALIGNS)
 
 
 @pytest.mark.parametrize(("command", "name"), SHARED)

@@ -13,6 +13,8 @@ CORRECTION, CERTAINTY = 0.5, 0.01
 TRAINING = 3.0  # a training step costs about three forwards a row: one forward, and a backward that costs two
 LOOP_CONTEXT = 0.3
 """Seconds of its own audio added to a loop on either side while it is computed."""
+ALIGNING = 0.04
+"""Seconds that the alignment of a reference takes for each second of the original, as measured on a server's processor."""
 LEAST = 1e-5  # seconds: keeps every cost above 0
 MARGIN = 1.15  # factor by which promised times exceed measured ones
 
@@ -94,12 +96,17 @@ def _completed(spec: Pair, shares: Sequence[float]) -> float:
 def estimate(costs: CostModel, spec: JobSpec, about: Mapping[str, Any]) -> float:
     """Return an upper bound of a job's time in seconds."""
     forwards = spec.steps * forwards_per_step(spec, about) + _beside(spec)
-    return sounds_computed(spec) * costs.estimate(seconds_computed(spec), forwards)
+    return sounds_computed(spec) * costs.estimate(seconds_computed(spec), forwards) + _aligning(spec)
 
 
 def _beside(spec: JobSpec) -> int:
     """Return the calls of the model beside those of each step: an intervention between two steps takes one more."""
     return 1 if isinstance(spec, Pair) and spec.strength == "even" else 0
+
+
+def _aligning(spec: JobSpec) -> float:
+    """Return the seconds that a job's alignment takes, once for all of its sounds."""
+    return ALIGNING * spec.seconds if isinstance(spec, Pair) and spec.align != "off" else 0.0
 
 
 def sounds_computed(spec: JobSpec) -> int:
@@ -122,7 +129,8 @@ def steps_within(costs: CostModel, spec: JobSpec, about: Mapping[str, Any], seco
 
     Returns 0 if that is fewer than ``FEWEST_STEPS``.
     """
-    per_second = seconds / sounds_computed(spec) / MARGIN / max(seconds_computed(spec), SHORTEST)
+    left = seconds / MARGIN - _aligning(spec)
+    per_second = left / sounds_computed(spec) / max(seconds_computed(spec), SHORTEST)
     calls = (per_second - costs.fixed) / costs.forward
     steps = min(math.floor(max(calls - _beside(spec), 0.0) / forwards_per_step(spec, about)), spec.steps)
     return steps if steps >= min(FEWEST_STEPS, spec.steps) else 0

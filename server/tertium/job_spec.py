@@ -129,6 +129,7 @@ class Pair(FromOriginal):
         negative: as in :class:`Generate`, in the reference phase and in the completion.
         spread: of the latents; see :mod:`tertium.engine.fusion.evenness`.
         strength: how the original enters; see :data:`tertium.engine.fusion.knob.Strength`.
+        align: what a reference sound is aligned by; see :mod:`tertium.audio.alignment`.
     """
 
     reference: str | None = None
@@ -143,6 +144,7 @@ class Pair(FromOriginal):
     negative: str | None = None
     spread: float = 1.0
     strength: str = "paper"  # of jobs that were accepted before there was another
+    align: str = "off"
 
 
 class Fuse(Pair):

@@ -78,6 +78,9 @@ def test_options_become_fields_and_what_is_absent_is_left_out():
         "original": "a.wav", "reference": "b.wav", "steps": 20, "eta": 0.5, "sample_rate": 48_000, "name": "x",
     }  # fmt: skip
     assert parser.request_fields(parse("vary", "a.wav", "--null", "empty")) == {"original": "a.wav", "null": "empty"}
+    for command in ("fuse", "morph", "window"):
+        aligned = parser.request_fields(parse(command, "a.wav", "b.wav", "--align", "both"))
+        assert aligned == {"original": "a.wav", "reference": "b.wav", "align": "both"}
     assert parser.request_fields(parse("generate", "a low hum")) == {"prompt": "a low hum"}
     assert parser.request_fields(parse("generate", "--reference", "hum")) == {"reference": "hum"}
     assert parser.request_fields(parse("jobs", "--state", "done")) == {"state": "done"}
@@ -99,6 +102,8 @@ def test_options_become_fields_and_what_is_absent_is_left_out():
         (["fuse", "CLIP", "gone.wav"], "There is no file 'gone.wav'. Check the path"),
         (["fuse", "gone", "CLIP"], "There is no file 'gone'. Check the path"),
         (["fuse", "CLIP", "CLIP", "--anchor", "cleam"], "Did you mean clean?"),
+        (["fuse", "CLIP", "CLIP", "--align", "onset"], "align must be one of off, onsets, pitch, both; got “onset”. Did you mean onsets?"),
+        (["vary", "CLIP", "--align", "both"], "Unrecognized arguments: --align both"),
         (["fuse", "CLIP", "CLIP", "-o", "a.mp3"], "'a.mp3' does not end in .wav or .flac."),
         (["fuse", "CLIP", "CLIP", "-o", "no/a.wav"], "There is no folder"),
         (["fuse", "CLIP", "CLIP", "-o", "CLIP"], "exists already. Choose another name, or replace a file with --force."),

@@ -108,6 +108,24 @@ def test_a_guidance_without_effect_is_refused(client, clips, command, fields, fi
     assert "has no effect" in error["message"] and words in error["remedy"]
 
 
+@pytest.mark.parametrize("command", ["fuse", "morph", "window"])
+def test_an_alignment_without_a_reference_sound_is_refused(daemon, client, clips, command):
+    error = client.refused(command, original=clips[0], prompt="p", align="onsets")
+    assert (error["code"], error["field"], error["value"]) == ("conflict", "align", "onsets")
+    assert (
+        error["message"]
+        == "align has no effect where the prompt leads: only a reference that is a sound can be aligned."
+    )
+    assert error["remedy"] == "Give a sound as the reference, or leave align out."
+    with Client(daemon.home) as learner:
+        learner.submit("learn", reference=clips[1], prompt="a tone", name=f"for {command}", steps=2).wait()
+    error = client.refused(command, original=clips[0], reference=f"for {command}", align="both")
+    assert (error["code"], error["field"], error["value"]) == ("conflict", "align", "both")
+    assert error["message"].startswith("align has no effect where the checkpoint leads: ")
+    client.send(command, f"{command} as it is", original=clips[0], prompt="p", align="off", steps=4)
+    assert client.events(f"{command} as it is")[-1].event == "done"
+
+
 def test_a_completion_is_guided_by_its_own_prompt(client, clips):
     fields = {"completion_prompt": "rain", "completion_guidance": 3.0, "negative": "noise"}
     client.send("fuse", "guided", original=clips[0], reference=clips[1], steps=4, **fields)

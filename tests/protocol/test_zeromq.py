@@ -81,7 +81,7 @@ def test_a_damaged_header_is_refused_or_read(data):
         ([b'{"a":"\\ud800"}'], "bad_message", "unpaired surrogate"),
         ([b" " * 70000], "bad_message", "70000 bytes; the limit is 65536"),
         ([header(tertium=None)], "bad_message", "does not state its protocol version"),
-        ([header(tertium="2.0")], "bad_message", "protocol 2.0; this side speaks 1.6"),
+        ([header(tertium="2.0")], "bad_message", "protocol 2.0; this side speaks 1.7"),
         ([header(id=None)], "bad_message", "request id cannot be used"),
         ([header(id=2**31)], "bad_message", "request id cannot be used"),
         ([header(id=[1])], "bad_message", "request id cannot be used"),

@@ -30,7 +30,8 @@ def test_a_window_is_found_again_whatever_the_steps_and_the_seed(windows):
 
 @pytest.mark.parametrize(
     "other",
-    [{"original": "c" * 64}, {"reference": None}, {"prompt": "hum"}, {"hold": 0.3}, {"anchor": "forward"}, {"order": 2}, {"null": "empty"}, {"eta": 0.0}],
+    [{"original": "c" * 64}, {"reference": None}, {"prompt": "hum"}, {"hold": 0.3}, {"anchor": "forward"}, {"order": 2}, {"null": "empty"}, {"eta": 0.0},
+     {"align": "both"}],
 )  # fmt: skip
 def test_another_pair_or_shape_has_its_own(other, windows):
     windows.save(MEASURED, "f" * 64, a_window(50))
@@ -41,6 +42,16 @@ def test_another_pair_or_shape_has_its_own(other, windows):
 def test_a_window_of_before_there_was_a_choice_of_null_prompts_is_found(windows):
     path = windows.save(MEASURED, "f" * 64, a_window(50))
     assert windows.find(spec("fuse", **SHAPE, null="unconditional"), "f" * 64)["path"] == path
+
+
+def test_a_window_of_before_references_were_aligned_is_found_without_alignment_only(windows):
+    path = windows.save(MEASURED, "f" * 64, a_window(50))
+    assert "align" not in json.loads(Path(path).read_text())["of"]
+    assert windows.find(spec("fuse", **SHAPE, align="off"), "f" * 64)["path"] == path
+    by = {
+        align: windows.save(spec("window", **SHAPE, align=align), "f" * 64, a_window(50)) for align in ("pitch", "both")
+    }
+    assert len({path, *by.values()}) == 3
 
 
 def test_a_newer_window_takes_the_place_of_an_older(windows):

@@ -1,6 +1,6 @@
 // The protocol: commands with their fields, events, limits. Made by max_for_live/build/protocol_table.py: edit that, not this.
 
-const PROTOCOL = "1.6";
+const PROTOCOL = "1.7";
 const COMMANDS = {
     hello: ["client", "protocol", "reply_port"],
     status: [],
@@ -23,9 +23,9 @@ const COMMANDS = {
     generate: ["steps", "order", "eta", "null", "seed", "format", "sample_rate", "name", "slot", "deadline", "prompt", "reference", "seconds", "guidance", "negative"],
     vary: ["steps", "order", "eta", "null", "seed", "format", "sample_rate", "name", "slot", "deadline", "original", "prompt", "strength", "guidance", "loop", "level", "negative"],
     invert: ["steps", "order", "eta", "null", "seed", "format", "sample_rate", "name", "slot", "deadline", "original", "anchor", "reconstruct_from", "level"],
-    fuse: ["steps", "order", "eta", "null", "seed", "format", "sample_rate", "name", "slot", "deadline", "original", "reference", "prompt", "blend", "intervention", "hold", "anchor", "guidance", "loop", "level", "spread", "place", "strength", "completion_prompt", "completion_guidance", "negative"],
-    morph: ["steps", "order", "eta", "null", "seed", "format", "sample_rate", "name", "slot", "deadline", "original", "reference", "prompt", "count", "hold", "anchor", "guidance", "loop", "level", "spread", "strength", "completion_prompt", "completion_guidance", "negative"],
-    window: ["steps", "order", "eta", "null", "seed", "format", "sample_rate", "name", "slot", "deadline", "original", "reference", "prompt", "points", "hold", "anchor", "guidance", "level", "spread", "strength", "completion_prompt", "completion_guidance", "negative"],
+    fuse: ["steps", "order", "eta", "null", "seed", "format", "sample_rate", "name", "slot", "deadline", "original", "reference", "prompt", "blend", "intervention", "hold", "anchor", "guidance", "loop", "level", "spread", "place", "strength", "completion_prompt", "completion_guidance", "negative", "align"],
+    morph: ["steps", "order", "eta", "null", "seed", "format", "sample_rate", "name", "slot", "deadline", "original", "reference", "prompt", "count", "hold", "anchor", "guidance", "loop", "level", "spread", "strength", "completion_prompt", "completion_guidance", "negative", "align"],
+    window: ["steps", "order", "eta", "null", "seed", "format", "sample_rate", "name", "slot", "deadline", "original", "reference", "prompt", "points", "hold", "anchor", "guidance", "level", "spread", "strength", "completion_prompt", "completion_guidance", "negative", "align"],
     job: ["job"],
     jobs: ["limit", "offset", "state"],
     cancel: ["job", "request"],

@@ -147,6 +147,13 @@ class Result(Payload):
     intervention: Annotated[
         float | None, about("step at which the original entered, a fraction between two; absent if it did not")
     ] = None
+    shift: Annotated[
+        float | None,
+        about("time by which the reference began later, negative for earlier; absent if align was off", "s"),
+    ] = None
+    transposition: Annotated[
+        int | None, about("what the reference was transposed by; absent if align was off", "semitones")
+    ] = None
     model: Annotated[str | None, about("model that was used")] = None
     checkpoint: Annotated[str | None, about("learn: name of the checkpoint, for use as a reference")] = None
     loss: Annotated[float | None, about("learn, preview: loss of the last step")] = None

@@ -20,6 +20,7 @@ from tertium_protocol.messages.refusals import (
 from tertium_protocol.messages.shared_fields import (
     ANCHORS,
     GUIDANCE,
+    Align,
     Anchor,
     CompletionPrompt,
     Hold,
@@ -33,7 +34,7 @@ from tertium_protocol.messages.shared_fields import (
     Strength,
 )
 
-PROTOCOL_VERSION = "1.6"
+PROTOCOL_VERSION = "1.7"
 """Major.minor. A minor version only adds to the protocol; messages of another major version are refused."""
 
 NULLS = ("unconditional", "empty")
@@ -298,6 +299,7 @@ class Fuse(Making):
     completion_prompt: CompletionPrompt = None
     completion_guidance: Annotated[float, Number(f"the same for completion_prompt: {GUIDANCE}", 0, 30)] = 1.0
     negative: Negative = None
+    align: Align = "off"
 
     @model_validator(mode="before")
     @classmethod
@@ -337,6 +339,7 @@ class Morph(Making):
     completion_prompt: CompletionPrompt = None
     completion_guidance: Annotated[float, Number(f"the same for completion_prompt: {GUIDANCE}", 0, 30)] = 1.0
     negative: Negative = None
+    align: Align = "off"
 
     @model_validator(mode="after")
     def _has_reference_or_prompt(self) -> Morph:
@@ -360,6 +363,7 @@ class Window(Making):
     completion_prompt: CompletionPrompt = None
     completion_guidance: Annotated[float, Number(f"the same for completion_prompt: {GUIDANCE}", 0, 30)] = 1.0
     negative: Negative = None
+    align: Align = "off"
 
     @model_validator(mode="after")
     def _has_reference_or_prompt(self) -> Window:

@@ -9,6 +9,7 @@ ANCHORS = ("clean", "predicted", "forward", "stochastic")
 LOOPS = ("auto", "on", "off")
 LEVELS = ("line", "original", "natural")
 STRENGTHS = ("even", "paper")
+ALIGNS = ("off", "onsets", "pitch", "both")
 DEFAULT_HOLD = 0.2
 """The default where the reference is a sound, which the model has not learned. A checkpoint or a prompt needs no hold."""
 
@@ -37,6 +38,13 @@ Strength = Annotated[
     Choice(
         "how the original enters: even, alike for every number of steps and moved to its place; or paper, at a whole step and as the update formula leaves it",
         STRENGTHS,
+    ),
+]
+Align = Annotated[
+    str,
+    Choice(
+        "what a reference that is a sound is aligned to, where the match is sure: onsets, shifted in time to the original's; pitch, transposed to its pitch classes; or both",
+        ALIGNS,
     ),
 ]
 Negative = Annotated[

@@ -65,6 +65,7 @@ class WindowCache:
 
 def _shape(spec: Pair, fingerprint: str) -> dict[str, Any]:
     shape = {name: getattr(spec, name) for name in SHAPING}
-    # The default is left out, so that windows measured before this field existed are still found.
+    # Defaults are left out, so that windows measured before these fields existed are still found.
     other = {} if spec.null == "unconditional" else {"null": spec.null}
+    other |= {} if spec.align == "off" else {"align": spec.align}
     return {**shape, **other, "model": fingerprint}

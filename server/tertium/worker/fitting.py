@@ -4,10 +4,13 @@ conversions.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from tertium.audio import alignment
+from tertium.audio.alignment import Alignment
 from tertium.audio.loops import Loop
 from tertium.audio.signal import SHORTEST, Audio, conform, within_full_scale
 from tertium.storage.checkpoint_format import Checkpoint
@@ -28,6 +31,21 @@ def fitted(sound: Audio, role: str, about: Mapping[str, Any], loop: Loop | None 
     whole = sound if loop is None else loop.around(sound)
     conformed = conform(whole, sample_rate=about["sample_rate"], channels=about["channels"])
     return _long_enough(within_full_scale(conformed), role)
+
+
+def aligned(
+    asked: str, sounds: Mapping[str, Audio], given: Mapping[str, Sound], loop: tuple[int, int] | None
+) -> Alignment:
+    """Return the reference aligned to as much of the original as the result has; see :func:`tertium.audio.alignment.align`.
+
+    Args:
+        asked: what it is aligned by.
+        sounds, given, loop: as in :func:`tertium.worker.loudness_law.of_sounds`.
+    """
+    whole = sounds["original"]
+    first, frames = loop or (0, round(given["original"].seconds * whole.sample_rate))
+    original = replace(whole, samples=whole.samples[:, first : first + frames])
+    return alignment.align(asked, original, sounds["reference"])
 
 
 def as_requested(output: Audio, *, sample_rate: int, frames: int, loop: Loop | None = None) -> Audio:

@@ -137,6 +137,10 @@ class Renderer:
             for role, sound in read.items()
         }
         known, remarks = self._preparation(spec, checkpoint, loop)
+        facts = {}
+        if "reference" in fitted and spec.align != "off":
+            found = fitting.aligned(spec.align, fitted, given, known.loop)
+            fitted, facts = {**fitted, "reference": found.reference}, {"alignment": found.facts}
         all_notes = [
             *notes,
             *fitting.notes_on(fitted, given, checkpoint),
@@ -145,8 +149,9 @@ class Renderer:
         ]
         loudness = loudness_law.of_sounds(fitted, given, known.loop, checkpoint)
         task = _Task(
-            spec, given, all_notes, began, engine, checkpoint, job, known=known, decision=decision, loudness=loudness
-        )
+            spec, given, all_notes, began, engine, checkpoint, job,
+            known=known, decision=decision, loudness=loudness, facts=facts,
+        )  # fmt: skip
         return task, {role: sound.samples for role, sound in fitted.items()}
 
     def _must_fit(self, original: Sound) -> None:
@@ -251,7 +256,7 @@ class Renderer:
             sample_rate=rate, frames=frames, loop=task.decision and task.decision.loop,
         )  # fmt: skip
         levelled = loudness_law.levelled(output, task.target_lufs(rendered.facts))
-        rendered = replace(rendered, facts={**rendered.facts, **levelled.facts})
+        rendered = replace(rendered, facts={**rendered.facts, **levelled.facts, **task.facts})
         near_silence = loudness_law.near_silence(levelled.natural, task.loudness, command=task.spec.command)
         notes = [*task.notes, *rendered.notes, *near_silence, *levelled.sound.notes]
         sound = self._library.store_result(
@@ -314,6 +319,7 @@ class Renderer:
             "intervention": facts.get("intervention"),
             "gain_db": facts.get("gain_db"),
             "loudness": facts.get("loudness"),
+            **{name: facts.get("alignment", {}).get(name) for name in ("shift", "transposition")},
             "model": self._engine.about["name"],
             "recall": sound.sidecar,
             "notes": [*notes, *sound.notes],
@@ -336,6 +342,7 @@ class _Task:
         recipe: further fields of the recipe.
         decision: on the loop; None for commands without that option.
         loudness: of the job's sounds by role, in LUFS.
+        facts: on the preparation of its sounds, for the recipe.
     """
 
     spec: JobSpec
@@ -349,6 +356,7 @@ class _Task:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     decision: Decision | None = None
     loudness: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def target_lufs(self, facts: Mapping[str, Any]) -> float | None:
         """Return the loudness that a result of this job should have; see :func:`tertium.worker.loudness_law.target_lufs`."""

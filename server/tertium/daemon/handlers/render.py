@@ -134,6 +134,7 @@ def _pair_fields(services: Services, request: m.Fuse | m.Morph | m.Window, title
         "level": request.level,
         "spread": request.spread,
         "strength": request.strength,
+        "align": _align(request, reference),
     }
 
 
@@ -156,6 +157,17 @@ def _negative(request: m.Generate | m.Vary | m.Fuse | m.Morph | m.Window, *guida
             remedy="Give a prompt and raise its guidance, to 4 for example, or leave negative out.",
         )  # fmt: skip
     return request.negative
+
+
+def _align(request: m.Fuse | m.Morph | m.Window, reference: Sound | None) -> str:
+    """Return what the reference is aligned by. Raises TertiumError where it is no sound, so that there is nothing to align."""
+    if request.align != "off" and reference is None:
+        leads = "the prompt leads" if request.reference is None else "the checkpoint leads"
+        raise TertiumError(
+            "conflict", f"align has no effect where {leads}: only a reference that is a sound can be aligned.", field="align", value=request.align,
+            remedy="Give a sound as the reference, or leave align out.",
+        )  # fmt: skip
+    return request.align
 
 
 def _check_completion(request: m.Fuse | m.Morph | m.Window) -> None:

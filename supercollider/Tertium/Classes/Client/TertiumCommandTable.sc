@@ -1,7 +1,7 @@
 // Generated from the protocol's command table by supercollider/quark.py. Do not edit.
 // The table of commands: the properties of commands and fields that the Quark needs, and the protocol's limits.
 TertiumCommandTable {
-	classvar <protocol = "1.6";
+	classvar <protocol = "1.7";
 	// the beginning of every OSC address
 	classvar <prefix = "/tertium/";
 	// the daemon's port where no other is known
