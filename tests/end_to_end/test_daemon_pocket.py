@@ -152,3 +152,35 @@ def test_a_morph_and_a_window_with_the_embedded_model(pocket):
     assert window.window.begin <= window.window.end
     along = [point.position for point in window.window.points]
     assert along == sorted(along) and (along[0], along[-1]) == (0.0, 1.0)
+
+
+def test_an_aligned_reference_is_told_and_its_recipe_gives_the_same_samples(pocket, tmp_path):
+    drums, rate = soundfile.read(ORIGINAL, dtype="float32")
+    later = tmp_path / "later.wav"
+    soundfile.write(later, np.roll(drums, rate // 4, axis=0), rate, subtype="FLOAT")
+    asked = {"original": ORIGINAL, "reference": str(later), "steps": 6, "seed": 3}
+    with Client(pocket.home) as client:
+        aligned = client.submit("fuse", **asked, align="onsets").wait()
+        recall = json.loads(Path(aligned.recall).read_text())["recall"]
+        again = client.submit(recall["command"], **recall["fields"]).wait()
+        takes = []
+        morph = client.submit("morph", **asked, align="both", count=2, on_take=takes.append).wait()
+        as_it_is = client.submit("fuse", **asked).wait()
+    assert aligned.shift == pytest.approx(-0.25, abs=0.003) and aligned.transposition == 0
+    assert any(note.startswith("reference: begins 0.2") for note in aligned.notes)
+    assert recall["fields"]["align"] == "onsets" and recall["decided"]["alignment"]["shift"] == aligned.shift
+    assert again.sound == aligned.sound != as_it_is.sound
+    assert (as_it_is.shift, as_it_is.transposition) == (None, None)
+    assert {take.shift for take in takes} == {morph.shift} == {aligned.shift}
+    first = soundfile.read(morph.takes[0].path)[0]  # the reference alone, which now sounds with the original
+    assert np.corrcoef(_spectrum(first), _spectrum(drums))[0, 1] > 0.9
+
+
+def test_over_osc_a_shift_is_a_number(pocket):
+    with Osc(pocket.osc) as osc:
+        osc.send("fuse", "aligned", original=ORIGINAL, reference=REFERENCE, steps=4, align="both")
+        done = osc.events("aligned")[-1].fields
+    notes = [note for note in json.loads(done["notes"]) if note.startswith("reference: ")]
+    assert isinstance(done["shift"], float) and isinstance(done["transposition"], int)
+    assert len(notes) == 2
+    assert (done["transposition"] == 0) == notes[1].startswith("reference: not transposed")
