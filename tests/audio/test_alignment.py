@@ -165,6 +165,23 @@ def test_transposition_moves_every_partial_and_no_onset():
         assert align("onsets", original, moved).facts["shift"] == 0.0
 
 
+def test_a_repeated_reference_that_is_transposed_neither_fades_nor_clicks_at_its_joints():
+    """Of a steady sound, whose ends meet."""
+    time = np.arange(RATE) / RATE
+    steady, wanted = (
+        Audio(sum(0.1 * np.sin(2 * np.pi * round(f) * up * time) for f in MAJOR).astype(np.float32)[None], RATE)
+        for up in (1.0, 2 ** (3 / 12))
+    )
+    three = Audio(np.tile(wanted.samples, 3), RATE)
+    done = align("pitch", three, steady)
+    assert done.facts["transposition"] == 3 and done.reference.frames == RATE
+    laid = np.tile(done.reference.samples[0], 2)
+    levels = np.sqrt(np.convolve(laid**2, np.ones(4410) / 4410, "valid"))
+    assert levels[RATE - 4410 : RATE].min() > 0.94 * np.median(levels)
+    steps = np.abs(np.diff(laid, n=2))  # which a jump raises most
+    assert steps[RATE - 3 : RATE + 1].max() < 1.5 * steps[RATE // 4 : RATE // 2].max()
+
+
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 3.0])
 @pytest.mark.parametrize("pink", [False, True])
 def test_noise_is_left_alone(seconds, pink):

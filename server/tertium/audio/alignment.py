@@ -22,6 +22,8 @@ BETTER = 0.08
 """By how much a match must exceed the likeness of the sounds as they are."""
 MARGIN = 0.3
 """Seconds of a long reference that are kept beyond what a shift can bring under the original."""
+AROUND = 0.2
+"""Seconds of a repeated reference before it that are transposed along with it."""
 FADE_OUT, FADE_IN = 0.005, 0.001
 """Seconds before and after the joint of a turned reference whose ends do not meet."""
 
@@ -97,7 +99,20 @@ def _transposed(original: Audio, reference: Audio, facts: dict[str, Any]) -> Aud
         f"transposed by {found.semitones:+d} semitone{'' if abs(found.semitones) == 1 else 's'}, for its pitch classes to "
         f"match the original's (likeness {found.likeness:.2f} instead of {found.untransposed:.2f})"
     )
-    return _noted(within_full_scale(pitch.transposed(within, found.semitones)), note)
+    # What is not repeated, or begins with an attack, would get an echo of its beginning before its end.
+    repeated = within.frames < original.frames and loops.seam_of(within).meets
+    moved = _transposed_as_loop(within, found.semitones) if repeated else pitch.transposed(within, found.semitones)
+    return within_full_scale(_noted(moved, note))
+
+
+def _transposed_as_loop(sound: Audio, semitones: int) -> Audio:
+    """Return a sound transposed with some of its repetition before and after it, and its ends joined as those of a loop.
+
+    Without it the end would fade, and not lead on to the beginning.
+    """
+    loop = loops.Loop(sound.frames, round(AROUND * sound.sample_rate), sound.sample_rate)
+    moved = pitch.transposed(loop.around(sound), semitones)
+    return replace(sound, samples=loop.closed(moved.samples, sound.sample_rate, sound.frames))
 
 
 def turned(sound: Audio, frames: int) -> Audio:
