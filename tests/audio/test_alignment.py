@@ -194,6 +194,18 @@ def test_noise_is_left_alone(seconds, pink):
             assert [note.split(":")[0] for note in done.reference.notes] == ["not shifted", "not transposed"]
 
 
+def test_a_tone_that_noise_all_but_covers_is_no_pitch():
+    faint = mixed(noise(1), Audio(tone(440 * 2 ** (3 / 12), seconds=3.0, peak=0.02), RATE))
+    clear = mixed(noise(1), Audio(tone(440 * 2 ** (3 / 12), seconds=3.0, peak=0.5), RATE))
+    assert align("pitch", chord((440.0,), seconds=3.0), faint).facts["pitch"] is None
+    assert align("pitch", chord((440.0,), seconds=3.0), clear).facts["transposition"] == -3
+
+
+def test_only_what_sounds_with_the_original_counts_for_the_pitch():
+    lower, other = (chord([f * 2 ** (n / 12) for f in MAJOR], seconds=seconds) for n, seconds in ((-2, 2.0), (3, 4.0)))
+    assert align("pitch", chord(MAJOR), joined(lower, other)).facts["transposition"] == 2
+
+
 @pytest.mark.parametrize("which", ["original", "reference", "both"])
 def test_silence_is_left_alone(which):
     sounds = {"original": mixed(hits(HITS), chord(MAJOR)), "reference": mixed(hits(HITS), chord(MAJOR))}
