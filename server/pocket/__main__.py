@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from pocket.codec import fit
-from pocket.material import dataset, instruments, origin, provenance
+from pocket.codec import fit, points, train_phases
+from pocket.material import dataset, instruments, origin, pool, provenance
 from pocket.model import export, train
 
 
@@ -27,7 +27,13 @@ def arguments() -> argparse.ArgumentParser:
         "--pieces", type=int, default=dataset.PIECES, help=f"of training material; default {dataset.PIECES}"
     )
     parser.add_argument(
-        "--codec-pieces", type=int, default=fit.PIECES, help=f"to fit the codec to; default {fit.PIECES}"
+        "--codec-pieces", type=int, default=pool.PIECES, help=f"to fit the codec to; default {pool.PIECES}"
+    )
+    parser.add_argument(
+        "--phase-minutes",
+        type=float,
+        default=train_phases.MINUTES,
+        help=f"of training the codec's network; default {train_phases.MINUTES:.0f}",
     )
     parser.add_argument("--workers", type=int, default=2, help="processes that render material; default 2")
     parser.add_argument("--no-recordings", action="store_true", help="synthesised sounds only; needs no package")
@@ -44,7 +50,9 @@ def main(argv: list[str] | None = None) -> int:
         if not options.no_recordings:
             provenance.sources()  # the export needs them: a failure now is better than one after hours of training
             instruments.soundfont()
-        fit.fit(options.work, pieces=options.codec_pieces, workers=options.workers)
+        pool.render(options.work, pieces=options.codec_pieces, workers=options.workers)
+        points.save_points(options.work, fit.codec_of(options.work), pool.Pool(options.work / "pool"))
+        train_phases.network_of(options.work, minutes=options.phase_minutes)
         dataset.render(options.work, pieces=options.pieces, workers=options.workers)
     except FileNotFoundError as error:
         print(f"pocket: {error}", file=sys.stderr)

@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tertium.engine.models import phase_retrieval, weights
+from tertium.engine.models import weights
 from tertium.engine.models.device import place, text_encoders
 from tertium.engine.models.loaded_model import LoadedModel, load_model
 
@@ -49,12 +49,6 @@ def _replaced(module, convert, recurse=True):
     return module
 
 
-def _phases(magnitudes, **_):
-    """Replace the phase search, which reads every value on the CPU and returns doubles there."""
-    assert magnitudes.device.type == "cpu"
-    return torch.empty(magnitudes.shape[1:], dtype=torch.float64)
-
-
 @contextlib.contextmanager
 def on(monkeypatch, name, dtype):
     """Load a model by name or folder from its real files and yield it on the accelerator in ``dtype``."""
@@ -63,7 +57,6 @@ def on(monkeypatch, name, dtype):
     make = torch.tensor
     monkeypatch.setattr(torch.nn.Module, "_apply", _replaced)
     monkeypatch.setattr(FakeTensorMode, "__deepcopy__", lambda self, memo: self, raising=False)
-    monkeypatch.setattr(phase_retrieval, "_row", _phases)
     # Autocast supports real devices only, and a tensor created on meta directly would not be a fake one.
     monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: contextlib.nullcontext())
     monkeypatch.setattr(torch, "tensor", lambda data, dtype=None, device="cpu": make(data, dtype=dtype).to(device))

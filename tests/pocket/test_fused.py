@@ -50,6 +50,6 @@ def test_a_pool_gives_crops_decided_by_their_seed(tmp_path, monkeypatch):
     assert len(found) == 2
     one, again = (found.crops(3, 1000, torch.Generator().manual_seed(4)) for _ in range(2))
     assert one.shape == (3, 2, 1000) and torch.equal(one, again) and one.abs().max() > 0.01
-    pool.make_file(1, folder=folder, with_recordings=False, pieces=2)
+    pool.make_file(1, folder=folder, with_recordings=False, pieces=34)
     found.refresh()
     assert len(found) == 4

@@ -15,7 +15,19 @@ from tertium.engine.models.loaded_model import load_model
 from tertium.engine.settings import GenerateSettings
 
 ROOT = Path(__file__).parents[2]
-TINY = ("--minutes", "0.05", "--pieces", "3", "--codec-pieces", "3", "--workers", "1", "--no-recordings")
+TINY = (
+    "--minutes",
+    "0.05",
+    "--pieces",
+    "3",
+    "--codec-pieces",
+    "8",
+    "--phase-minutes",
+    "0.02",
+    "--workers",
+    "1",
+    "--no-recordings",
+)
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -50,7 +62,10 @@ def test_the_exported_model_is_loaded_and_generates_finite_audio(work):
 
 
 def test_a_second_call_repeats_nothing_that_is_done(work):
-    files = [work / name for name in ("codec.safetensors", "shards/0000.safetensors", "checkpoint.pt")]
+    files = [
+        work / name
+        for name in ("codec.safetensors", "points.safetensors", "phases.pt", "shards/0000.safetensors", "checkpoint.pt")
+    ]
     before = [path.stat().st_mtime_ns for path in files]
     run = pocket(work, *TINY)
     assert run.returncode == 0, run.stdout + run.stderr

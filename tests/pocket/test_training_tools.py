@@ -112,12 +112,12 @@ def test_the_projection_decorrelates_and_keeps_silence():
 
 
 def test_batches_hold_crops_of_one_length_with_their_captions():
-    short = [Item(torch.randn(128, 517), f"short {i}", "x") for i in range(3)]
-    long = [Item(torch.randn(128, 2046), "long", "x")]
+    short = [Item(torch.randn(256, 517), f"short {i}", "x") for i in range(3)]
+    long = [Item(torch.randn(256, 2046), "long", "x")]
     generator = torch.Generator().manual_seed(0)
     lengths = set()
     for _ in range(60):
-        latents, about = train.batch(short, long, generator)
+        latents, about = train.crops(short, long, generator)
         assert latents.shape[0] == len(about) and latents.shape[0] * latents.shape[2] <= max(train.TOKENS_A_BATCH, 2046)
         assert latents.shape[2] == math.ceil(about[0]["seconds_total"] * train.FRAMES_A_SECOND)
         assert about[0]["seconds_total"] <= 12 or all(entry["prompt"] == "long" for entry in about)
@@ -126,8 +126,8 @@ def test_batches_hold_crops_of_one_length_with_their_captions():
 
 
 def test_without_long_pieces_no_crop_is_longer_than_the_short_ones():
-    short, generator = [Item(torch.randn(128, 517), "short", "x")], torch.Generator().manual_seed(0)
-    assert all(train.batch(short, [], generator)[0].shape[2] <= 517 for _ in range(200))
+    short, generator = [Item(torch.randn(256, 517), "short", "x")], torch.Generator().manual_seed(0)
+    assert all(train.crops(short, [], generator)[0].shape[2] <= 517 for _ in range(200))
 
 
 def test_training_state_is_restored_from_its_checkpoint(tmp_path):

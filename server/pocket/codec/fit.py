@@ -1,29 +1,23 @@
 """Fit the codec's projection: the principal components of training material, with silence in their span.
 
-    python -m pocket.codec.fit WORK [--pieces 320] [--workers 2] [--no-recordings]
+    python -m pocket.codec.fit WORK
 
-Writes WORK/codec.safetensors, unless it exists.
+Needs WORK/pool (see ``material.pool``). Writes WORK/codec.safetensors, unless it exists: a minute.
 """
 
-import functools
+import argparse
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from pocket.material import origin, piece, recordings
-from pocket.processes import mapper
+from pocket.material.pool import Pool
+from pocket.material.synthesis import RATE
 from tertium.engine.models.pocket_codec import SpectralCodec
 
 FILE = "codec.safetensors"
-PIECES = 320
-
-
-def moments(seed: int, *, with_recordings: bool = True) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """Return the sum, the sum of outer products (float64) and the number of the codec's feature vectors in one piece."""
-    audio, _, _ = piece.piece(seed, with_recordings=with_recordings)
-    features = SpectralCodec().features(torch.from_numpy(audio)[None])[0].double()
-    return features.sum(1), features @ features.T, features.shape[1]
+LATENTS, BANDS = 160, 288  # the bands are one bin wide up to 1.9 kHz
+CROPS, SECONDS = 160, 6.0
 
 
 def projection(
@@ -55,33 +49,48 @@ def projection(
     return {"mean": mean.float(), "encoder": encoder.float().contiguous(), "decoder": decoder.float().contiguous()}
 
 
-def fit(work: Path, *, pieces: int, workers: int) -> None:
-    """Write the codec of a working folder, unless it exists."""
-    target = work / FILE
-    if target.exists():
-        return print(f"{target} exists already.")
-    with_recordings = origin.has_recordings(work)
-    if with_recordings:
-        recordings.names()  # raises early where they are missing
+@torch.no_grad()
+def fit(pool: Pool, *, latents: int = LATENTS, bands: int = BANDS, crops: int = CROPS) -> SpectralCodec:
+    """Return a codec whose projection is fitted to crops of the pool, with both spectra of a latent frame treated alike.
+
+    The covariance is averaged with that of the frames whose two spectra are exchanged. So sums and differences of the two are separate components, and a steady
+    sound, whose difference is zero, decodes to two equal spectra: nothing can flutter at the rate of the latent frames.
+    """
+    codec, generator = SpectralCodec(latent_channels=latents, bands=bands), torch.Generator().manual_seed(5)
     total = outer = count = 0
-    with mapper(workers) as parallel:
-        found = parallel(functools.partial(moments, with_recordings=with_recordings), range(pieces))
-        for done, (sums, outers, frames) in enumerate(found, 1):
-            total, outer, count = total + sums, outer + outers, count + frames
-            if done % 32 == 0:
-                print(f"{done} of {pieces} pieces", flush=True)
-    codec = SpectralCodec()
+    for _ in range(-(-crops // 4)):
+        features = codec.features(pool.crops(min(4, crops), int(SECONDS * RATE), generator))
+        features = features.permute(1, 0, 2).flatten(1).double()
+        for each in (features, exchanged(codec, features)):
+            total, outer, count = total + each.sum(1), outer + each @ each.T, count + each.shape[1]
     silence = codec.features(torch.zeros(1, 2, 8192))[0, :, 4].double()
-    codec.load_state_dict(projection(total, outer, count, silence, size=codec.encoded_channels))
-    partial = target.with_suffix(".partial")
-    save_file(codec.state_dict(), partial)
-    partial.rename(target)
-    print(f"Wrote {target}.")
+    codec.load_state_dict(projection(total, outer, count, silence, size=latents), strict=False)
+    return codec
+
+
+def exchanged(codec: SpectralCodec, features: torch.Tensor) -> torch.Tensor:
+    """Return features (width, frames) with the two spectra of each frame exchanged."""
+    bands = features[: -codec.groups].unflatten(0, (2, codec.stack, codec.bands)).flip(1).flatten(0, 2)
+    return torch.cat([bands, features[-codec.groups :]])
+
+
+def codec_of(work: Path) -> SpectralCodec:
+    """Return the codec of a working folder, which is fitted to the folder's pool and saved the first time."""
+    path = work / FILE
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        save_file(fit(Pool(work / "pool")).state_dict(), partial)
+        partial.rename(path)
+    tensors = load_file(path)
+    codec = SpectralCodec(latent_channels=len(tensors["encoder"]), bands=BANDS)
+    codec.load_state_dict(tensors, strict=False)
+    return codec
 
 
 def main() -> None:
-    options = origin.options(__doc__, pieces=PIECES)
-    fit(options.work, pieces=options.pieces, workers=options.workers)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    codec_of(parser.parse_args().work)
 
 
 if __name__ == "__main__":

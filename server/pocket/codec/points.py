@@ -1,69 +1,24 @@
-"""Fit the codec with 256 latents to the pool of rendered material, and draw the points that its decoder is trained on.
+"""Draw the points that the codec's network for phases is trained on from the pool of rendered material.
 
     python -m pocket.codec.points WORK
 
-Needs WORK/pool (see ``material.pool``). Writes WORK/codec256.safetensors and WORK/points.safetensors, unless they exist: some minutes.
+Needs WORK/pool (see ``material.pool``) and WORK/codec.safetensors. Writes WORK/points.safetensors, unless it exists: some minutes.
 """
 
 import argparse
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from pocket.codec import decoder, phase_network
-from pocket.codec.fit import projection
+from pocket.codec.fit import codec_of
 from pocket.material.pool import Pool
-from pocket.material.synthesis import RATE
+from tertium.engine.models import phase_network
+from tertium.engine.models.phase_integration import centre_advance
 from tertium.engine.models.pocket_codec import SpectralCodec
 
-LATENTS = 256
-FIT_CROPS, FIT_SECONDS = 160, 6.0
 ROWS, FRAMES = 8, 64  # crops that are analysed at once: eight of 64 latent frames, 1.5 s
-ANALYSES, POINTS = 20, 16384  # how often, and how many bins are drawn each time
-
-
-class FineCodec(SpectralCodec):
-    """The codec with 288 bands, one bin wide up to 1.9 kHz."""
-
-    bands = 288
-
-
-@torch.no_grad()
-def fit_codec(
-    pool: Pool, *, latents: int = LATENTS, crops: int = FIT_CROPS, kind: type[SpectralCodec] = FineCodec
-) -> SpectralCodec:
-    """Return a codec whose projection is fitted to crops of the pool, with both spectra of a latent frame treated alike.
-
-    The covariance is averaged with that of the frames whose two spectra are exchanged. So sums and differences of the two are separate components, and a steady
-    sound, whose difference is zero, decodes to two equal spectra: nothing can flutter at the rate of the latent frames.
-    """
-    codec, generator = kind(latent_channels=latents), torch.Generator().manual_seed(5)
-    total = outer = count = 0
-    for _ in range(-(-crops // 4)):
-        features = codec.features(pool.crops(min(4, crops), int(FIT_SECONDS * RATE), generator))
-        features = features.permute(1, 0, 2).flatten(1).double()
-        for each in (features, exchanged(codec, features)):
-            total, outer, count = total + each.sum(1), outer + each @ each.T, count + each.shape[1]
-    silence = codec.features(torch.zeros(1, 2, 8192))[0, :, 4].double()
-    codec.load_state_dict(projection(total, outer, count, silence, size=latents))
-    return codec
-
-
-def exchanged(codec: SpectralCodec, features: torch.Tensor) -> torch.Tensor:
-    """Return features (width, frames) with the two spectra of each frame exchanged."""
-    bands = features[: -codec.groups].unflatten(0, (2, codec.stack, codec.bands)).flip(1).flatten(0, 2)
-    return torch.cat([bands, features[-codec.groups :]])
-
-
-def codec_of(work: Path, pool: Pool | None) -> SpectralCodec:
-    """Return the codec of a working folder, which is fitted to the pool and saved the first time."""
-    path = work / "codec256.safetensors"
-    if not path.exists():
-        save_file(fit_codec(pool).state_dict(), path)
-    codec = FineCodec(latent_channels=LATENTS)
-    codec.load_state_dict(load_file(path))
-    return codec
+ANALYSES, POINTS = 160, 8192  # how often, and how many bins are drawn each time
 
 
 @torch.no_grad()
@@ -76,14 +31,50 @@ def draw_points(
     """
     magnitudes, _ = codec.spectrum(codec.decode_features(codec.encode(sound)))
     levels = phase_network.levels_of(magnitudes)
-    wanted, power = decoder.targets(codec, sound)
+    wanted, power = targets(codec, sound)
     wanted[..., phase_network.DECIBELS] -= levels
     # Loud bins are drawn more often, faint ones hardly: by the energy to the power of 0.2, above a floor.
     chances = (power + 1e-9).pow(0.2).flatten().double().cumsum(0)
     chosen = torch.rand(count, generator=generator, dtype=torch.float64) * chances[-1]
     flat = torch.searchsorted(chances, chosen).clamp(max=len(chances) - 1)
     row, spectrum, place = torch.unravel_index(flat, power.shape)
-    return phase_network.inputs_at(phase_network.padded(levels), row, spectrum, place), wanted[row, spectrum, place]
+    return inputs_at(phase_network.padded(levels), row, spectrum, place), wanted[row, spectrum, place]
+
+
+def inputs_at(around: torch.Tensor, row: torch.Tensor, spectrum: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    """Return the network's inputs (points, :data:`tertium.engine.models.phase_network.INPUTS`) at some bins.
+
+    Args:
+        around: from :func:`tertium.engine.models.phase_network.padded`.
+        row, spectrum, place: indices, (points,).
+    """
+    height, width = phase_network.PATCH
+    patches = around.unfold(1, height, 1).unfold(2, width, 1)
+    return phase_network.inputs_of(patches[row, spectrum, place], place)
+
+
+def targets(codec: SpectralCodec, sound: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what sounds (batch, 2, whole frames) should give.
+
+    That is (batch, spectra, bins, 5), see :data:`tertium.engine.models.phase_network.DECIBELS`, but with the whole level; and the power of both channels (batch, spectra, bins).
+    """
+    spectra = torch.view_as_real(codec.stft(sound).transpose(-1, -2))
+    real, imaginary = spectra[..., 0].contiguous(), spectra[..., 1].contiguous()
+    power = real.square() + imaginary.square()
+    size = (power + 1e-24).sqrt()
+    advance = centre_advance(n_fft=codec.n_fft, hop=codec.hop)
+
+    def changes(shift: tuple[int, ...], turn: torch.Tensor) -> list[torch.Tensor]:
+        """Return cosine and sine of the change from the spectrum or bin before, of both channels together."""
+        before = [torch.nn.functional.pad(x, shift)[..., : x.shape[-2], : x.shape[-1]] for x in (real, imaginary, size)]
+        norm = (size * before[2]).sum(1) + 1e-12
+        cosine = (real * before[0] + imaginary * before[1]).sum(1) / norm
+        sine = (imaginary * before[0] - real * before[1]).sum(1) / norm
+        return [cosine * turn.real - sine * turn.imag, cosine * turn.imag + sine * turn.real]
+
+    along = changes((0, 0, 1, 0), advance.conj()) + changes((1, 0), torch.tensor(-1.0 + 0j))
+    level = 10 * torch.log10(power.mean(1) + 10 ** (phase_network.FLOOR_DB / 10))
+    return torch.stack([level, *along], -1), power.sum(1)
 
 
 def save_points(work: Path, codec: SpectralCodec, pool: Pool, *, analyses: int = ANALYSES) -> None:
@@ -102,7 +93,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     work = parser.parse_args().work
     pool = Pool(work / "pool")
-    save_points(work, codec_of(work, pool), pool)
+    save_points(work, codec_of(work), pool)
 
 
 if __name__ == "__main__":

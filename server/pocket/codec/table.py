@@ -2,10 +2,10 @@
 
     python -m pocket.codec.table [WORK] [--seconds 4] [--every 1] [--only WORDS] [--csv FILE]
 
-The shipped codec; with WORK, also the codec with 256 latents and, once trained, its decoder (see ``codec.points`` and ``codec.train_decoder``). Columns: correlation
+The shipped codec; with WORK, also that of the working folder. Columns: correlation
 of log spectra at four windows; of onset envelopes; energy 25 to 5 ms before onsets in dB; correlation of partials; loudness and true peak of the round trip in dB; side
 against middle of mono sounds in dB; modulation of steady tones at the rates of latent frames and of spectra in per cent; time to decode 3 s, as a ratio to
-today's on the first sounds of the same run. Means with 95 % intervals (bootstrap over sounds).
+that of the shipped codec on the first sounds of the same run. Means with 95 % intervals (bootstrap over sounds).
 """
 
 import argparse
@@ -19,7 +19,8 @@ from pathlib import Path
 import torch
 
 from pocket import likeness, metrics
-from pocket.codec import decoder, phase_network, points
+from pocket.codec import train_phases
+from pocket.codec.fit import codec_of
 from pocket.material import unseen
 from pocket.material.synthesis import RATE
 from tertium.engine.models.loaded_model import load_model
@@ -34,25 +35,12 @@ Trip = tuple[Callable[[torch.Tensor], torch.Tensor], Callable[[torch.Tensor], to
 
 
 def candidates(work: Path | None) -> dict[str, Trip]:
-    """Return the codecs that there are, by name; today's first."""
-    shipped = load_model("pocket", device="cpu").model.pretransform
-    found = {"today: 128 latents": (shipped.encode, shipped.decode)}
-    if work and (work / "codec256.safetensors").exists():
-        codec = points.codec_of(work, None)
-        found["256 latents, 288 bands"] = (codec.encode, codec.decode)
-        found["256 latents, changes in closed form"] = (codec.encode, lambda z: decoder.decode(codec, None, z))
-        if (work / "decoder.pt").exists():
-            network = load_network(work / "decoder.pt")
-            found["256 latents, trained decoder"] = (codec.encode, lambda z: decoder.decode(codec, network, z))
-    return found
-
-
-def load_network(path: Path) -> phase_network.PhaseNetwork:
-    """Return the running average of a training."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    network = phase_network.PhaseNetwork(state["width"])
-    network.load_state_dict(state["average"])
-    return network.eval()
+    """Return the codecs that there are, by name: the shipped one, then that of a working folder."""
+    found = {"shipped": load_model("pocket", device="cpu").model.pretransform}
+    if work:
+        found[str(work)] = codec_of(work)
+        found[str(work)].phases = train_phases.network_of(work)
+    return {name: (codec.encode, codec.decode) for name, codec in found.items()}
 
 
 def steady() -> dict[str, torch.Tensor]:

@@ -1,8 +1,8 @@
 """Render training material and save its latents and captions, in shards.
 
-    python -m pocket.material.dataset WORK [--pieces 1792] [--workers 2] [--no-recordings]
+    python -m pocket.material.dataset WORK [--pieces 3072] [--workers 2] [--no-recordings]
 
-Writes WORK/shards/NNNN.safetensors (one tensor "0" … "31" for each piece, (128, frames), float16; captions in the metadata). A later call
+Writes WORK/shards/NNNN.safetensors (one tensor "0" … "31" for each piece, (256, frames), float16; captions in the metadata). A later call
 renders only shards that are missing or hold fewer pieces than asked for. Needs WORK/codec.safetensors.
 """
 
@@ -12,19 +12,19 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
+from pocket.codec.fit import codec_of
 from pocket.material import origin, piece, recordings
 from pocket.processes import mapper
-from tertium.engine.models.pocket_codec import SpectralCodec
 
 SHARD = 32
-PIECES = 1792
+PIECES = 3072
 
 
 @dataclass(frozen=True)
 class Item:
-    """Latents (128, frames), their caption, and the kind of piece they are."""
+    """Latents (256, frames), their caption, and the kind of piece they are."""
 
     latents: torch.Tensor
     caption: str
@@ -55,8 +55,7 @@ def make_shard(job: ShardJob) -> Path:
     """Render the pieces 32 * number … and save them atomically."""
     if job.is_done():
         return job.target
-    codec = SpectralCodec()
-    codec.load_state_dict(load_file(job.work / "codec.safetensors"))
+    codec = codec_of(job.work)
     with_recordings = origin.has_recordings(job.work)
     latents, about = {}, []
     for place in range(job.pieces):

@@ -1,6 +1,6 @@
 """A pool of rendered training material on the disk, from which a codec's training draws crops.
 
-    python -m pocket.material.pool WORK [--pieces 1536] [--workers 2] [--no-recordings]
+    python -m pocket.material.pool WORK [--pieces 736] [--workers 2] [--no-recordings]
 
 Writes WORK/pool/NNNN.npy, each (pieces, 2, 12 s) as 16-bit integers at 44.1 kHz. The long ones among the pieces are cut to 12 s. A later call renders only
 the files that are missing.
@@ -17,16 +17,16 @@ from pocket.material.synthesis import RATE
 from pocket.processes import mapper
 
 FILE_PIECES = 32
-PIECES = 1536
+PIECES = 736
 SAMPLES = int(RATE * piece.SECONDS)
 
 
-def make_file(number: int, *, folder: Path, with_recordings: bool, pieces: int = FILE_PIECES) -> Path:
-    """Render the pieces of one file, unless it exists, and save them atomically."""
+def make_file(number: int, *, folder: Path, with_recordings: bool, pieces: int) -> Path:
+    """Render one file of a pool with so many pieces, of which a file holds :data:`FILE_PIECES`, unless it exists, and save it atomically."""
     target = folder / f"{number:04d}.npy"
     if target.exists():
         return target
-    seeds = range(number * FILE_PIECES, number * FILE_PIECES + pieces)
+    seeds = range(number * FILE_PIECES, min((number + 1) * FILE_PIECES, pieces))
     sounds = [piece.piece(seed, with_recordings=with_recordings)[0][:, :SAMPLES] for seed in seeds]
     partial = folder / f"{number:04d}.partial.npy"
     numpy.save(partial, numpy.round(numpy.clip(numpy.stack(sounds), -1, 1) * 32767).astype(numpy.int16))
@@ -38,7 +38,7 @@ def render(work: Path, *, pieces: int, workers: int) -> None:
     """Render the pool of a working folder, except what exists."""
     folder = work / "pool"
     folder.mkdir(parents=True, exist_ok=True)
-    make = functools.partial(make_file, folder=folder, with_recordings=origin.has_recordings(work))
+    make = functools.partial(make_file, folder=folder, with_recordings=origin.has_recordings(work), pieces=pieces)
     with mapper(workers) as parallel:
         for path in parallel(make, range(-(-pieces // FILE_PIECES))):
             print(path.name, flush=True)

@@ -18,7 +18,10 @@ CONFIG = {
     "audio_channels": 2,
     "tertium": {"guidance": 1.0},  # more guidance removes movement over time: a beat becomes a hum
     "model": {
-        "pretransform": {"type": "tertium_spectral_codec", "config": {"sample_rate": 44100, "latent_channels": 128}},
+        "pretransform": {
+            "type": "tertium_spectral_codec",
+            "config": {"sample_rate": 44100, "latent_channels": 160, "bands": 288},
+        },
         "conditioning": {
             "cond_dim": 256,
             "configs": [
@@ -32,7 +35,7 @@ CONFIG = {
             "cross_attention_cond_ids": ["prompt", "seconds_total"],
             "global_cond_ids": ["seconds_total"],
             "config": {
-                "io_channels": 128,
+                "io_channels": 160,
                 "embed_dim": 256,
                 "depth": 8,
                 "num_heads": 4,
@@ -44,7 +47,7 @@ CONFIG = {
                 "use_sinusoidal_emb": True,
             },
         },
-        "io_channels": 128,
+        "io_channels": 160,
     },
 }
 """``tokenizer_name`` is relative to the model's folder; the pretransform is the codec that tertium attaches."""

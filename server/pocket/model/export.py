@@ -12,12 +12,14 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
+from pocket.codec.fit import codec_of
+from pocket.codec.train_phases import network_of
 from pocket.material import origin, provenance
 from pocket.model import config
 
-LARGEST = 24_000_000
+LARGEST = 30_000_000
 SHIPPED = Path(__file__).parents[2] / "tertium" / "assets" / "pocket"
 
 
@@ -28,9 +30,9 @@ def weights(work: Path) -> tuple[dict[str, torch.Tensor], int, float]:
         SystemExit: weights that half precision cannot represent.
     """
     state = torch.load(work / "checkpoint.pt", map_location="cpu", weights_only=True)
-    tensors = state["average"] | {
-        f"pretransform.{name}": tensor for name, tensor in load_file(work / "codec.safetensors").items()
-    }
+    codec = codec_of(work)
+    codec.phases = network_of(work)
+    tensors = state["average"] | {f"pretransform.{name}": tensor for name, tensor in codec.state_dict().items()}
     small = {
         name: tensor.half().contiguous() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()
     }

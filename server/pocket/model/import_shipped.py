@@ -2,7 +2,7 @@
 
     python -m pocket.model.import_shipped WORK
 
-Writes WORK/codec.safetensors, WORK/tokenizer and WORK/checkpoint.pt from ``server/tertium/assets/pocket``, for ``dataset`` and for ``train --resume``.
+Writes WORK/codec.safetensors, WORK/phases.pt, WORK/tokenizer and WORK/checkpoint.pt from ``server/tertium/assets/pocket``, for ``dataset`` and for ``train --resume``.
 The shipped weights, in half precision, become both the model and its running average; the optimiser starts fresh. An existing checkpoint is never
 overwritten.
 """
@@ -15,12 +15,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from pocket.codec import fit, train_phases
 from pocket.material import origin
 from pocket.model import config
 from pocket.model.export import SHIPPED
 from pocket.model.train import Run, new_run
 
-PREFIX = "pretransform."
+PREFIX, PHASES = "pretransform.", "phases."
 
 
 def shipped(folder: Path = SHIPPED) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], int, float]:
@@ -39,7 +40,10 @@ def unpack(work: Path) -> Run:
     origin.begin(work, with_recordings=True)
     shutil.copytree(SHIPPED / "tokenizer", work / "tokenizer", dirs_exist_ok=True)
     tensors, codec, step, seconds = shipped()
-    save_file(codec, work / "codec.safetensors")
+    save_file(codec, work / fit.FILE)
+    train_phases.run_of(
+        {name.removeprefix(PHASES): tensor for name, tensor in codec.items() if name.startswith(PHASES)}
+    ).save(work / train_phases.FILE)
     run = new_run(work, torch.device("cpu"))
     positions = config.positions(run.model).scale.detach().clone()
     run.model.load_state_dict(tensors)

@@ -14,13 +14,17 @@ from pathlib import Path
 
 import torch
 
+from pocket.codec.fit import codec_of
 from pocket.material.dataset import Item, read_shards
 from pocket.material.piece import SECONDS
-from pocket.model import config
+from pocket.model import config, mixtures
+from pocket.model.mixtures import Batch
 
+CHECKPOINT = "checkpoint.pt"
 FRAMES_A_SECOND = 44100 / 1024
+LAST_MIXED_TIME = 0.85  # at more noise nothing is heard of a mixture
 TOKENS_A_BATCH = 8 * 258  # eight crops of six seconds, or as many frames of another length
-NULL_CHANCE = 0.3
+LATE = 0.5  # noise-to-signal ratio below which mixtures start nearer to their third sounds, since little way is left
 FIRST_TIME = 0.15  # a little below the time of sigma = 0.3, where schedules end
 _LENGTHS = (0.5, 1, 2, 3, 4, 6, 8, 12, 24, 47.5)
 _LENGTH_SHARES = (0.02, 0.04, 0.08, 0.12, 0.14, 0.34, 0.12, 0.10, 0.02, 0.02)
@@ -69,7 +73,7 @@ def _by_length(items: list[Item]) -> tuple[list[Item], list[Item]]:
     ]
 
 
-def batch(short: list[Item], long: list[Item], generator: torch.Generator) -> tuple[torch.Tensor, list[dict]]:
+def crops(short: list[Item], long: list[Item], generator: torch.Generator) -> tuple[torch.Tensor, list[dict]]:
     """Draw crops of one length (rows, channels, frames), with their captions and seconds. Longer crops come in smaller batches.
 
     Without long items, the length is one that the short ones fill.
@@ -81,7 +85,7 @@ def batch(short: list[Item], long: list[Item], generator: torch.Generator) -> tu
     frames = math.ceil(seconds * FRAMES_A_SECOND)
     rows = min(_MOST_ROWS, max(1, TOKENS_A_BATCH // frames))
     source = long if seconds > SECONDS else short + long
-    crops, about = [], []
+    found, about = [], []
     for place in torch.randint(len(source), (rows,), generator=generator).tolist():
         item = source[place]
         spare = item.latents.shape[1] - frames
@@ -91,42 +95,39 @@ def batch(short: list[Item], long: list[Item], generator: torch.Generator) -> tu
             else 0
         )
         crop = item.latents[:, start : start + frames]
-        crops.append(torch.nn.functional.pad(crop, (0, frames - crop.shape[1]), mode="replicate"))
+        found.append(torch.nn.functional.pad(crop, (0, frames - crop.shape[1]), mode="replicate"))
         about.append({"prompt": item.caption, "seconds_total": seconds})
-    return torch.stack(crops), about
+    return torch.stack(found), about
 
 
-def loss(
-    model, latents: torch.Tensor, about: list[dict], generator: torch.Generator, *, precision: torch.dtype
-) -> torch.Tensor:
-    """Return the mean squared error of the velocity alpha * noise - sigma * latents, at times spread evenly from FIRST_TIME to 1.
+def loss(model, batch: Batch, about: list[dict], generator: torch.Generator, *, precision: torch.dtype) -> torch.Tensor:
+    """Return the mean squared error of the velocity (alpha x - target) / sigma for x = alpha * start + sigma * noise, at times from FIRST_TIME to 1.
 
-    The time t is that of the EDM scaling, sigma_edm = tan(t pi / 2). With probability NULL_CHANCE a row's cross-attention input is replaced
-    by zeros, as in the null branch of guidance; the global embedding of the length stays.
+    The time t is that of the EDM scaling, sigma_edm = tan(t pi / 2); the times of a batch are spread evenly. Where the start is the target, this is the
+    usual velocity alpha * noise - sigma * target. A row under the null prompt has zeros for its cross-attention, as in the null branch of guidance; the
+    global embedding of the length stays.
     """
-    device, rows = latents.device, latents.shape[0]
-    spread = (torch.arange(rows) + torch.rand((), generator=generator)) / rows
-    times = (FIRST_TIME + (1 - FIRST_TIME) * spread).to(device)
+    device, rows = batch.target.device, batch.target.shape[0]
+    spread = (torch.randperm(rows, generator=generator) + torch.rand((), generator=generator)) / rows
+    last = torch.where(batch.mixed[:, 0, 0].cpu(), LAST_MIXED_TIME, 1.0)
+    times = (FIRST_TIME + (last - FIRST_TIME) * spread).to(device)
     alpha, sigma = (times * math.pi / 2).cos()[:, None, None], (times * math.pi / 2).sin()[:, None, None]
-    noise = torch.randn(latents.shape, generator=generator).to(device)
+    noise = torch.randn(batch.target.shape, generator=generator).to(device)
+    x = alpha * torch.lerp(batch.target, batch.start, (sigma / alpha / LATE).clamp(max=1.0)) + sigma * noise
     inputs = model.get_conditioning_inputs(model.conditioner(about, device))
-    keep = (torch.rand(rows, 1, 1, generator=generator) >= NULL_CHANCE).to(device)
-    context = inputs["cross_attn_cond"] * keep
+    context = inputs["cross_attn_cond"] * ~batch.null
     with torch.autocast(device.type, precision, enabled=precision != torch.float32):
         velocity = model.model.model(
-            alpha * latents + sigma * noise,
-            times,
-            cross_attn_cond=context,
-            global_embed=inputs["global_cond"],
-            use_checkpointing=False,
+            x, times, cross_attn_cond=context, global_embed=inputs["global_cond"], use_checkpointing=False
         )
-    return (velocity.float() - (alpha * noise - sigma * latents)).square().mean()
+    return (velocity.float() - (alpha * x - batch.target) / sigma).square().mean()
 
 
 def learning_rate(step: int, progress: float, *, peak: float) -> float:
     """Return the rate: a rise over 200 steps, a plateau, and a cosine to zero over the last 40 % of the run.
 
     Args:
+        step: of this run; the optimiser may be new.
         progress: part of this run that has passed, 0 … 1.
     """
     fall = 1.0 if progress < 0.6 else 0.5 + 0.5 * math.cos(math.pi * min(1.0, (progress - 0.6) / 0.4))
@@ -143,14 +144,16 @@ def train(run: Run, work: Path, *, minutes: float, device: torch.device, precisi
     if not items:
         raise ValueError(f"there are no shards in {work / 'shards'}; render them with pocket.material.dataset")
     short, long = _by_length(items)
+    codec = codec_of(work).to(device)
     generator = torch.Generator().manual_seed(1000 + run.step)
     began = saved = time.monotonic()
-    before, recent = run.seconds, []
+    before, first, recent = run.seconds, run.step, []
     while (elapsed := time.monotonic() - began) < minutes * 60:
-        latents, about = batch(short, long, generator)
+        latents, about = crops(short, long, generator)
         for group in run.optimiser.param_groups:
-            group["lr"] = learning_rate(run.step, elapsed / (minutes * 60), peak=peak)
-        value = loss(run.model, latents.to(device), about, generator, precision=precision)
+            group["lr"] = learning_rate(run.step - first, elapsed / (minutes * 60), peak=peak)
+        examples = mixtures.examples(codec, latents.to(device), generator)
+        value = loss(run.model, examples, about, generator, precision=precision)
         run.optimiser.zero_grad(set_to_none=True)
         value.backward()
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
@@ -161,7 +164,7 @@ def train(run: Run, work: Path, *, minutes: float, device: torch.device, precisi
         if time.monotonic() - saved > 60:
             saved = time.monotonic()
             run.seconds = before + saved - began
-            run.save(work / "checkpoint.pt")
+            run.save(work / CHECKPOINT)
             print(
                 f"step {run.step}, {run.seconds / 60:.1f} min, {len(short) + len(long)} pieces, loss {sum(recent) / len(recent):.4f}",
                 flush=True,
@@ -170,7 +173,7 @@ def train(run: Run, work: Path, *, minutes: float, device: torch.device, precisi
             more, known = read_shards(work, known)
             short, long = (old + new for old, new in zip((short, long), _by_length(more), strict=True))
     run.seconds = before + time.monotonic() - began
-    run.save(work / "checkpoint.pt")
+    run.save(work / CHECKPOINT)
     print(f"Done: step {run.step}, {run.seconds / 60:.1f} min.", flush=True)
 
 
@@ -189,7 +192,7 @@ def start(work: Path, device: torch.device, *, resume: bool) -> Run:
         config.train_tokenizer([item.caption for item in read_shards(work)[0]], work / "tokenizer")
     run = new_run(work, device)
     if resume:
-        run.restore(work / "checkpoint.pt")
+        run.restore(work / CHECKPOINT)
     return run
 
 

@@ -1,32 +1,33 @@
-"""The embedded model's codec: a spectrogram under a closed-form linear map, decoded by phase retrieval.
+"""The embedded model's codec: a spectrogram under a closed-form linear map, decoded with phases of a small network.
 
-It takes the place of a latent-diffusion model's autoencoder (stable-audio-tools' ``Pretransform``); nothing in it is
-trained by gradient descent. A latent frame describes 1,024 samples:
+It takes the place of a latent-diffusion model's autoencoder (stable-audio-tools' ``Pretransform``). A latent frame
+describes 1,024 samples:
 
-- for each of two spectra, in each channel, the energy in 192 bands (one bin wide up to 1 kHz, with equal ratios above)
-  in decibels;
+- for each of two spectra, in each channel, the energy in 288 bands (one bin wide up to 1.9 kHz, with equal ratios
+  above) in decibels;
 - the similarity of the two channels, as the coherence in 12 groups of bands, smoothed over time.
 
-A projection on principal components, whose span includes silence, maps these features to 128 numbers. Their mean square
+A projection on principal components, whose span includes silence, maps these features to 256 numbers. Their mean square
 is 1; the spread of each is the square root of that of its component, so that an error of a given size costs about the
 same in every one.
 
-Decoding inverts the projection, spreads each band over its bins, and integrates the phase gradient that the magnitudes
-imply (:mod:`tertium.engine.models.phase_retrieval`), for both channels together. These phases are then spread apart as
-far as the coherence requires, as in parametric stereo, and a few rounds of the fast Griffin-Lim algorithm (Perraudin,
-Balazs and Søndergaard 2013, "A fast Griffin-Lim algorithm") fit them to the magnitudes of each channel.
+Decoding inverts the projection and spreads each band over its bins. A small network, the only part that was trained by
+gradient descent, then says how the phases change (:mod:`tertium.engine.models.phase_network`), for both channels
+together, and corrects the levels; the changes are added up (:mod:`tertium.engine.models.phase_integration`). These
+phases are spread apart as far as the coherence requires, as in parametric stereo, and a few rounds of the fast
+Griffin-Lim algorithm (Perraudin, Balazs and Søndergaard 2013, "A fast Griffin-Lim algorithm") fit them to the
+magnitudes of each channel.
 """
 
 import math
 
 import torch
 
-from tertium.engine.models import phase_retrieval, stable_audio
+from tertium.engine.models import phase_network, stable_audio
+from tertium.engine.models.phase_integration import centre_advance, integrate
 
 Pretransform = stable_audio.load("stable_audio_tools.models.pretransforms").Pretransform
 
-FAINTEST = 10 ** (-90 / 20)
-"""The magnitude below which nothing is audible, where a full-scale sine has 1."""
 _GATE_DB = 2.0  # bands this close to the floor decode to silence, so that silence stays silent
 _TOP_DB = 12.0  # maximum level of a decoded band above a full-scale sine: latents from a sampler are unbounded
 _LARGEST = 1e3  # latents of sounds stay within about 30
@@ -36,38 +37,47 @@ _ALIKE_COHERENCE = (0.7, 0.8)  # onset and full effect
 _ALIKE_DB = (1.8, 1.4)  # mean level difference in a band: onset and full effect
 _ALIKE_SPECTRA = 43  # half a second
 _COHERENCE_DB = 12.0  # weight of a change of the coherence by one, relative to decibels in a band
-_BEFORE = 0.4  # magnitude of a steady sound in a spectrum before the first one, relative to the first
-_SHAPE = (0.1, 0.4)  # sharpness from which a place gets an integrated phase: onset and full effect
+_CORRECTION_DB = 12.0  # the most by which the network corrects a level
 _SPREAD_ROUNDS = 8
 _MOMENTUM = 0.99  # of the fast Griffin-Lim algorithm, as its authors recommend
 
 
 class SpectralCodec(Pretransform):
-    """A closed-form codec between audio and latents, with stable-audio-tools' ``Pretransform`` interface.
+    """A codec between audio and latents, with stable-audio-tools' ``Pretransform`` interface.
 
     Deterministic: the same latents give the same samples, and no global state (such as a random state) is read or
-    changed. The projection (``mean``, ``encoder``, ``decoder``) comes from :meth:`load_state_dict`; before that
-    everything maps to silence.
+    changed. The projection (``mean``, ``encoder``, ``decoder``) and the network (``phases``) come from
+    :meth:`load_state_dict`; before that everything maps to silence.
 
     Args:
         sample_rate: of the audio, in Hz. The bands are defined in bins, so this only documents the rate that the codec
             was fitted to.
         latent_channels: number of channels of a latent frame.
+        bands: of a spectrum, a multiple of the 12 groups.
+        phase_width: of the network's hidden layers.
         rounds: of Griffin-Lim, after the phase integration.
     """
 
     n_fft = 2048
     hop = 512
     stack = 2
-    bands = 192
     groups = 12
-    floor_db = -90.0
+    floor_db = phase_network.FLOOR_DB
 
-    def __init__(self, *, sample_rate: int = 44100, latent_channels: int = 128, rounds: int = 8):
+    def __init__(
+        self,
+        *,
+        sample_rate: int = 44100,
+        latent_channels: int = 160,
+        bands: int = 288,
+        phase_width: int = 32,
+        rounds: int = 2,
+    ):
         super().__init__(enable_grad=False, io_channels=2, is_discrete=False)
         self.sample_rate = sample_rate
         self.encoded_channels = latent_channels
         self.downsampling_ratio = self.hop * self.stack
+        self.bands = bands
         self.rounds = rounds
         width = 2 * self.stack * self.bands + self.groups
         self.register_buffer("mean", torch.full((width,), self.floor_db))
@@ -76,25 +86,30 @@ class SpectralCodec(Pretransform):
         self.register_buffer("window", torch.hann_window(self.n_fft), persistent=False)
         self.register_buffer("bank", band_matrix(self.bands, self.n_fft // 2 + 1), persistent=False)
         self.register_buffer("apart", _quadrature(self.n_fft // 2 + 1), persistent=False)
+        self.phases = phase_network.PhaseNetwork(phase_width).requires_grad_(False)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Return latents (batch, 128, frames) of audio (batch, 2, samples), float, nominally within -1 … 1.
+        """Return latents (batch, 256, frames) of audio (batch, 2, samples), float, nominally within -1 … 1.
 
         The end is padded with silence to whole latent frames: frames = ceil(samples / 1,024), at least 1.
         """
-        return torch.einsum("kd,bdf->bkf", self.encoder, self.features(x) - self.mean[:, None])
+        return self.project(self.features(x))
+
+    def project(self, features: torch.Tensor) -> torch.Tensor:
+        """Return latents (batch, channels, frames) of features, see :meth:`features`."""
+        return torch.einsum("kd,bdf->bkf", self.encoder, features - self.mean[:, None])
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return audio (batch, 2, frames * 1,024), finite and bounded, of any latents (batch, 128, frames)."""
+        """Return audio (batch, 2, frames * 1,024), finite and bounded, of any latents (batch, 256, frames)."""
         return self.synthesise(self.decode_features(z))
 
     def decode_features(self, z: torch.Tensor) -> torch.Tensor:
-        """Return features (batch, 780, frames) of latents (batch, 128, frames)."""
+        """Return features (batch, 1164, frames) of latents (batch, 256, frames)."""
         z = torch.nan_to_num(z.to(self.decoder.dtype)).clamp(-_LARGEST, _LARGEST)
         return torch.einsum("dk,bkf->bdf", self.decoder, z) + self.mean[:, None]
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the input of the projection, (batch, 780, frames), in decibels.
+        """Return the input of the projection, (batch, 1164, frames), in decibels.
 
         A latent frame holds the bands by channel and spectrum, then the coherence.
         """
@@ -104,17 +119,14 @@ class SpectralCodec(Pretransform):
         spectra = self.stft(x)
         powers = self.to_bands(spectra.abs().square())
         decibels = 10 * torch.log10(powers + 10 ** (self.floor_db / 10))
-        batch, channels, bands, count = decibels.shape
-        frames = count // self.stack
-        stacked = decibels.reshape(batch, channels, bands, frames, self.stack).permute(0, 1, 4, 2, 3)
-        return torch.cat([stacked.reshape(batch, -1, frames), self._coherence(spectra, powers)], dim=1)
+        return torch.cat([self.stacked(decibels), self._coherence(spectra, powers)], dim=1)
 
     def synthesise(self, features: torch.Tensor) -> torch.Tensor:
-        """Return audio (batch, 2, frames * 1,024) of features (batch, 780, frames), their inverse except for phase."""
+        """Return audio (batch, 2, frames * 1,024) of features (batch, 1164, frames), their inverse except for phase."""
         return self.sound(*self.spectrum(features))
 
     def spectrum(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return magnitudes and coherences from features (batch, 780, frames).
+        """Return magnitudes and coherences from features (batch, 1164, frames).
 
         Magnitudes are (batch, 2, bins, 2 * frames), coherences (batch, 12, 2 * frames), -1 … 1. A band wider than a bin
         is spread smoothly over its bins.
@@ -125,37 +137,28 @@ class SpectralCodec(Pretransform):
         return self._spread(powers).sqrt(), coherence
 
     def sound(self, magnitudes: torch.Tensor, coherence: torch.Tensor) -> torch.Tensor:
-        """Return audio (batch, 2, frames * 1,024) of the result of :meth:`spectrum`, with retrieved phases."""
-        shared = magnitudes.square().mean(1).sqrt()
-        phases = self.griffin_lim(magnitudes, self.stereo_phase(self.first_phase(shared), coherence), self.rounds)
-        return self.istft(magnitudes * phases)
+        """Return audio (batch, 2, frames * 1,024) of the result of :meth:`spectrum`, with phases of the network."""
+        predicted = self.phases.everywhere(phase_network.levels_of(magnitudes))
+        correction = predicted[..., phase_network.DECIBELS].clamp(-_CORRECTION_DB, _CORRECTION_DB)
+        magnitudes = magnitudes * (correction * (math.log(10) / 20)).exp().transpose(1, 2)[:, None]
+        shared = magnitudes.square().mean(1).sqrt().transpose(1, 2)
+        # The integration is a recursion of small operations, and uses double precision, which not every device has.
+        found = integrate(shared.cpu(), predicted.cpu(), centre_advance(n_fft=self.n_fft, hop=self.hop))
+        phases = self.stereo_phase(found.to(magnitudes.device), coherence)
+        return self.istft(magnitudes * self.griffin_lim(magnitudes, phases, self.rounds))
 
-    def integrated_phase(self, magnitudes: torch.Tensor) -> torch.Tensor:
-        """Return phasors for magnitudes (batch, bins, spectra) of a sound preceded by silence."""
-        begun = torch.cat([_BEFORE * magnitudes[..., :1], magnitudes], dim=-1)
-        return phase_retrieval.integrate(begun, n_fft=self.n_fft, hop=self.hop, faintest=FAINTEST)[..., 1:]
+    def levels(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the decibels in features, (batch, 2, bands, spectra), at least those of the floor."""
+        stacked = features[:, : -self.groups].unflatten(1, (2, self.stack, self.bands))
+        return stacked.permute(0, 1, 3, 4, 2).flatten(-2).clamp(min=self.floor_db)
 
-    def first_phase(self, magnitudes: torch.Tensor) -> torch.Tensor:
-        """Return initial phasors for magnitudes (batch, bins, spectra).
-
-        They are integrated where partials or attacks stand out, and those of a noise where the spectrum is flat: a flat
-        region comes from averaged noise, whose gradient would put an impulse into the middle of every spectrum, and the
-        rate of these impulses would be audible as a hum.
-        """
-        samples = magnitudes.shape[-1] * self.hop
-        chance = torch.randn(samples, generator=torch.Generator().manual_seed(1)).to(magnitudes)
-        sharpness = phase_retrieval.sharpness(magnitudes, n_fft=self.n_fft, hop=self.hop, faintest=FAINTEST)
-        shaped = ((sharpness - _SHAPE[0]) / (_SHAPE[1] - _SHAPE[0])).clamp(0, 1)
-        return _unit(shaped * self.integrated_phase(magnitudes) + (1 - shaped) * _unit(self.stft(chance)))
-
-    def in_order(self, stacked: torch.Tensor) -> torch.Tensor:
-        """Reorder a latent frame's layout: (batch, 2 * stack, numbers, frames) to (batch, 2, numbers, frames * stack)."""
-        apart = stacked.unflatten(1, (2, self.stack)).permute(0, 1, 3, 4, 2)
-        return apart.flatten(-2)
+    def stacked(self, decibels: torch.Tensor) -> torch.Tensor:
+        """Return decibels (batch, 2, bands, spectra) as features without their coherence, (batch, 2 * stack * bands, frames)."""
+        return decibels.unflatten(-1, (-1, self.stack)).permute(0, 1, 4, 2, 3).flatten(1, 3)
 
     def _powers(self, features: torch.Tensor) -> torch.Tensor:
         """Return energies of bands (batch, 2, bands, spectra) from features; 0 at the floor."""
-        decibels = self.in_order(features[:, : -self.groups].unflatten(1, (-1, self.bands))).clamp(max=_TOP_DB)
+        decibels = self.levels(features).clamp(max=_TOP_DB)
         return torch.where(decibels > self.floor_db + _GATE_DB, 10 ** (decibels / 10) - 10 ** (self.floor_db / 10), 0.0)
 
     def stft(self, x: torch.Tensor) -> torch.Tensor:
@@ -271,10 +274,6 @@ def band_matrix(bands: int, bins: int) -> torch.Tensor:
     matrix[above - 1, columns] = 1 - share
     matrix[above, columns] += share
     return matrix.float()
-
-
-def _unit(spectra: torch.Tensor) -> torch.Tensor:
-    return spectra / spectra.abs().clamp(min=1e-12)
 
 
 def _ramp(values: torch.Tensor, zero: float, one: float) -> torch.Tensor:

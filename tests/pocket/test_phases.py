@@ -1,4 +1,4 @@
-"""The trained decoder: what it is trained towards, how phases are added up, and that its training learns."""
+"""The codec's fit and its network for phases: what it is trained towards, how phases are added up, and that its training learns."""
 
 import math
 
@@ -6,7 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pocket.codec import decoder, phase_network, points, train_decoder
+from pocket.codec import fit, points, train_phases
+from tertium.engine.models import phase_network
+from tertium.engine.models.phase_integration import centre_advance, integrate
 
 RATE, SAMPLES = 44100, 24 * 1024
 T = torch.arange(SAMPLES) / RATE
@@ -28,12 +30,12 @@ class Crops:
 
 @pytest.fixture(scope="module")
 def codec():
-    return points.fit_codec(Crops(), latents=24, crops=4)
+    return fit.fit(Crops(), latents=24, crops=4)
 
 
 def test_both_spectra_of_a_frame_are_treated_alike(codec):
     features = codec.features(Crops().crops(1, SAMPLES, torch.Generator().manual_seed(1)))
-    twice = points.exchanged(codec, points.exchanged(codec, features[0]))
+    twice = fit.exchanged(codec, fit.exchanged(codec, features[0]))
     assert torch.equal(twice, features[0])
     steady = codec.decode_features(codec.encode(tone(1234.5)))[0, : -codec.groups, 8]
     one, other = steady.unflatten(0, (2, 2, codec.bands)).unbind(1)
@@ -42,7 +44,7 @@ def test_both_spectra_of_a_frame_are_treated_alike(codec):
 
 def test_targets_are_the_changes_of_a_known_tone(codec):
     hertz = 1000.0
-    wanted, power = decoder.targets(codec, tone(hertz))
+    wanted, power = points.targets(codec, tone(hertz))
     at, spectrum = round(hertz * codec.n_fft / RATE), 12
     centre = at * RATE / codec.n_fft
     turn = 2 * math.pi * (hertz - centre) * codec.hop / RATE
@@ -57,9 +59,10 @@ def test_targets_are_the_changes_of_a_known_tone(codec):
 @pytest.mark.parametrize("hertz", [440.0, 1234.5])
 def test_changes_added_up_give_the_tone_back(codec, hertz):
     sound = tone(hertz)
-    wanted, _ = decoder.targets(codec, sound)
+    wanted, _ = points.targets(codec, sound)
     magnitudes = codec.stft(sound).abs()
-    phases = decoder.integrate(codec, magnitudes.square().mean(1).sqrt().transpose(1, 2), wanted)
+    advance = centre_advance(n_fft=codec.n_fft, hop=codec.hop)
+    phases = integrate(magnitudes.square().mean(1).sqrt().transpose(1, 2), wanted, advance)
     back = codec.istft(magnitudes * phases[:, None])[0, 0, 4096:-4096]
     spectrum = (torch.fft.rfft(back * torch.hann_window(len(back))).abs()).square()
     peak = int(spectrum.argmax())
@@ -67,34 +70,41 @@ def test_changes_added_up_give_the_tone_back(codec, hertz):
     assert spectrum[peak - 3 : peak + 4].sum() > 0.995 * spectrum.sum(), "nothing but the tone"
 
 
-def test_the_network_sees_the_same_patch_at_one_bin_and_at_all(codec):
+def test_the_network_says_the_same_of_one_bin_and_of_all():
     levels = torch.randn(2, 9, 1025, generator=torch.Generator().manual_seed(0)) * 10 - 40
-    around = phase_network.padded(levels)
-    every = phase_network.all_inputs(around)
-    assert every.shape == (2, 9, 1025, phase_network.INPUTS)
-    row, spectrum, place = torch.tensor([0, 1]), torch.tensor([3, 8]), torch.tensor([0, 700])
-    assert torch.equal(phase_network.inputs_at(around, row, spectrum, place), every[row, spectrum, place])
+    network = phase_network.PhaseNetwork(16)
+    row, spectrum, place = torch.tensor([0, 1, 0]), torch.tensor([3, 8, 0]), torch.tensor([0, 700, 1024])
+    alone = network(points.inputs_at(phase_network.padded(levels), row, spectrum, place))
+    torch.testing.assert_close(network.everywhere(levels)[row, spectrum, place], alone, atol=2e-4, rtol=1e-4)
+
+
+def test_long_sounds_are_seen_in_chunks_without_a_seam(monkeypatch):
+    levels = torch.randn(1, 20, 1025, generator=torch.Generator().manual_seed(0)) * 10 - 40
+    network = phase_network.PhaseNetwork(8)
+    whole = network.everywhere(levels)
+    monkeypatch.setattr(phase_network, "_CHUNK", 7)
+    torch.testing.assert_close(network.everywhere(levels), whole, atol=1e-4, rtol=1e-4)
 
 
 def test_training_learns_resumes_and_decodes(codec, tmp_path, monkeypatch):
     monkeypatch.setattr(points, "FRAMES", 12)
     monkeypatch.setattr(points, "POINTS", 2048)
-    monkeypatch.setattr(train_decoder, "BATCH", 512)
+    monkeypatch.setattr(train_phases, "BATCH", 512)
     points.save_points(tmp_path, codec, Crops(), analyses=2)
     saved = load_file(tmp_path / "points.safetensors")
     drawn = saved["inputs"], saved["wanted"]
     assert drawn[0].shape == (4096, phase_network.INPUTS) and drawn[1].shape == (4096, 5)
-    run = train_decoder.new_run(width=16)
-    train_decoder.train(run, drawn, tmp_path, minutes=0.02, peak=3e-3)
+    run = train_phases.new_run(width=16)
+    train_phases.train(run, drawn, tmp_path, minutes=0.02, peak=3e-3)
     first, last = (
-        train_decoder.take_step(r, *(x[:512].float() for x in drawn), 0.0)
-        for r in (train_decoder.new_run(width=16), run)
+        train_phases.take_step(r, *(x[:512].float() for x in drawn), 0.0) for r in (train_phases.new_run(width=16), run)
     )
     assert last["along time"] < first["along time"] and run.step > 3
-    again = train_decoder.new_run(width=16)
-    again.restore(tmp_path / "decoder.pt")
+    again = train_phases.new_run(width=16)
+    again.restore(tmp_path / "phases.pt")
     assert 0 < again.step <= run.step
+    codec.phases = train_phases.network_of(tmp_path)
     sound = Crops().crops(1, SAMPLES, torch.Generator().manual_seed(2))
-    back = decoder.decode(codec, again.network, codec.encode(sound))
+    back = codec.decode(codec.encode(sound))
     assert back.shape == sound.shape and torch.isfinite(back).all()
-    assert torch.equal(back, decoder.decode(codec, again.network, codec.encode(sound)))
+    assert torch.equal(back, codec.decode(codec.encode(sound)))

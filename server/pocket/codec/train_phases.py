@@ -1,9 +1,10 @@
-"""Train the decoder of the codec's latents on the points of a working folder.
+"""Train the codec's network for phases on the points of a working folder, by regression on single bins: no sound is made in training.
 
-    nice -n 19 python -m pocket.codec.train_decoder WORK [--minutes 60] [--rate 3e-3] [--width 128] [--threads 1]
+    python -m pocket.codec.train_phases WORK [--minutes 3] [--rate 3e-3] [--width 32] [--threads 1]
 
-Needs WORK/points.safetensors (see ``codec.points``). Saves WORK/decoder.pt every minute and resumes it by itself; WORK/decoder.log has a line for each save. The
-learning rate falls to zero along a cosine over the last 40 % of ``--minutes``, which counts this run only. A step takes a hundredth of a second of processor time.
+Needs WORK/points.safetensors (see ``codec.points``). Saves WORK/phases.pt every minute and resumes it by itself; WORK/phases.log has a line for each save. The
+learning rate falls to zero along a cosine over the last 40 % of ``--minutes``, which counts this run only. A step takes four thousandths of a second of
+processor time.
 """
 
 import argparse
@@ -15,9 +16,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from pocket.codec import phase_network
+from tertium.engine.models.phase_network import ALONG_FREQUENCY, ALONG_TIME, DECIBELS, PhaseNetwork
 
+FILE = "phases.pt"
 BATCH = 4096
+MINUTES, RATE, WIDTH = 3.0, 3e-3, 32
 _SAVE_SECONDS = 60.0
 
 
@@ -25,7 +28,7 @@ _SAVE_SECONDS = 60.0
 class Run:
     """The state of a training: the network, the running average of its weights, the optimiser, steps and seconds."""
 
-    network: phase_network.PhaseNetwork
+    network: PhaseNetwork
     average: dict[str, torch.Tensor]
     optimiser: torch.optim.Optimizer
     step: int = 0
@@ -60,9 +63,26 @@ class Run:
 def new_run(*, width: int) -> Run:
     """Return a run at step 0."""
     torch.manual_seed(0)
-    network = phase_network.PhaseNetwork(width)
+    network = PhaseNetwork(width)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
     return Run(network, {name: tensor.clone() for name, tensor in network.state_dict().items()}, optimiser)
+
+
+def run_of(weights: dict[str, torch.Tensor]) -> Run:
+    """Return a run at step 0 from the weights of a trained network."""
+    run = new_run(width=len(weights["first.bias"]))
+    run.network.load_state_dict(weights)
+    run.average = {name: tensor.clone() for name, tensor in weights.items()}
+    return run
+
+
+def loss(found: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+    """Return the loss of predictions (points, 5), and its parts: mean difference in decibels, and mean squared errors of the phase changes."""
+    off = found - wanted
+    level = off[:, DECIBELS].abs().mean()
+    time_, frequency = (off[:, part].square().sum(1).mean() for part in (ALONG_TIME, ALONG_FREQUENCY))
+    parts = {"decibels": level.item(), "along time": time_.item(), "along frequency": frequency.item()}
+    return level / 10 + time_ + frequency, parts
 
 
 def take_step(run: Run, inputs: torch.Tensor, wanted: torch.Tensor, rate: float) -> dict[str, float]:
@@ -71,7 +91,7 @@ def take_step(run: Run, inputs: torch.Tensor, wanted: torch.Tensor, rate: float)
         group["lr"] = rate
     with torch.autocast("cpu", torch.bfloat16):
         found = run.network(inputs)
-    value, parts = phase_network.loss(found, wanted)
+    value, parts = loss(found, wanted)
     run.optimiser.zero_grad(set_to_none=True)
     value.backward()
     torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
@@ -107,27 +127,42 @@ def train(run: Run, points: tuple[torch.Tensor, torch.Tensor], work: Path, *, mi
 
 
 def _report(run: Run, work: Path, recent: list[dict[str, float]]) -> None:
-    run.save(work / "decoder.pt")
+    run.save(work / FILE)
     means = {key: round(sum(parts[key] for parts in recent) / len(recent), 4) for key in (recent[0] if recent else {})}
     line = json.dumps({"step": run.step, "minutes": round(run.seconds / 60, 1)} | means)
-    with (work / "decoder.log").open("a") as log:
+    with (work / "phases.log").open("a") as log:
         log.write(line + "\n")
     print(line, flush=True)
+
+
+def network_of(work: Path, *, minutes: float = MINUTES) -> PhaseNetwork:
+    """Return the running average of a working folder's training, which is done the first time.
+
+    Args:
+        minutes: of that training.
+    """
+    if not (work / FILE).exists():
+        points = load_file(work / "points.safetensors")
+        train(new_run(width=WIDTH), (points["inputs"], points["wanted"]), work, minutes=minutes, peak=RATE)
+    state = torch.load(work / FILE, map_location="cpu", weights_only=True)
+    network = PhaseNetwork(state["width"])
+    network.load_state_dict(state["average"])
+    return network.eval().requires_grad_(False)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--minutes", type=float, default=MINUTES)
+    parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--width", type=int, default=WIDTH)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     points = load_file(options.work / "points.safetensors")
     run = new_run(width=options.width)
-    if (options.work / "decoder.pt").exists():
-        run.restore(options.work / "decoder.pt")
+    if (options.work / FILE).exists():
+        run.restore(options.work / FILE)
     train(run, (points["inputs"], points["wanted"]), options.work, minutes=options.minutes, peak=options.rate)
 
 
