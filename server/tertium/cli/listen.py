@@ -19,7 +19,7 @@ from tertium_protocol.client import Client
 from tertium_protocol.commands import parse_request
 
 MEBIBYTE = 2**20
-COLUMN = 21
+NAME_WIDTH, WIDTH = 26, 23  # of a table's columns, in characters
 HEADINGS = {
     "one": "one sound (7) or two",
     "original": "like the original",
@@ -95,25 +95,32 @@ def ratings(paths: Sequence[Path], output: Output) -> None:
     """
     read = results.read(paths)
     found = statistics.summaries(read.ratings)
+    notes = ("", *read.notes) if read.notes else ()
     fields = {"study": read.study, "listeners": read.listeners, "notes": list(read.notes), "kinds": [asdict(each) for each in found]}  # fmt: skip
-    head = [f"Study {read.study}, {counted(len(read.listeners), 'listener')}. Means and 95 % intervals over listeners."]
-    output.result(fields, [*head, *(line for each in found for line in _table(each)), *read.notes])
+    told = (
+        "Means and 95 % intervals over listeners."
+        if len(read.listeners) > 1
+        else "Means; intervals need a second listener."
+    )
+    head = [f"Study {read.study}, {counted(len(read.listeners), 'listener')}. {told}"]
+    output.result(fields, [*head, *(line for each in found for line in _table(each)), *notes])
 
 
 def _table(summary: KindSummary) -> list[str]:
     head = f"{summary.kind} ({counted(summary.pairs, 'pair')}, {counted(summary.listeners, 'listener')})"
-    lines = ["", f"{head:37}" + "".join(f"{heading:{COLUMN + 2}}" for heading in HEADINGS.values()).rstrip()]
-    lines += [_row(f"  {method}", row, "{:.2f}") for method, row in summary.means.items()]
-    lines += [_row(f"  {statistics.FUSION} - {name}", row, "{:+.2f}") for name, row in summary.differences.items()]
-    return lines
+    headings = " " * NAME_WIDTH + "".join(f"{heading:{WIDTH}}" for heading in HEADINGS.values())
+    lines = ["", head, headings.rstrip()]
+    lines += [_row(method, row, "{:.2f}") for method, row in summary.means.items()]
+    return lines + [_row(f"{statistics.FUSION} - {name}", row, "{:+.2f}") for name, row in summary.differences.items()]
 
 
 def _row(name: str, row: dict[str, Estimate], format: str) -> str:
-    return f"{name:37}" + "".join(f"{_words(row[measure], format):{COLUMN + 2}}" for measure in HEADINGS).rstrip()
+    cells = (f"{_words(row[measure], format):{WIDTH}}" for measure in HEADINGS)
+    return f"{'  ' + name:{NAME_WIDTH}}{''.join(cells)}".rstrip()
 
 
 def _words(estimate: Estimate, format: str) -> str:
+    mean = format.format(estimate.mean)
     if estimate.low is None or estimate.high is None:
-        return f"{format.format(estimate.mean)} [one listener]"
-    low, high = format.format(estimate.low), format.format(estimate.high)
-    return f"{format.format(estimate.mean)} [{low}, {high}]"
+        return mean
+    return f"{mean} [{format.format(estimate.low)}, {format.format(estimate.high)}]"
