@@ -7,8 +7,8 @@ import vm from 'node:vm';
 
 const SOURCES = new URL('../../server/tertium/assets/listening/', import.meta.url);
 const NAMES = ['chance', 'shuffled', 'planFor', 'newRecord', 'partOf', 'seen', 'played', 'heard', 'answered', 'missing', 'rowsOf', 'csvOf',
-  'openStore', 'missingWords', 'QUESTIONS', 'COLUMNS'];
-const text = ['order.js', 'record.js', 'store.js', 'parts.js'].map((name) => readFileSync(new URL(name, SOURCES), 'utf8')).join('\n');
+  'openStore', 'missingWords', 'soundsOf', 'QUESTIONS', 'COLUMNS'];
+const text = ['order.js', 'record.js', 'store.js', 'parts.js', 'view.js'].map((name) => readFileSync(new URL(name, SOURCES), 'utf8')).join('\n');
 // Run in this realm, so that arrays compare as arrays.
 const script = vm.runInThisContext(`(function () { 'use strict'; ${text}\nreturn { ${NAMES.join(', ')} }; })`)();
 
@@ -107,6 +107,22 @@ test('plays are counted for the sound that it is, whichever is called A', () => 
     for (let time = 0; time < 3; time += 1) script.played(record, index, set.first === 'original' ? 'A' : 'B');
   });
   for (const row of script.rowsOf(record, plan)) assert.deepEqual([row.plays, row.plays_original, row.plays_reference], [0, 3, 0]);
+});
+
+test('the buttons play the sounds that the results say', () => {
+  const firsts = new Set();
+  for (const listener of ['p01', 'p02', 'p03']) {
+    for (const set of script.planFor(study, listener)) {
+      const sounds = script.soundsOf(set);
+      const second = set.first === 'original' ? 'reference' : 'original';
+      assert.deepEqual([sounds.A, sounds.B], [`${set.pair}-${set.first[0]}`, `${set.pair}-${second[0]}`]);
+      const record = script.newRecord('s1', listener, TIME);
+      script.seen(record, 0, TIME);
+      for (const row of script.rowsOf(record, [set])) assert.equal(sounds[row.order], `${set.pair}-${row.method}`);
+      firsts.add(set.first);
+    }
+  }
+  assert.equal(firsts.size, 2);
 });
 
 test('what was seen but not answered is empty, and what was not seen is absent', () => {

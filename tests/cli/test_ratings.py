@@ -126,14 +126,18 @@ def test_files_are_read_without_practice_and_without_unfinished_sets(tmp_path):
     whole = answers("p1") + answers("p1", pairs={"x + y": "practice"})
     part = answers("p2")
     part[-1]["one"] = ""
-    read = results.read([write(tmp_path / "1.csv", whole), write(tmp_path / "2.csv", part)])
+    practice = write(tmp_path / "3.csv", answers("p3", pairs={"x + y": "practice"}))
+    read = results.read([write(tmp_path / "1.csv", whole), write(tmp_path / "2.csv", part), practice])
     assert (read.study, read.listeners) == ("s1", ["p1", "p2"])
     assert {(rating.listener, rating.kind) for rating in read.ratings} == {
         ("p1", "drones"),
         ("p1", "noises"),
         ("p2", "drones"),
     }
-    assert read.notes == ("p2 did not finish 1 of the sets seen: left out.",)
+    assert read.notes == (
+        f"'{practice}' holds no set but the practice: left out.",
+        "p2 did not finish 1 of the sets seen: left out.",
+    )
 
 
 def change(column: str, value: str):

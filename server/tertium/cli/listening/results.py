@@ -69,9 +69,12 @@ def read(paths: Sequence[Path]) -> Results:
     studies: dict[str, Path] = {}
     owners: dict[str, Path] = {}
     ratings: list[Rating] = []
+    notes: list[str] = []
     unfinished: dict[str, int] = defaultdict(int)
     for path in paths:
         rows = _rows(path)
+        if not rows:
+            notes.append(f"'{path}' holds no set but the practice: left out.")
         studies |= {row["study"]: path for row in rows}
         _refuse_twice(owners, {row["listener"] for row in rows}, path)
         for listener, group in _by_set(rows):
@@ -84,12 +87,10 @@ def read(paths: Sequence[Path]) -> Results:
             "out_of_range", "There is no complete set in these results.", field="files", value=[str(path) for path in paths],
             remedy="Save the results again at the end of a session.",
         )  # fmt: skip
-    notes = tuple(
-        f"{listener} did not finish {count} of the sets seen: left out."
-        for listener, count in unfinished.items()
-        if count
-    )
-    return Results(next(iter(studies)), tuple(ratings), notes)
+    notes += [
+        f"{name} did not finish {count} of the sets seen: left out." for name, count in unfinished.items() if count
+    ]
+    return Results(next(iter(studies)), tuple(ratings), tuple(notes))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
