@@ -17,7 +17,7 @@ from tertium.engine.sampling.schedule import Schedule
 
 HERE = Path(__file__).parent
 SLOW = (
-    "end_to_end", "supercollider", "max_for_live", "evaluation", "pocket/test_pipeline.py", "engine/test_fine_tune.py", "engine/test_adapters.py",
+    "end_to_end", "supercollider", "max_for_live", "evaluation", "cli/test_listening_page.py", "pocket/test_pipeline.py", "engine/test_fine_tune.py", "engine/test_adapters.py",
     "engine/test_precision.py", "engine/test_devices.py", "engine/test_repeatable.py", "daemon/test_supervisor.py", "daemon/test_helper_pool.py", "worker/test_trainer.py", "protocol/test_client.py",
 )  # fmt: skip
 """Tests left out by ``make test-fast``: daemons and other processes, training, other languages, large models."""

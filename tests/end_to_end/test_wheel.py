@@ -59,6 +59,15 @@ def test_the_installed_daemon_fuses(python, tmp_path):
     assert soundfile.info(out).frames == soundfile.info(original).frames
 
 
+def test_the_installed_command_line_makes_a_listening_study(python, tmp_path):
+    sounds = run(python, "-c", "import tertium.cli.demo as d; print(d.ORIGINAL, d.REFERENCE)", cwd=tmp_path).split()
+    said = run(
+        python, "-m", "tertium", "listen", "study.html", "--pair", *sounds, "--seconds", "1", "--steps", "4",
+        "--home", str(tmp_path / "home"), "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert json.loads(said)["bytes"] == (tmp_path / "study.html").stat().st_size
+
+
 def test_the_wheel_holds_no_more_than_it_should(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 from tertium.cli import checkpoints, morph, parser, render, sounds, status
 from tertium.cli.connect import Wanted
@@ -45,6 +46,24 @@ def _morph(arguments: argparse.Namespace, output: Output) -> None:
     morph.make(fields, _wanted(arguments, fields), folder, arguments.force, output)
 
 
+def _listen(arguments: argparse.Namespace, output: Output) -> None:
+    from tertium.cli import listen  # imported late, as it needs what no other command does
+    from tertium.cli.listening import pairs
+
+    target = render.target(arguments.output, ("html",), "output", arguments.force)
+    settings = listen.given_settings(arguments)
+    seconds = pairs.SECONDS if arguments.seconds is None else arguments.seconds
+    pairs.check_seconds(seconds)
+    chosen = pairs.own_pairs(arguments.pairs) if arguments.pairs else pairs.PAIRS
+    listen.make(target, chosen, settings, seconds, _wanted(arguments, {}), output, force=arguments.force)
+
+
+def _ratings(arguments: argparse.Namespace, output: Output) -> None:
+    from tertium.cli import listen
+
+    listen.ratings([Path(text).expanduser().absolute() for text in arguments.files], output)
+
+
 def _query(query: Callable) -> Callable:
     def run_query(arguments: argparse.Namespace, output: Output) -> None:
         query(parser.request_fields(arguments), _wanted(arguments, {}), output)
@@ -80,6 +99,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Output], int | None]] = {
     "serve": _serve,
     **dict.fromkeys(parser.MAKING, _make),
     "morph": _morph,
+    "listen": _listen,
+    "ratings": _ratings,
     "checkpoints": _checkpoints,
     "sounds": _sounds,
     "clean": _clean,

@@ -48,6 +48,8 @@ def build() -> Parser:
     )
     _actions(commands, "sounds", SOUNDS, "Lists the sounds and results, keeps and deletes them.", starts=False)
     _clean(commands)
+    _listen(commands)
+    _ratings(commands)
     commands.add_parser("doctor", help="Checks the installation and suggests remedies.")
     shown = commands.add_parser("log", help="Shows the end of the daemon's log.", allow_abbrev=False)
     shown.add_argument("--lines", type=int, default=50, metavar="N", help="how many lines (default 50)")
@@ -104,6 +106,55 @@ def _clean(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("clean", help=summary, description=summary, allow_abbrev=False)
     parser.add_argument("--dry-run", action="store_true", help="remove nothing, and print what would be removed")
     _common_options(parser, starts_daemon=False)
+
+
+class _PairKind(argparse.Action):
+    """``--kind``: of the pair before it."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        pairs = getattr(namespace, "pairs", None)
+        if not pairs or len(pairs[-1]) > 2:
+            parser.error("--kind follows the --pair that it is of, once")
+        pairs[-1].append(values)
+
+
+def _listen(commands: argparse._SubParsersAction) -> None:
+    summary = "Makes the page of a blind listening study: one HTML file that needs no server, with its sounds in it."
+    parser = commands.add_parser("listen", help=summary, description=summary, allow_abbrev=False)
+    parser.add_argument("output", metavar="OUT.html", help="the page to write")
+    parser.add_argument(
+        "--pair", dest="pairs", nargs=2, metavar=("ORIGINAL", "REFERENCE"), action="append",
+        help="two files to fuse; repeatable; default: the five pairs that are shipped",
+    )  # fmt: skip
+    parser.add_argument(
+        "--kind",
+        action=_PairKind,
+        metavar="NAME",
+        help="kind of the pair before it, by which results are grouped; default own",
+    )
+    parser.add_argument("--seconds", type=_plain_number, metavar="X", help="length of the stimuli; 1 … 30 s; default 4")
+    for name, word in (("blend", "X"), ("steps", "N"), ("seed", "N")):
+        parameter = next(each for each in describe("fuse").commands[0].parameters if each.name == name)
+        help = "random seed of the fusions; default 1" if name == "seed" else _help(parameter)
+        parser.add_argument(f"--{name}", metavar=word, help=help, type=_number)
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+    _common_options(parser, starts_daemon=True)
+
+
+def _ratings(commands: argparse._SubParsersAction) -> None:
+    summary = "Reads what listeners saved: means of each method, and differences from the fusion, with intervals."
+    parser = commands.add_parser("ratings", help=summary, description=summary, allow_abbrev=False)
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE.csv", help="results as the page saved them, one file a listener"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _plain_number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number; got {text}") from None
 
 
 def _parameter(parser: Parser, command: str, parameter) -> None:

@@ -105,14 +105,24 @@ def copies(arguments: argparse.Namespace) -> Copies:
     invert = arguments.command == "invert"
     sound = arguments.reconstruct if invert else arguments.output
     return Copies(
-        sound=_target(sound, FORMATS, "reconstruct" if invert else "output", arguments.force),
-        latents=_target(arguments.output, ("safetensors",), "output", arguments.force) if invert else None,
-        plot=None if invert else _target(arguments.plot, ("png",), "plot", arguments.force),
+        sound=target(sound, FORMATS, "reconstruct" if invert else "output", arguments.force),
+        latents=target(arguments.output, ("safetensors",), "output", arguments.force) if invert else None,
+        plot=None if invert else target(arguments.plot, ("png",), "plot", arguments.force),
         force=arguments.force,
     )
 
 
-def _target(text: str | None, suffixes, field: str, force: bool) -> Path | None:
+def target(text: str | None, suffixes, field: str, force: bool) -> Path | None:
+    """Return the file to write, or None if none is named.
+
+    Args:
+        suffixes: those that it may have, without dots.
+        field: its name in errors.
+        force: it may exist.
+
+    Raises:
+        TertiumError: it exists and may not be replaced, its folder does not exist, or its suffix is wrong.
+    """
     if text is None:
         return None
     path = Path(text).expanduser().absolute()
@@ -155,7 +165,7 @@ def make(command: str, fields: dict[str, Any], wanted: Wanted, copies: Copies, o
         RemoteError, JobCancelled, NoAnswer, NoDaemon, TertiumError: the job or a copy failed.
     """
     with running_or_started(wanted, output) as client:
-        done = _await(client, command, fields, output)
+        done = awaited(client, command, fields, output)
         with _copy_errors(done):
             copied = _copy(done, copies)
             if copies.plot:
@@ -174,7 +184,13 @@ def _copy_errors(done: Done) -> Iterator[None]:
         raise TertiumError(error.code, error.message, field=error.field, value=error.value, remedy=remedy) from error
 
 
-def _await(client: Client, command: str, fields: dict[str, Any], output: Output) -> Done:
+def awaited(client: Client, command: str, fields: dict[str, Any], output: Output) -> Done:
+    """Run a job with its progress shown, and return its end.
+
+    Raises:
+        KeyboardInterrupt: after cancelling the job.
+        RemoteError, JobCancelled, NoAnswer, NoDaemon: the job failed.
+    """
     with output.progress(command) as watch:
 
         def on_progress(event: Progress) -> None:
