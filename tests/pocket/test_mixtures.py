@@ -112,10 +112,10 @@ def test_a_model_carried_over_to_the_same_codec_computes_the_same(tmp_path):
     one, other = (config.build(tmp_path).eval() for _ in range(2))
     for weight in (one.model.model.preprocess_conv.weight, one.model.model.postprocess_conv.weight):
         torch.nn.init.normal_(weight, std=0.05)
-    eye = torch.eye(256)
+    eye = torch.eye(config.CONFIG["model"]["io_channels"])
     other.load_state_dict(transfer.carried_over(one.state_dict(), other.state_dict(), eye, eye))
     about = [{"prompt": "drum", "seconds_total": 1.0}]
-    x, time = torch.randn(1, 256, 20), torch.full((1,), 0.5)
+    x, time = torch.randn(1, len(eye), 20), torch.full((1,), 0.5)
     results = []
     for model in (one, other):
         inputs = model.get_conditioning_inputs(model.conditioner(about, "cpu"))

@@ -50,7 +50,7 @@ def examples(codec: SpectralCodec, latents: torch.Tensor, generator: torch.Gener
         low, high = WEIGHTS
         weight = (low + (high - low) * torch.rand(mixed, 1, 1, generator=generator)).to(latents.device)
         target[:mixed] = third_sound(codec, original, reference, weight)
-        distance = torch.rand(mixed, 1, 1, generator=generator).to(latents.device)
+        distance = torch.rand(mixed, 1, 1, generator=generator).sqrt().to(latents.device)
         start[:mixed] = torch.lerp(target[:mixed], torch.lerp(reference, original, weight), distance)
         null[:mixed] = True
     return Batch(start, target, null)
