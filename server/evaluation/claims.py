@@ -19,7 +19,7 @@ class Verdict:
         claim: one sentence.
         measured: the numbers, in short.
         verdict: :data:`HELD`, :data:`PART`, :data:`NOT`, :data:`NONE` (a difference whose interval includes 0), :data:`OPEN` (a value whose
-            interval includes its bound) or :data:`ALGEBRA` (what could not have come out otherwise).
+            interval includes its bound, or anything measured only once) or :data:`ALGEBRA` (what could not have come out otherwise).
         criterion: the rule that gives the verdict.
     """
 
@@ -30,7 +30,12 @@ class Verdict:
 
 
 def positive(difference: Interval) -> str:
-    """Return the verdict on a difference that is claimed to be above 0: :data:`HELD`, :data:`NOT` if it is below, else :data:`NONE`."""
+    """Return the verdict on a difference that is claimed to be above 0: :data:`HELD`, :data:`NOT` if it is below, else :data:`NONE`.
+
+    With fewer than two values there is no interval, and the verdict is :data:`OPEN`.
+    """
+    if difference.count < 2:
+        return OPEN
     return HELD if difference.low > 0 else NOT if difference.high < 0 else NONE
 
 

@@ -35,7 +35,9 @@ def measured(audio: torch.Tensor, sound: torch.Tensor, sample_rate: int, log_mel
         ValueError: the sample rate is not 44.1 kHz, for which the measures are made.
     """
     if sample_rate != RATE:
-        raise ValueError(f"the measures need a sample rate of {RATE} Hz; the model has {sample_rate}. Choose another model.")
+        raise ValueError(
+            f"the measures need a sample rate of {RATE} Hz; the model has {sample_rate}. Choose another model."
+        )
     audio, sound = audio.float().cpu(), sound.float().cpu()
     return {
         "log_mel": log_mel, "spectral_256": likeness.spectral(audio, sound, 256), "spectral_16384": likeness.spectral(audio, sound, 16384),
@@ -51,4 +53,3 @@ def cells(rows: Sequence[Row], unit: Sequence[str], *, suffix: str = "") -> list
         suffix: of the columns, after the measure's name.
     """
     return [over(rows, f"{name}{suffix}", unit).text() for name in MEASURES]
-

@@ -54,7 +54,7 @@ class Plan:
     sounds: tuple[str, ...] = (
         "drums", "hum", "glass rub", "voice bass", "chime", "guitar slide", "glitch", "robot", "bell", "tabla",
     )  # fmt: skip
-    starts: tuple[float, ...] = (0.6, 0.8, 0.92)
+    starts: tuple[float, ...] = (0.7, 0.85, 0.95)
     prompts: tuple[str, ...] = ("drum loop electronic beat fast", "bell metallic large hall")
     pairs: tuple[Pair, ...] = (
         ("drums", "hum"), ("hum", "drums"), ("tabla", "glass rub"), ("guitar slide", "hum"), ("robot", "bell"),
@@ -67,7 +67,7 @@ class Plan:
         ("drums", "hum"), ("hum", "drums"), ("tabla", "glass rub"), ("guitar slide", "hum"), ("bell", "drums"), ("chime", "glass rub"),
     )  # fmt: skip
     drawn: Pair = ("drums", "hum")
-    dropouts: tuple[float, ...] = (0.0, 0.3, 0.5)
+    dropouts: tuple[float, ...] = (0.0, 0.3)
     dropout_pairs: tuple[Pair, ...] = (("drums", "hum"), ("hum", "drums"), ("tabla", "glass rub"))
     training_steps: int = 150
     batch: int = 4

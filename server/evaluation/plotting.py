@@ -84,7 +84,9 @@ def plate(
     return drawn
 
 
-def with_intervals(axis, places: Sequence[float], found: Sequence[Interval], *, color: str, style: str = "o-", label: str | None = None) -> None:
+def with_intervals(
+    axis, places: Sequence[float], found: Sequence[Interval], *, color: str, style: str = "o-", label: str | None = None
+) -> None:
     """Draw means at horizontal places with their 95 % intervals; an infinite interval has no bar."""
     halves = [each.half if np.isfinite(each.half) else 0.0 for each in found]
     axis.errorbar(

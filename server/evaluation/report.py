@@ -144,7 +144,7 @@ Likeness is the correlation of log-mel spectrograms with the sound's round trip 
 {_of_embedding(about)}
 
 Means over sounds or pairs are given with 95 % intervals (± after Student's t), in which each sound or pair counts once: seeds and settings of one are averaged first. The verdicts are computed from these intervals: a
-difference whose interval includes 0 was not found, whichever way its mean points. “{ALGEBRA}” marks what could not have come out otherwise."""
+difference whose interval includes 0 was not found, whichever way its mean points. Of twenty intervals one misses its value by chance, so a single part that held among many weighs little. “{ALGEBRA}” marks what could not have come out otherwise."""
 
 
 def _of_embedding(about: dict) -> str:

@@ -210,7 +210,10 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     results = [Verdict("A fusion has the original's onsets and the reference's partials at once, more than cheap combinations of the two sounds have", f"fusion {crossed.text()}; over {parts}", together([positive(each) for each in found.values()]), rule)]  # fmt: skip
     for method, claim in (
         (LATENTS, "A fusion is something else than an interpolation of the two sounds' latents"),
-        (SHRINKER, "The network adds more to a fusion than a Wiener filter would, which knows only mean and variance of the latents"),
+        (
+            SHRINKER,
+            "The network adds more to a fusion than a Wiener filter would, which knows only mean and variance of the latents",
+        ),
     ):
         margin = beyond_seeds(rows, method)
         text = f"its difference (1 − log-mel likeness) exceeds that of its own seeds by {margin.text(3, signed=True)}"

@@ -94,9 +94,7 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
 def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     rows = tables[NAME]
     scratch = where(rows, method=SCRATCH)
-    gains = {
-        method: difference(where(rows, method=method), scratch, "log_mel", UNIT) for method in (INVERTED, VARIED)
-    }
+    gains = {method: difference(where(rows, method=method), scratch, "log_mel", UNIT) for method in (INVERTED, VARIED)}
     parts = ", ".join(f"{method} {gain.text(3, signed=True)}" for method, gain in gains.items())
     measured = f"likeness to the original, over generations from scratch: {parts} (from scratch: {over(scratch, 'log_mel', UNIT).text()})"
     criterion = f"held: for the inverted latent and for audio-to-audio the interval of that difference, paired by original, lies below {TOLERANCE}; in part: for one of them; did not hold: it lies above for one"

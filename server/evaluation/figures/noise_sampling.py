@@ -73,7 +73,9 @@ def compare(bench: Bench, *, sound: str) -> Findings:
                 findings.rows.append(about | shown | bench.measures(bench.decoded(latents[None]), sound))
             if traced:
                 trace = dict(enumerate(states[:-1], start))
-                findings.rows += [_traced_row(about, method, plan.seeds[0], k, x[:1], inversion) for k, x in trace.items()]
+                findings.rows += [
+                    _traced_row(about, method, plan.seeds[0], k, x[:1], inversion) for k, x in trace.items()
+                ]
                 for k in _shown(plan):
                     findings.plates.append(_plate(f"{name}\n{anchor}", f"{method}, step {k}", trace[k]))
         if traced:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from evaluation import plotting
 from evaluation.claims import Verdict, positive, together
 from evaluation.fine_tunes import FineTune
-from evaluation.intervals import Interval, difference, over
+from evaluation.intervals import Interval, by_unit, difference, over
 from evaluation.measures import EXPLAINED, MEASURES
 from evaluation.plan import Plan
 from evaluation.tables import Row, markdown, values, where
@@ -103,17 +103,28 @@ def _draw_curves(rows: Sequence[Row], plan: Plan) -> Figure:
 
 
 def gained(rows: Sequence[Row], order: int, column: str) -> Interval:
-    """Return how much more a measure is at an order than at order 3, over the originals; means over the drawn interventions first."""
-    shown = where(rows, drawn=1)
-    return difference(where(shown, order=order), where(shown, order=3), column, UNIT)
+    """Return how much more of the original there is at an order than at order 3, over the originals.
+
+    That is a measure's gain over timestep 0, where the prompt alone leads, averaged over the four later timesteps of the plate: what a
+    prompt's sound has in common with an original anyway is another at each order, and the same for all originals under it.
+    """
+    return difference(_gains(rows, order, column), _gains(rows, 3, column), column, UNIT)
+
+
+def _gains(rows: Sequence[Row], order: int, column: str) -> list[Row]:
+    """Return rows with an original's gain at an order."""
+    mine = where(rows, drawn=1, order=order)
+    alone = by_unit(where(mine, paper_timestep=PAPER[0]), column, UNIT)
+    entered = by_unit([row for row in mine if row["paper_timestep"] != PAPER[0]], column, UNIT)
+    return [{"original": key[0], column: entered[key] - alone[key]} for key in entered]
 
 
 def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     rows = tables[NAME]
     found = {order: gained(rows, order, "log_mel") for order in ORDERS[:-1]}
     parts = ", ".join(f"at order {order} {each.text(3, signed=True)}" for order, each in found.items())
-    text = f"likeness to the original over that at order 3: {parts} ({found[1].count} originals)"
-    criterion = "paired by original, means over the five interventions first; held: the intervals of orders 1 and 2 over order 3 lie above 0; in part: one of the two; did not hold: one lies below 0, and none above"
+    text = f"gain of likeness to the original over that at order 3: {parts} ({found[1].count} originals)"
+    criterion = "the gain over timestep 0, where the prompt alone leads, mean over the four later timesteps, paired by original; held: the intervals of orders 1 and 2 over order 3 lie above 0; in part: one of the two; did not hold: one lies below 0, and none above"
     return [Verdict("The inserted original dominates a reconstruction under a prompt less at order 3 than at orders 1 and 2 (appendix C)", text, together([positive(each) for each in found.values()]), criterion)]  # fmt: skip
 
 
@@ -142,6 +153,6 @@ Counted from the end, k = N − N · timestep / {PAPER_STEPS}, where timestep 0 
 
 {parts[1]}
 
-Differences between orders, paired by original, means over the five interventions counted from the noisiest step. {EXPLAINED}
+Differences between orders, paired by original: the gain over timestep 0, where the prompt alone leads, mean over the four later timesteps, counted from the noisiest step. {EXPLAINED}
 
 {markdown(["difference", *MEASURES.values()], paired)}"""

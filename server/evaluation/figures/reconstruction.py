@@ -71,9 +71,14 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
         found = [over(where(mine, intervention=step), "log_mel", UNIT) for step in steps]
         plotting.with_intervals(right, [step + 0.6 * place for step in steps], found, color=colour)
     left.set_xticks(range(len(sounds)), sounds, rotation=35, ha="right")
-    left.set(title="each sound, mean over seeds and starting steps; dashed: mean over all sounds", ylabel=plotting.LIKENESS)
+    left.set(
+        title="each sound, mean over seeds and starting steps; dashed: mean over all sounds", ylabel=plotting.LIKENESS
+    )
     right.set_xticks(values(rows, "intervention"))
-    right.set(title="mean over all sounds, 95 % interval", xlabel=f"sampled from step … of {plan.paper_steps} (later: less noise)")
+    right.set(
+        title="mean over all sounds, 95 % interval",
+        xlabel=f"sampled from step … of {plan.paper_steps} (later: less noise)",
+    )
     for axis in (left, right):
         axis.title.set_fontsize(10)
         plotting.quiet(axis)

@@ -101,7 +101,12 @@ def section(tables: dict[str, list[Row]], plan: Plan) -> str:
     means = []
     for led_by in (curves.INSTANT, curves.LEARNED):
         of = [curves.read(rows) for rows in curves.grouped(where(tables[NAME], led_by=led_by), "original", "reference").values()]  # fmt: skip
-        shown = ([r.width for r in of], [r.equilibrium for r in of], [r.both / 2 for r in of], [r.step_back for r in of])
+        shown = (
+            [r.width for r in of],
+            [r.equilibrium for r in of],
+            [r.both / 2 for r in of],
+            [r.step_back for r in of],
+        )
         means.append([led_by, len(of), *(interval(column).text(digits) for column, digits in zip(shown, (1, 1, 2, 3), strict=True))])  # fmt: skip
     head = [
         "original",
