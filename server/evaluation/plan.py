@@ -46,7 +46,7 @@ class Plan:
     device: str = "auto"
     steps: int = 50
     paper_steps: int = 200
-    seconds: float = 3.0
+    seconds: float = 2.5
     points: int = 8
     seed: int = 0
     seeds: tuple[int, ...] = (0, 1, 2)

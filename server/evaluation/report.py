@@ -24,10 +24,20 @@ the method.
 
 It can test what does not depend on how good the model is: that the equations are implemented as they stand; which way likenesses move with the step, the order and the anchor, and by how much, in this one model; and whether the network
 adds anything to what arithmetic on spectra gives. It cannot test whether a fusion is heard as one sound, how the latents of a learned autoencoder behave under the same steps, whether a prompt that a large
-model knows leads it, or how wide the window is there. For these the paper's own model is needed, Stable Audio Open 1.0, with its gated weights and a GPU (`--model stable-audio-open-1.0`), and listeners.
+model knows leads it, or how wide the window is there. For these the paper's own model is needed, Stable Audio Open 1.0, which was
+not run: its weights are gated, and it needs a GPU (`make report ARGS='--model stable-audio-open-1.0'`). And listeners are needed.
 """
 BEGIN, END = "<!-- report:begin -->", "<!-- report:end -->"
 PACKAGES = ("torch", "numpy", "stable-audio-tools", "peft", "matplotlib")
+
+
+class OutdatedTable(ValueError):
+    """A table was written by a version of the report that measured other columns. The message says how to measure it anew."""
+
+    def __init__(self, name: str):
+        super().__init__(
+            f"The table {name}.csv has other columns than this version measures. Measure it again: make report ARGS='--only {name}'"
+        )
 
 
 def sound_names(plan: Plan) -> set[str]:
@@ -40,7 +50,7 @@ def write_figure(out: Path, figure: FigureModule, findings: Findings, plan: Plan
     """Write the table and the pictures of one figure.
 
     Raises:
-        FileNotFoundError: the table of a figure that this one uses is missing.
+        FileNotFoundError, OutdatedTable: the table of a figure that this one uses is missing, or has other columns.
     """
     tables.write(out / f"{figure.NAME}.csv", findings.rows, figure.COLUMNS)
     for file, drawn in figure.draw(load_rows(out, figure), findings.plates, plan).items():
@@ -52,8 +62,14 @@ def load_rows(out: Path, figure: FigureModule) -> dict[str, list[Row]]:
 
     Raises:
         FileNotFoundError: a table is missing.
+        OutdatedTable: one has other columns than its figure.
     """
-    return {name: tables.read(out / f"{name}.csv") for name in (figure.NAME, *figure.USES)}
+    found = {}
+    for name in (figure.NAME, *figure.USES):
+        found[name] = tables.read(out / f"{name}.csv")
+        if found[name] and tuple(found[name][0]) != figures.BY_NAME[name].COLUMNS:
+            raise OutdatedTable(name)
+    return found
 
 
 def describe(
@@ -96,6 +112,9 @@ def compose(out: Path, plan: Plan, about: dict, failures: Sequence[str] = ()) ->
             rows = load_rows(out, figure)
         except FileNotFoundError:
             sections.append(f"## {figure.TITLE}\n\nNot measured.")
+            continue
+        except OutdatedTable as error:
+            sections.append(f"## {figure.TITLE}\n\nNot measured by this version. {error}")
             continue
         verdicts += figure.verdicts(rows)
         pictures = "\n".join(f"![{figure.TITLE}]({file})" for file in figure.FILES)
@@ -150,7 +169,7 @@ difference whose interval includes 0 was not found, whichever way its mean point
 def _of_embedding(about: dict) -> str:
     """Return a sentence on the embedding: which it was, or that there was none."""
     if found := about.get("embedding"):
-        return f"The embedding is that of {embedding.PACKAGE} {found} (Ma and Lerch, ISMIR 2022; CC BY 4.0), trained on sound effects; unrelated sounds also have a likeness well above 0 by it."
+        return f"The embedding is that of {embedding.PACKAGE} {found} (Ma and Lerch, ISMIR 2022; CC BY 4.0), trained on sound effects. By it, different recordings of this report are 0.0 to 0.5 alike."
     return f"**The embedding was not measured: the package {embedding.PACKAGE}, which is optional, was not installed. `make embedding` installs it.**"
 
 

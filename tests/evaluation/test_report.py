@@ -104,6 +104,21 @@ def test_a_figure_that_fails_is_named_and_takes_no_other_with_it(report_folder, 
     assert "initial is drawn" in capsys.readouterr().err
 
 
+def test_a_table_of_an_earlier_version_is_named_with_the_remedy(report_folder):
+    table, page = report_folder / "prompt.csv", report_folder / report.PAGE
+    before = table.read_text()
+    try:
+        table.write_text(before.replace("answer_to", "answered", 1))
+        assert command.main(["--compose", "--out", str(report_folder)]) == 0
+        assert (
+            "The table prompt.csv has other columns than this version measures. Measure it again: make report ARGS='--only prompt'"
+            in page.read_text()
+        )
+    finally:
+        table.write_text(before)
+        command.main(["--compose", "--out", str(report_folder)])
+
+
 def test_missing_recordings_are_named_with_the_remedy(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(recordings, "FOLDER", tmp_path / "none")
     assert command.main(["--out", str(tmp_path / "report")]) == 2
