@@ -52,12 +52,14 @@ def below(value: Interval, bound: float) -> str:
 def together(verdicts: Sequence[str]) -> str:
     """Return the verdict on a claim of several parts.
 
-    :data:`HELD` if all parts held, :data:`PART` if some did; otherwise :data:`NOT` if a part did not hold, and else what the first says.
+    :data:`NOT` if one part did not hold, whatever the others did; :data:`HELD` if all held, :data:`PART` if some did; else what the first says.
     """
+    if NOT in verdicts:
+        return NOT
     held = sum(verdict == HELD for verdict in verdicts)
     if held:
         return HELD if held == len(verdicts) else PART
-    return NOT if NOT in verdicts else verdicts[0]
+    return verdicts[0]
 
 
 def share(hits: int, of: int) -> str:

@@ -206,7 +206,7 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     found = ahead(rows)
     parts = ", ".join(f"{method} {each.text(3, signed=True)}" for method, each in found.items())
     crossed = over(where(rows, method=FUSION), "crossed", UNIT)
-    rule = "the lesser of the likeness of onsets to the original's and of partials to the reference's, paired by pair; held: the interval over each of the cheap methods lies above 0; in part: over some; did not hold: below 0 for one, and above for none"
+    rule = "the lesser of the likeness of onsets to the original's and of partials to the reference's, paired by pair; held: the interval over each of the cheap methods lies above 0; in part: over some, and below 0 for none; did not hold: below 0 for one"
     results = [Verdict("A fusion has the original's onsets and the reference's partials at once, more than cheap combinations of the two sounds have", f"fusion {crossed.text()}; over {parts}", together([positive(each) for each in found.values()]), rule)]  # fmt: skip
     for method, claim in (
         (LATENTS, "A fusion is something else than an interpolation of the two sounds' latents"),

@@ -183,7 +183,7 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
             found[anchor] = difference(mapped, free, "log_mel", UNIT)
     parts = "; ".join(f"{anchor} anchor {each.text(3, signed=True)}" for anchor, each in found.items())
     text = f"likeness with the noise map alone over free sampling, SDE: {parts}. With the inverted latent at every step too, and along the ODE, the original comes back by algebra"
-    criterion = "paired by sound, means over seeds first; held: the interval lies above 0 with both anchors; in part: with one; did not hold: it lies below 0 with one, and above with none"
+    criterion = "paired by sound, means over seeds first; held: the interval lies above 0 with both anchors; in part: with one, and below with none; did not hold: it lies below 0 with one"
     return [Verdict("Along the SDE, the inversion's noise map at every step keeps the original better than free sampling does (appendix B)", text, together([positive(each) for each in found.values()]), criterion)]  # fmt: skip
 
 

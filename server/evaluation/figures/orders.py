@@ -124,7 +124,7 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     found = {order: gained(rows, order, "log_mel") for order in ORDERS[:-1]}
     parts = ", ".join(f"at order {order} {each.text(3, signed=True)}" for order, each in found.items())
     text = f"gain of likeness to the original over that at order 3: {parts} ({found[1].count} originals)"
-    criterion = "the gain over timestep 0, where the prompt alone leads, mean over the four later timesteps, paired by original; held: the intervals of orders 1 and 2 over order 3 lie above 0; in part: one of the two; did not hold: one lies below 0, and none above"
+    criterion = "the gain over timestep 0, where the prompt alone leads, mean over the four later timesteps, paired by original; held: the intervals of orders 1 and 2 over order 3 lie above 0; in part: one of the two, and none below; did not hold: one lies below 0"
     return [Verdict("The inserted original dominates a reconstruction under a prompt less at order 3 than at orders 1 and 2 (appendix C)", text, together([positive(each) for each in found.values()]), criterion)]  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     learned = where(rows, answer_to=LEARNED)
     value, gain = over(learned, "log_mel", UNIT), difference(learned, where(rows, answer_to=BEFORE), "log_mel", UNIT)
     measured = f"likeness {value.text()} over {value.count} references (LoRA), by {gain.text(signed=True)} more than before training"
-    criterion = f"held: over the references, the interval of the likeness lies above {GOOD}, and that of its gain by training above 0; in part: one of the two"
+    criterion = f"held: over the references, the interval of the likeness lies above {GOOD}, and that of its gain by training above 0; in part: one of the two, and the other interval includes its bound; did not hold: one lies below"
     verdict = together([above(value, GOOD), positive(gain)])
     return [Verdict("After fine-tuning on one sound with its prompt, the prompt reproduces the sound from noise", measured, verdict, criterion)]  # fmt: skip
 

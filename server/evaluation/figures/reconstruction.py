@@ -102,8 +102,8 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
         parts.append(f"clean over {other} {found[other].text(3, signed=True)} (ahead on {hits} sounds)")
     measured = f"clean {over(clean, 'log_mel', UNIT).text()}; {'; '.join(parts)}"
     criterion = (
-        "differences of log-mel likeness, paired by sound, means over seeds and starting steps first; held: the interval is above 0 against both others; in part: against one; "
-        "no difference was found: no interval is above 0, and none below"
+        "differences of log-mel likeness, paired by sound, means over seeds and starting steps first; held: the interval is above 0 against both others; in part: against one, and below 0 against none; "
+        "did not hold: below 0 against one"
     )
     verdict = together([positive(each) for each in found.values()])
     return [Verdict("The clean inversion (a) reconstructs the original better than forward noise (b) or the retained stochastic term (c)", measured, verdict, criterion)]  # fmt: skip
