@@ -19,8 +19,8 @@ MEASURES = {
     "embedding": "embedding", "level_lu": "level, LU",
 }  # fmt: skip
 """Columns and their heads. All but the level are correlations, −1 … 1; the level is how much louder the result is, in LU."""
-EXPLAINED = """`log-mel` shares its bands with the codec of `pocket` and hides what that codec loses; the other measures do not: correlations of log spectra at windows of 256 and of
-16,384 samples (time and pitch in detail), of onset envelopes, of partials that stand 6 dB out of their neighbourhood up to 8 kHz, and of the pretrained embedding; the level is that of ITU-R BS.1770."""
+EXPLAINED = """Log-mel shares its bands with the codec of `pocket` and hides what that codec loses; the measures beside it do not: correlations of log spectra at windows of 256 and of
+16,384 samples (time and pitch in detail), of onset envelopes, of partials that stand 6 dB out of their neighbourhood up to 8 kHz, and of the pretrained embedding; how much louder the result is, in LU (ITU-R BS.1770)."""
 
 
 def measured(audio: torch.Tensor, sound: torch.Tensor, sample_rate: int, log_mel: float) -> dict[str, float | None]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from evaluation import embedding, figures, plotting, sounds, tables
 from evaluation.claims import ALGEBRA, Verdict
 from evaluation.figures import FigureModule
+from evaluation.measures import EXPLAINED
 from evaluation.plan import Plan
 from evaluation.tables import Row
 from evaluation.tasks import Findings
@@ -159,7 +160,8 @@ def _introduction(plan: Plan, about: dict) -> str:
     return f"""Made by `make report` with the model `{weights["name"]}` (SHA-256 {weights["sha256"][:12]}…) on {weights["device"]}, in {about["seconds_taken"] / 60:.0f} minutes: {plan.paper_steps} steps for the reconstructions, which are the paper's section 4.1 and
 appendices B and C, and {plan.steps} for the fusions; sounds of {plan.seconds:g} s, which keeps the run short; fixed seeds; strength `paper` and spread 0, which is the method as the paper states it. All settings are in [{SETTINGS}]({SETTINGS}).{size}
 
-Likeness is the correlation of log-mel spectrograms with the sound's round trip through the codec, not with the sound itself: 1 is identical, 0 unrelated; other measures stand beside it.
+Likeness is the correlation of log-mel spectrograms with the sound's round trip through the codec, not with the sound itself: 1 is identical, 0 unrelated.
+{EXPLAINED}
 {_of_embedding(about)}
 
 Means over sounds or pairs are given with 95 % intervals (± after Student's t), in which each sound or pair counts once: seeds and settings of one are averaged first. The verdicts are computed from these intervals: a

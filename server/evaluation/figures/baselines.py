@@ -12,7 +12,7 @@ from evaluation import plotting
 from evaluation.claims import Verdict, positive, together
 from evaluation.fine_tunes import FineTune
 from evaluation.intervals import Interval, difference, over
-from evaluation.measures import EXPLAINED, MEASURES, cells
+from evaluation.measures import MEASURES, cells
 from evaluation.plan import Pair, Plan
 from evaluation.tables import Row, markdown, values, where
 from evaluation.tasks import Findings, Task
@@ -240,7 +240,7 @@ of the latents and the learned fusion are set to the same balance (log-mel liken
 levels in 48 bands) have no knob. The Wiener shrinker takes the network's place in the completion: it knows mean and variance of each latent channel, over the report's sounds, and nothing else. `vary` starts from the original at the
 fusion's own step, without a reference, or with words that describe it as the prompt.
 
-Means over pairs with 95 % intervals, to the original, and then to the reference. {EXPLAINED}
+Means over pairs with 95 % intervals, to the original, and then to the reference.
 
 {markdown(["method", "pairs", *MEASURES.values()], to_original)}
 

@@ -11,7 +11,7 @@ from evaluation import plotting
 from evaluation.claims import Verdict, positive, together
 from evaluation.fine_tunes import FineTune
 from evaluation.intervals import difference
-from evaluation.measures import EXPLAINED, MEASURES, cells
+from evaluation.measures import MEASURES, cells
 from evaluation.plan import Plan
 from evaluation.tables import Row, markdown, values, where
 from evaluation.tasks import Findings, Task
@@ -166,7 +166,7 @@ def _draw_apart(rows: Sequence[Row], plan: Plan) -> Figure:
     panels[0].set_ylabel("rms distance from the inverted latents / σ")
     handles, labels = panels[0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    drawn.suptitle("How far each sampling departs from the inverted latents (below rounding, nothing is drawn)", fontsize=10.5)  # fmt: skip
+    drawn.suptitle("How far each sampling departs from the inverted latents (with a noise map, along the ODE, by rounding alone)", fontsize=10.5)  # fmt: skip
     return drawn
 
 
@@ -203,8 +203,8 @@ def section(tables: dict[str, list[Row]], plan: Plan) -> str:
     return f"""The appendix shows “the interpolations in the sampling process that utilize the inverted latent and its corresponding noise map at each step”. Here the network's noise prediction is replaced at every step by the
 inversion's noise map e, so that the data prediction is (x − σ e) / α, from step {plan.paper_step(START)} of N = {plan.paper_steps} at order 3: with the inverted latents put in at every step as well; with the noise map alone, on the latents that
 are carried on; and, beside both, free sampling, in which the network predicts under the null prompt. The solver adds its own noise along the SDE. With the inverted latent at every step the prediction is the
-original itself, and along the ODE the noise map leads back along the inversion: both give the original by algebra, and are no evidence. Along the SDE with the map alone, nothing removes the noise that the solver adds.
-Likeness of the results on {len(values(rows, "sound"))} sounds. {EXPLAINED}
+original itself, and along the ODE the noise map leads back along the inversion: both give the original by algebra, and are no evidence. Along the SDE with the map alone, nothing removes the noise that the solver adds; what it adds does not depend on the map, so that both
+anchors end alike. Likeness of the results on {len(values(rows, "sound"))} sounds.
 
 {markdown(["solver, anchor", "sampling", *MEASURES.values()], body)}
 

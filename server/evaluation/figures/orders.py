@@ -9,7 +9,7 @@ from evaluation import plotting
 from evaluation.claims import Verdict, positive, together
 from evaluation.fine_tunes import FineTune
 from evaluation.intervals import Interval, by_unit, difference, over
-from evaluation.measures import EXPLAINED, MEASURES
+from evaluation.measures import MEASURES
 from evaluation.plan import Plan
 from evaluation.tables import Row, markdown, values, where
 from evaluation.tasks import Findings, Task
@@ -153,6 +153,6 @@ Counted from the end, k = N − N · timestep / {PAPER_STEPS}, where timestep 0 
 
 {parts[1]}
 
-Differences between orders, paired by original: the gain over timestep 0, where the prompt alone leads, mean over the four later timesteps, counted from the noisiest step. {EXPLAINED}
+Differences between orders, paired by original: the gain over timestep 0, where the prompt alone leads, mean over the four later timesteps, counted from the noisiest step.
 
 {markdown(["difference", *MEASURES.values()], paired)}"""

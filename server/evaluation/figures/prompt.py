@@ -9,7 +9,7 @@ from evaluation import plotting
 from evaluation.claims import Verdict, above, positive, together
 from evaluation.fine_tunes import FineTune
 from evaluation.intervals import difference, over
-from evaluation.measures import EXPLAINED, MEASURES, cells
+from evaluation.measures import MEASURES, cells
 from evaluation.plan import Plan
 from evaluation.tables import Row, markdown, mean, values, where
 from evaluation.tasks import Findings, Task
@@ -98,6 +98,6 @@ through the codec. The result of the null prompt shows how far training has draw
 
 {markdown(head, body)}
 
-By all measures, LoRA, over the references. {EXPLAINED}
+By all measures, LoRA, over the references.
 
 {markdown(["answer to", *MEASURES.values()], by_measure)}"""

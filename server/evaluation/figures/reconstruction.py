@@ -10,7 +10,7 @@ from evaluation import plotting
 from evaluation.claims import Verdict, positive, share, together
 from evaluation.fine_tunes import FineTune
 from evaluation.intervals import by_unit, difference, over
-from evaluation.measures import EXPLAINED, MEASURES, cells
+from evaluation.measures import MEASURES, cells
 from evaluation.plan import Plan
 from evaluation.tables import Row, markdown, values, where
 from evaluation.tasks import Findings, Task
@@ -126,7 +126,7 @@ are the anchors clean, forward, stochastic. Everything is compared with the soun
 
 {markdown(["anchor", *(f"from step {s}" for s in steps), "latent correlation"], by_step)}
 
-By all measures, over all starting steps, and the differences paired by sound. {EXPLAINED} A louder result than the original holds noise that sampling did not remove.
+By all measures, over all starting steps, and the differences paired by sound. A louder result than the original holds noise that sampling did not remove.
 
 {markdown(["anchor", *MEASURES.values()], by_measure)}
 
