@@ -11,9 +11,11 @@ from evaluation import __main__ as command  # fmt: skip
 from evaluation import curves, figures, fine_tunes, plan, report, sounds, tables
 from evaluation.claims import ALGEBRA, HELD, NONE, NOT, OPEN, PART
 from evaluation.figures import noise_maps, noise_sampling, orders, reconstruction
+from evaluation.workbench import Bench
 from pocket.material import recordings
 from tertium.engine import settings
 from tertium.engine.fusion.inversion import invert
+from tertium.engine.inputs import noise_of
 from tertium.engine.sampling.noise import StepNoise
 from tertium.engine.sampling.schedule import edm
 from tests.evaluation.planted import curve, reconstructions
@@ -233,3 +235,15 @@ def test_appendix_c_counts_timesteps_both_ways(report_folder):
     assert whole and all(
         row["log_mel"] == pytest.approx(1.0) for row in whole
     )  # timestep 0 from the end is the original itself
+
+
+def test_a_batch_of_seeds_has_the_noise_of_each(tmp_path):
+    bench = Bench(plan.quick("pocket"), tmp_path)
+    drawn = bench.noise_of_seeds((3, 5), 13, each=2)(4)
+    for row, seed in enumerate((3, 3, 5, 5)):
+        assert torch.equal(drawn[row], noise_of(bench.model, settings.InvertSettings(seed=seed), 13)(4)[0])
+    assert not torch.equal(drawn[0], drawn[2])
+    starts = bench.initial_of_seeds((3, 5), 13)
+    assert torch.equal(starts[1], noise_of(bench.model, settings.InvertSettings(seed=5), 13).initial()[0])
+    with pytest.raises(ValueError, match="seeds is empty; give one or more"):
+        bench.noise_of_seeds((), 13, each=1)
