@@ -121,3 +121,11 @@ def test_the_best_dropout_is_that_of_the_widest_and_fullest_window():
     same = all_curves(rising, falling, null_dropout=0.1) + all_curves(rising, falling, null_dropout=0.5)
     assert "same at every rate" in dropout.choice(same)
     assert dropout.best(rows + all_curves(rising, falling, null_dropout=0.3, begin=1.0, end=49.0)) == 0.3
+
+
+def test_the_measures_beside_log_mel_are_counted():
+    rows = reconstructions(clean=0.52)
+    for row in rows:
+        row["partials"] = 0.4 if row["anchor"] == "clean" else row["partials"]
+    measured = reconstruction.verdicts({"reconstruction": rows})[0].measured
+    assert "clean over forward by the measures beside log-mel: above 0 for 3 of 4, below for 1" in measured

@@ -100,13 +100,22 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
         ahead, behind = by_unit(clean, "log_mel", UNIT), by_unit(others, "log_mel", UNIT)
         hits = share(sum(ahead[sound] > behind[sound] for sound in ahead), len(ahead))
         parts.append(f"clean over {other} {found[other].text(3, signed=True)} (ahead on {hits} sounds)")
-    measured = f"clean {over(clean, 'log_mel', UNIT).text()}; {'; '.join(parts)}"
+    measured = f"clean {over(clean, 'log_mel', UNIT).text()}; {'; '.join(parts)}; {_beside(clean, where(rows, anchor='forward'))}"
     criterion = (
         "differences of log-mel likeness, paired by sound, means over seeds and starting steps first; held: the interval is above 0 against both others; in part: against one, and below 0 against none; "
         "did not hold: below 0 against one"
     )
     verdict = together([positive(each) for each in found.values()])
     return [Verdict("The clean inversion (a) reconstructs the original better than forward noise (b) or the retained stochastic term (c)", measured, verdict, criterion)]  # fmt: skip
+
+
+def _beside(clean: Sequence[Row], forward: Sequence[Row]) -> str:
+    """Return what the measures beside log-mel, the level excepted, say of the first difference, which is small by it."""
+    names = [name for name in MEASURES if name not in ("log_mel", "level_lu")]
+    found = [difference(clean, forward, name, UNIT) for name in names]
+    found = [each for each in found if each.count > 1]
+    counts = sum(each.low > 0 for each in found), sum(each.high < 0 for each in found)
+    return f"clean over forward by the measures beside log-mel: above 0 for {counts[0]} of {len(found)}, below for {counts[1]}"
 
 
 def section(tables: dict[str, list[Row]], plan: Plan) -> str:
