@@ -59,7 +59,7 @@ CASES = [
     (variants, by_order((10.0, 10.0, 10.0), (30.0, 30.0, 33.0)), [NONE, HELD]),
     (variants, by_order((10.0, 10.0, 10.0), (33.0, 31.0, 30.0)), [NONE, NOT]),
     (orders, {"orders": interventions(0.6, 0.6, 0.5)}, [HELD]),
-    (orders, {"orders": interventions(0.6, 0.5, 0.5)}, [PART]),
+    (orders, {"orders": interventions(0.5, 0.6, 0.5)}, [NONE]),
     (orders, {"orders": interventions(0.5, 0.5, 0.6)}, [NOT]),
     (orders, {"orders": interventions(0.5, 0.5, 0.5)}, [NONE]),
     (orders, {"orders": interventions(0.6, 0.6, 0.5, alone=(0.1, 0.1, 0.0))}, [NONE]),  # the prompts' sounds differ as much
