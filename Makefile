@@ -39,7 +39,7 @@ bench: setup  ## Time a fusion against stable-audio-tools' audio-to-audio, as a 
 soak: setup  ## Hold the daemon to its promises under everything at once (MINUTES=5, ARGS='--engine pocket')
 	@$(VENV)/python -m benchmarks.soak $(MINUTES) $(ARGS)
 
-report: setup  ## Measure the method's claims, with figures, into report/ (some 40 minutes on two idle cores)
+report: setup  ## Measure the method's claims, with figures, into report/ (about half an hour on two idle cores)
 	@$(VENV)/python -m evaluation $(ARGS)
 
 embedding: setup  ## Install the pretrained embedding that the report uses if it is there (25 MB, CC BY 4.0)
