@@ -10,7 +10,7 @@ WORK ?= work-pocket
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format bench soak report wheel device lock docs pocket clean
+.PHONY: help setup demo test test-fast lint format bench soak report embedding wheel device lock docs pocket clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,8 +39,11 @@ bench: setup  ## Time a fusion against stable-audio-tools' audio-to-audio, as a 
 soak: setup  ## Hold the daemon to its promises under everything at once (MINUTES=5, ARGS='--engine pocket')
 	@$(VENV)/python -m benchmarks.soak $(MINUTES) $(ARGS)
 
-report: setup  ## Measure the method's claims, with figures, into report/ (a quarter of an hour on two cores)
+report: setup  ## Measure the method's claims, with figures, into report/ (about half an hour on two idle cores)
 	@$(VENV)/python -m evaluation $(ARGS)
+
+embedding: setup  ## Install the pretrained embedding that the report uses if it is there (25 MB, CC BY 4.0)
+	@$(PYTHON) -m pip --python $(VENV)/python install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/report.txt
 
 docs: setup  ## Write anew what is made of the command table: PROTOCOL.md, the Quark's methods, the device's protocol.js
 	@$(VENV)/python -m tertium_protocol.document

@@ -21,39 +21,40 @@ class Plan:
     Args:
         model: name or folder, as for :func:`tertium.engine.models.loaded_model.load_model`.
         device: as there.
-        steps: N of every schedule.
+        steps: N of every schedule, but for the paper's reconstructions.
+        paper_steps: N of those: reconstruction, initial latent, appendices B and C.
         seconds: length of every sound.
         points: the maximum number of interventions that are tried for a window.
         seed: of every sampling that names no other.
-        seeds: of the generations from noise, where there are several.
-        sounds: names in :data:`evaluation.sounds.SOUNDS`, for the reconstruction.
+        seeds: of the reconstructions, and of generations from noise.
+        sounds: names in :data:`evaluation.sounds.SOUNDS`, for the reconstructions.
         starts: fractions of the schedule from which originals are reconstructed.
-        prompts: under which originals are sampled from their initial latents.
+        prompts: under which originals are sampled: one each, in turn.
         pairs: pairs whose windows are measured with the instant reference, under ``hold``.
         hold: of those.
-        varied: pairs whose windows are also measured with other anchors and orders, and with the ODE.
+        varied: pairs whose windows are also measured with other anchors, and with the ODE.
         trained: references on which the model is fine-tuned.
         trained_pairs: pairs whose windows are measured with the fine-tuned model; their references are among ``trained``.
         trained_fully: the reference that also gets full fine-tuning.
-        drawn: the pair of the plate of orders and of the noise maps, whose sounds are also the originals for ``prompts``; its reference is among
-            ``trained``.
+        drawn: the pair of the plates, whose original is that of the noise maps.
         dropouts: shares of null prompts in training that are compared.
-        dropout_pairs: with which pairs.
+        dropout_pairs: with which pairs; each has another reference, since a reference's fine-tune is one value however many originals enter.
         training_steps, batch, rate: of fine-tuning; rate None for the engine's default.
     """
 
     model: str
     device: str = "auto"
     steps: int = 50
-    seconds: float = 6.0
+    paper_steps: int = 200
+    seconds: float = 2.5
     points: int = 8
     seed: int = 0
-    seeds: tuple[int, ...] = (0, 1)
+    seeds: tuple[int, ...] = (0, 1, 2)
     hold: float = 0.2
     sounds: tuple[str, ...] = (
         "drums", "hum", "glass rub", "voice bass", "chime", "guitar slide", "glitch", "robot", "bell", "tabla",
     )  # fmt: skip
-    starts: tuple[float, ...] = (0.6, 0.74, 0.88, 0.96)
+    starts: tuple[float, ...] = (0.7, 0.85, 0.95)
     prompts: tuple[str, ...] = ("drum loop electronic beat fast", "bell metallic large hall")
     pairs: tuple[Pair, ...] = (
         ("drums", "hum"), ("hum", "drums"), ("tabla", "glass rub"), ("guitar slide", "hum"), ("robot", "bell"),
@@ -62,10 +63,12 @@ class Plan:
     varied: tuple[Pair, ...] = (("drums", "hum"), ("guitar slide", "hum"), ("robot", "bell"))
     trained: tuple[str, ...] = ("hum", "drums", "glass rub")
     trained_fully: str = "drums"
-    trained_pairs: tuple[Pair, ...] = (("drums", "hum"), ("hum", "drums"), ("tabla", "glass rub"))
+    trained_pairs: tuple[Pair, ...] = (
+        ("drums", "hum"), ("hum", "drums"), ("tabla", "glass rub"), ("guitar slide", "hum"), ("bell", "drums"), ("chime", "glass rub"),
+    )  # fmt: skip
     drawn: Pair = ("drums", "hum")
-    dropouts: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5)
-    dropout_pairs: tuple[Pair, ...] = (("drums", "hum"), ("guitar slide", "hum"))
+    dropouts: tuple[float, ...] = (0.0, 0.3)
+    dropout_pairs: tuple[Pair, ...] = (("drums", "hum"), ("hum", "drums"), ("tabla", "glass rub"))
     training_steps: int = 150
     batch: int = 4
     rate: float | None = None
@@ -99,11 +102,19 @@ class Plan:
         """Return the step at a fraction of the schedule."""
         return round(fraction * self.steps)
 
+    def paper_step(self, fraction: float) -> int:
+        """Return the step at a fraction of the schedule of :attr:`paper_steps`."""
+        return round(fraction * self.paper_steps)
+
+    def prompt_of(self, sound: str) -> str:
+        """Return the prompt under which an original of :attr:`sounds` is sampled."""
+        return self.prompts[self.sounds.index(sound) % len(self.prompts)]
+
 
 def quick(model: str, device: str = "auto") -> Plan:
     """Return a plan that measures everything once and tiny, on the two shipped sounds: a test of the tool, not of the method."""
     return Plan(
-        model=model, device=device, steps=6, seconds=0.6, points=4, seeds=(0,), sounds=("drums", "hum"), starts=(0.5,),
+        model=model, device=device, steps=6, paper_steps=10, seconds=0.6, points=4, seeds=(0,), sounds=("drums", "hum"), starts=(0.5,),
         prompts=("bell metallic",), pairs=(("drums", "hum"), ("hum", "drums")), varied=(("drums", "hum"),), trained=("hum",),
         trained_fully="hum", trained_pairs=(("drums", "hum"),), dropouts=(0.0, 0.3), dropout_pairs=(("drums", "hum"),), training_steps=2, batch=1,
     )  # fmt: skip

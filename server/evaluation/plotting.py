@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from evaluation import tables
+from evaluation.intervals import Interval
 from evaluation.workbench import Plate
 from tertium.plots import spectrogram
 
@@ -81,6 +82,16 @@ def plate(
     bar.ax.tick_params(labelsize=7)
     drawn.suptitle(title, fontsize=11)
     return drawn
+
+
+def with_intervals(
+    axis, places: Sequence[float], found: Sequence[Interval], *, color: str, style: str = "o-", label: str | None = None
+) -> None:
+    """Draw means at horizontal places with their 95 % intervals; an infinite interval has no bar."""
+    halves = [each.half if np.isfinite(each.half) else 0.0 for each in found]
+    axis.errorbar(
+        places, [each.mean for each in found], yerr=halves, fmt=style, color=color, linewidth=1.6, markersize=5, capsize=3, elinewidth=1.0, label=label
+    )  # fmt: skip
 
 
 def quiet(axis) -> None:

@@ -8,16 +8,37 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from evaluation import figures, plotting, sounds, tables
-from evaluation.claims import Verdict
+from evaluation import embedding, figures, plotting, sounds, tables
+from evaluation.claims import ALGEBRA, Verdict
 from evaluation.figures import FigureModule
+from evaluation.measures import EXPLAINED
 from evaluation.plan import Plan
 from evaluation.tables import Row
 from evaluation.tasks import Findings
 
 PAGE, SETTINGS = "README.md", "settings.json"
+LIMITS = """## What this model can test, and what it cannot
+
+`pocket` is the embedded model: small, made from CC0 material, and without Stable Audio Open's kind of latents. Its codec stores mel spectra in decibels, compressed linearly, and finds phases anew when it decodes; so its latents are
+linear in log spectra, an average of two latents is an average of two spectra in decibels, and a network that knows little answers with the mean of all sounds. Its reconstructions, blends and likenesses partly show this codec, not
+the method.
+
+It can test what does not depend on how good the model is: that the equations are implemented as they stand; which way likenesses move with the step, the order and the anchor, and by how much, in this one model; and whether the network
+adds anything to what arithmetic on spectra gives. It cannot test whether a fusion is heard as one sound, how the latents of a learned autoencoder behave under the same steps, whether a prompt that a large
+model knows leads it, or how wide the window is there. For these the paper's own model is needed, Stable Audio Open 1.0, which was
+not run: its weights are gated, and it needs a GPU (`make report ARGS='--model stable-audio-open-1.0'`). And listeners are needed.
+"""
 BEGIN, END = "<!-- report:begin -->", "<!-- report:end -->"
 PACKAGES = ("torch", "numpy", "stable-audio-tools", "peft", "matplotlib")
+
+
+class OutdatedTable(ValueError):
+    """A table was written by a version of the report that measured other columns. The message says how to measure it anew."""
+
+    def __init__(self, name: str):
+        super().__init__(
+            f"The table {name}.csv has other columns than this version measures. Measure it again: make report ARGS='--only {name}'"
+        )
 
 
 def sound_names(plan: Plan) -> set[str]:
@@ -30,7 +51,7 @@ def write_figure(out: Path, figure: FigureModule, findings: Findings, plan: Plan
     """Write the table and the pictures of one figure.
 
     Raises:
-        FileNotFoundError: the table of a figure that this one uses is missing.
+        FileNotFoundError, OutdatedTable: the table of a figure that this one uses is missing, or has other columns.
     """
     tables.write(out / f"{figure.NAME}.csv", findings.rows, figure.COLUMNS)
     for file, drawn in figure.draw(load_rows(out, figure), findings.plates, plan).items():
@@ -42,8 +63,14 @@ def load_rows(out: Path, figure: FigureModule) -> dict[str, list[Row]]:
 
     Raises:
         FileNotFoundError: a table is missing.
+        OutdatedTable: one has other columns than its figure.
     """
-    return {name: tables.read(out / f"{name}.csv") for name in (figure.NAME, *figure.USES)}
+    found = {}
+    for name in (figure.NAME, *figure.USES):
+        found[name] = tables.read(out / f"{name}.csv")
+        if found[name] and tuple(found[name][0]) != figures.BY_NAME[name].COLUMNS:
+            raise OutdatedTable(name)
+    return found
 
 
 def describe(
@@ -70,6 +97,7 @@ def describe(
         "processes": jobs, "seconds_taken": round(seconds),
         "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}},
         "learning": {f"{one.reference}, {one.method}, {one.null_dropout:g}": asdict(one.settings) | {"peak_rate": one.settings.peak_rate} for one in figures.BY_NAME["losses"].fine_tunes(plan)},
+        "embedding": embedding.version(),
         "sounds": sounds.about(sound_names(plan)),
         "figures": {name: stamp if name in drawn else before[name] for name in figures.BY_NAME if name in drawn or name in before},
     }  # fmt: skip
@@ -86,6 +114,9 @@ def compose(out: Path, plan: Plan, about: dict, failures: Sequence[str] = ()) ->
         except FileNotFoundError:
             sections.append(f"## {figure.TITLE}\n\nNot measured.")
             continue
+        except OutdatedTable as error:
+            sections.append(f"## {figure.TITLE}\n\nNot measured by this version. {error}")
+            continue
         verdicts += figure.verdicts(rows)
         pictures = "\n".join(f"![{figure.TITLE}]({file})" for file in figure.FILES)
         sections.append(
@@ -93,7 +124,7 @@ def compose(out: Path, plan: Plan, about: dict, failures: Sequence[str] = ()) ->
         )
     criteria = "\n".join(f"- {verdict.claim}: {verdict.criterion}." for verdict in verdicts)
     page = [
-        "# The evidence", "", _introduction(plan, about), "", table(verdicts), "", "Criteria:", "", criteria, "", *_warnings(about, failures),
+        "# The evidence", "", *_limits(about), _introduction(plan, about), "", "## The claims", "", table(verdicts), "", "Criteria:", "", criteria, "", *_warnings(about, failures),
         *(f"{section}\n" for section in sections), _of_sounds(about),
     ]  # fmt: skip
     tables.put(out / PAGE, ("\n".join(page)).encode())
@@ -118,17 +149,30 @@ def splice(page: Path, verdicts: Sequence[Verdict]) -> bool:
     return True
 
 
+def _limits(about: dict) -> list[str]:
+    """Return what the embedded model can test, if it is the one that was measured."""
+    return [LIMITS] if about["weights"]["name"] == "pocket" else []
+
+
 def _introduction(plan: Plan, about: dict) -> str:
     weights = about["weights"]
     size = " This is the tiny version, which tests the tool and says nothing about the method." if plan.is_tiny else ""
-    other = (
-        ""
-        if weights["name"].startswith("stable-audio")
-        else " Stable Audio Open was not run: its weights are gated, and it needs a GPU."
-    )
-    return f"""Made by `make report` with the model `{weights["name"]}` (SHA-256 {weights["sha256"][:12]}…) on {weights["device"]}, in {about["seconds_taken"] / 60:.0f} minutes: {plan.steps} steps unless stated otherwise, sounds of {plan.seconds:g} s, fixed seeds;
-all settings are in [{SETTINGS}]({SETTINGS}).{size}{other} Likeness is the correlation of log-mel spectrograms with the sound's round trip through the codec, not with the sound itself: 1 is identical, 0 unrelated. No learned
-embedding of general sounds was found whose package includes its weights: the ports of VGGish and YAMNet, and torchaudio's, download theirs. The verdicts are computed from the tables by the criteria below."""
+    return f"""Made by `make report` with the model `{weights["name"]}` (SHA-256 {weights["sha256"][:12]}…) on {weights["device"]}, in {about["seconds_taken"] / 60:.0f} minutes: {plan.paper_steps} steps for the reconstructions, which are the paper's section 4.1 and
+appendices B and C, and {plan.steps} for the fusions; sounds of {plan.seconds:g} s, which keeps the run short; fixed seeds; strength `paper` and spread 0, which is the method as the paper states it. All settings are in [{SETTINGS}]({SETTINGS}).{size}
+
+Likeness is the correlation of log-mel spectrograms with the sound's round trip through the codec, not with the sound itself: 1 is identical, 0 unrelated.
+{EXPLAINED}
+{_of_embedding(about)}
+
+Means over sounds or pairs are given with 95 % intervals (± after Student's t), in which each sound or pair counts once: seeds and settings of one are averaged first. The verdicts are computed from these intervals: a
+difference whose interval includes 0 was not found, whichever way its mean points. Of twenty intervals one misses its value by chance, so a single part that held among many weighs little. “{ALGEBRA}” marks what could not have come out otherwise."""
+
+
+def _of_embedding(about: dict) -> str:
+    """Return a sentence on the embedding: which it was, or that there was none."""
+    if found := about.get("embedding"):
+        return f"The embedding is that of {embedding.PACKAGE} {found} (Ma and Lerch, ISMIR 2022; CC BY 4.0), trained on sound effects. By it, different recordings of this report are 0.0 to 0.5 alike."
+    return f"**The embedding was not measured: the package {embedding.PACKAGE}, which is optional, was not installed. `make embedding` installs it.**"
 
 
 def _warnings(about: dict, failures: Sequence[str]) -> list[str]:

@@ -1,18 +1,21 @@
 """A loaded model with the sounds of a report, and measures of the likeness of results to them."""
 
 import functools
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from evaluation import fine_tunes, sounds
+from evaluation import fine_tunes, measures, sounds
 from evaluation.fine_tunes import FineTune
 from evaluation.plan import Plan
 from tertium.engine.fusion.similarity import correlation, log_mel, log_mel_correlation, mel_power
+from tertium.engine.inputs import noise_of
 from tertium.engine.models.loaded_model import LoadedModel, load_model
+from tertium.engine.sampling import solver
+from tertium.engine.settings import InvertSettings
 from tertium.plots import spectrogram
 
 
@@ -76,12 +79,27 @@ class Bench:
         """Return the correlation of the result's latents, after encoding, with those of the sound."""
         return correlation(self.model.encode(audio), self.latents(name))
 
-    def level_to(self, audio: torch.Tensor, name: str) -> float:
-        """Return the decibels by which a result is louder (root mean square) than a sound's round trip."""
-        return 20.0 * math.log10(max(float(audio.square().mean().sqrt()), 1e-6) / self._loudness(name))
+    def measures(self, audio: torch.Tensor, name: str) -> dict[str, float | None]:
+        """Return all measures of a result (channels, samples) against a sound's round trip, see :mod:`evaluation.measures`."""
+        return measures.measured(audio, self.round_trip(name), self.model.sample_rate, self.likeness_to(audio, name))
 
-    def _loudness(self, name: str) -> float:
-        return max(float(self.round_trip(name).square().mean().sqrt()), 1e-6)
+    def noise_of_seeds(self, seeds: Sequence[int], frames: int, *, each: int) -> solver.Noise:
+        """Return noise for a batch in which every seed has ``each`` rows in succession, all with the same noise.
+
+        Raises:
+            ValueError: no seed.
+        """
+        draws = self._draws(seeds, frames)
+        return lambda step: torch.cat([draw(step) for draw in draws for _ in range(each)])
+
+    def initial_of_seeds(self, seeds: Sequence[int], frames: int) -> torch.Tensor:
+        """Return the noise (seeds, channels, frames) with which the sampling of each seed starts, not yet scaled."""
+        return torch.cat([draw.initial() for draw in self._draws(seeds, frames)])
+
+    def _draws(self, seeds: Sequence[int], frames: int) -> list:
+        if not seeds:
+            raise ValueError("seeds is empty; give one or more")
+        return [noise_of(self.model, InvertSettings(seed=seed), frames) for seed in seeds]
 
     def train(self, fine_tune: FineTune) -> bool:
         """See :func:`evaluation.fine_tunes.train`."""

@@ -12,6 +12,7 @@ from evaluation.figures import (
     initial_latent,
     losses,
     noise_maps,
+    noise_sampling,
     orders,
     prompt,
     reconstruction,
@@ -64,6 +65,6 @@ class FigureModule(Protocol):
 
 
 ALL: tuple[FigureModule, ...] = (
-    reconstruction, initial_latent, prompt, windows, variants, orders, noise_maps, baselines, dropout, losses,
+    reconstruction, initial_latent, prompt, windows, variants, orders, noise_maps, noise_sampling, baselines, dropout, losses,
 )  # fmt: skip
 BY_NAME = {figure.NAME: figure for figure in ALL}

@@ -1,44 +1,45 @@
-"""Fusions compared with cheap baselines: the sum of the waveforms, the interpolation of the latents, and audio-to-audio."""
+"""Fusions compared with cheap baselines: sum, geometric mean, vocoder, interpolated latents, a network that only shrinks, and audio-to-audio."""
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import fmean
 
 import torch
 from matplotlib.figure import Figure
 
 from evaluation import plotting
-from evaluation.claims import Verdict, grade, share
+from evaluation.claims import Verdict, positive, together
 from evaluation.fine_tunes import FineTune
+from evaluation.intervals import Interval, difference, over
+from evaluation.measures import MEASURES, cells
 from evaluation.plan import Pair, Plan
-from evaluation.tables import Row, markdown, mean, values, where
+from evaluation.tables import Row, markdown, values, where
 from evaluation.tasks import Findings, Task
 from evaluation.workbench import Bench, Plate
+from pocket.gate import baselines as cheap
 from tertium.engine import operations
-from tertium.engine.fusion.similarity import correlation, log_mel, log_mel_correlation, unexplained
+from tertium.engine.fusion.similarity import unexplained
 from tertium.engine.pair import prepare
 from tertium.engine.settings import FuseSettings, VarySettings
 
 NAME, TITLE = "baselines", "Fusions compared with cheap baselines"
+TO_ORIGINAL, TO_REFERENCE = "_to_original", "_to_reference"
 COLUMNS = (
-    "original",
-    "reference",
-    "method",
-    "setting",
-    "to_original",
-    "to_reference",
-    "latent_to_original",
-    "latent_to_reference",
+    "original", "reference", "method", "setting", *(f"{name}{to}" for to in (TO_ORIGINAL, TO_REFERENCE) for name in MEASURES), "crossed", "differs",
     "unexplained",
-)
+)  # fmt: skip
 FILES = (f"{NAME}.png", f"{NAME}_plate.png")
 USES: tuple[str, ...] = ()
-FUSION, LEARNED, SUM, LATENTS, VARIED, PROMPTED = (
-    "fusion", "fusion, learned", "sum of waveforms", "latents interpolated", "vary, no prompt", "vary, reference's words"
+FUSION, LEARNED, SUM, GEOMETRIC, VOCODER, LATENTS, SHRINKER, VARIED, PROMPTED = (
+    "fusion", "fusion, learned", "sum of waveforms", "geometric mean of spectra", "channel vocoder", "latents interpolated", "Wiener shrinker",
+    "vary, no prompt", "vary, reference's words",
 )  # fmt: skip
+CHEAP = (SUM, GEOMETRIC, VOCODER, LATENTS, SHRINKER)
 BLEND = 0.5
 ENTRIES = (0.5, 0.6, 0.7, 0.76, 0.82, 0.88, 0.94, 0.98)
 PLATES = 3
-MOST = 0.75
+UNIT = ("original", "reference")
 
 
 def fine_tunes(plan: Plan) -> list[FineTune]:
@@ -46,51 +47,74 @@ def fine_tunes(plan: Plan) -> list[FineTune]:
 
 
 def tasks(plan: Plan) -> list[Task]:
-    return [Task(NAME, " | ".join(pair), functools.partial(compare, pair=pair)) for pair in plan.pairs]
+    pairs = dict.fromkeys([*plan.pairs, *plan.trained_pairs])
+    return [Task(NAME, " | ".join(pair), functools.partial(compare, pair=pair)) for pair in pairs]
 
 
 def compare(bench: Bench, *, pair: Pair) -> Findings:
     """Compare all methods on one pair. Sum, interpolation and learned fusion are set to the fusion's balance between the two sounds."""
-    plan, (original, reference), findings = bench.plan, pair, Findings()
-    settings = FuseSettings(strength="paper", spread=0.0, steps=plan.steps, seed=plan.seed, hold=plan.hold, blend=BLEND)
-    k = settings.turn_on(bench.model.schedule(plan.steps)).intervention
-    results = {
-        FUSION: (f"step {k}", operations.fuse(bench.model, bench.sound(original), bench.sound(reference), settings))
-    }
-    wanted = balance(bench, results[FUSION][1], pair)
+    plan, findings = bench.plan, Findings()
+    trips, latents = [bench.round_trip(name) for name in pair], [bench.latents(name) for name in pair]
+    k, fusions, shrunk = _fusions(bench, pair)
+    wanted = balance(bench, fusions[0], pair)
+
+    def excess(audio: torch.Tensor) -> float:
+        return balance(bench, audio, pair) - wanted
+
+    results = {FUSION: (f"step {k}", fusions[0]), SHRINKER: (f"step {k}", shrunk[0])}
     if pair in plan.trained_pairs:
         results[LEARNED] = _learned(bench, pair, wanted)
-    trips = [bench.round_trip(name) for name in pair]
-    latents = [bench.latents(name) for name in pair]
-    results[SUM] = balanced_mix(
-        lambda part: part * trips[0] + (1 - part) * trips[1],
-        lambda audio: balance(bench, audio, pair) - wanted,
-        rounds=10,
-    )
+    results[SUM] = balanced_mix(lambda part: part * trips[0] + (1 - part) * trips[1], excess, rounds=10)
+    results[GEOMETRIC] = "", cheap.geometric_mean(*trips)
+    results[VOCODER] = "", cheap.channel_vocoder(*trips)
     results[LATENTS] = balanced_mix(
-        lambda part: bench.decoded(torch.lerp(latents[1], latents[0], part)), lambda audio: balance(bench, audio, pair) - wanted, rounds=4
-    )  # fmt: skip
-    for name, prompt in ((VARIED, ""), (PROMPTED, FineTune(reference).prompt)):
+        lambda part: bench.decoded(torch.lerp(latents[1], latents[0], part)), excess, rounds=4
+    )
+    for name, prompt in ((VARIED, ""), (PROMPTED, FineTune(pair[1]).prompt)):
         varied = VarySettings(strength=1 - k / plan.steps, prompt=prompt, steps=plan.steps, seed=plan.seed)
-        results[name] = f"from step {k}", operations.vary(bench.model, bench.sound(original), varied)
-    row = f"{original} into {reference}"
+        results[name] = f"from step {k}", operations.vary(bench.model, bench.sound(pair[0]), varied)
+    differs: dict[str, float | None] = {name: 1 - bench.likeness(audio, fusions[0]) for name, (_, audio) in results.items()}  # fmt: skip
+    nearest = cheap.interpolations(bench.model, latents[0], latents[1], samples=bench.samples)
+    differs[LATENTS] = min(differs[LATENTS], *(1 - bench.likeness(audio, fusions[0]) for audio in nearest))
+    differs[SHRINKER] = fmean(1 - bench.likeness(*both) for both in zip(fusions, shrunk, strict=True))
+    differs[FUSION] = _own_difference(bench, fusions)
+    row = f"{pair[0]} into {pair[1]}"
     shown = pair in plan.pairs[:PLATES]
     if shown:
         findings.plates += [bench.plate(row, "original", trips[0]), bench.plate(row, "reference", trips[1])]
     for method, (setting, audio) in results.items():
-        findings.rows.append(_row(bench, pair, method, setting, audio))
+        findings.rows.append(_row(bench, pair, method, setting, audio) | {"differs": differs[method]})
         if shown and method != LEARNED:
             findings.plates.append(bench.plate(row, method, audio))
     return findings
 
 
+def _fusions(bench: Bench, pair: Pair) -> tuple[int, list[torch.Tensor], list[torch.Tensor]]:
+    """Return the step of the intervention, the fusions with each seed, and the same with a network that only shrinks."""
+    plan, schedule = bench.plan, bench.model.schedule(bench.plan.steps)
+    settings = FuseSettings(strength="paper", spread=0.0, steps=plan.steps, seed=plan.seed, hold=plan.hold, blend=BLEND)
+    k = settings.turn_on(schedule).intervention
+    wiener = cheap.shrinker(schedule, *cheap.statistics([bench.latents(name) for name in plan.sounds]))
+    fusions, shrunk = [], []
+    for seed in plan.seeds:
+        prepared = prepare(bench.model, bench.sound(pair[0]), bench.sound(pair[1]), replace(settings, seed=seed))
+        fusions.append(bench.decoded(prepared.fused(k)))
+        shrunk.append(bench.decoded(replace(prepared, null=wiener).fused(k)))
+    return k, fusions, shrunk
+
+
+def _own_difference(bench: Bench, fusions: Sequence[torch.Tensor]) -> float | None:
+    """Return by how much fusions with different seeds differ, 1 minus likeness, in the mean; None where there is one seed."""
+    found = [1 - bench.likeness(a, b) for i, a in enumerate(fusions) for b in fusions[i + 1 :]]
+    return fmean(found) if found else None
+
+
 def _row(bench: Bench, pair: Pair, method: str, setting: str, audio: torch.Tensor) -> Row:
-    power, z = bench.power(audio), bench.model.encode(audio)
-    to = [log_mel_correlation(log_mel(power), log_mel(bench.power_of(name))) for name in pair]
-    latent = [correlation(z, bench.latents(name)) for name in pair]
+    to = [bench.measures(audio, name) for name in pair]
+    every = {f"{name}{end}": value for end, of in zip((TO_ORIGINAL, TO_REFERENCE), to, strict=True) for name, value in of.items()}  # fmt: skip
     return {
-        "original": pair[0], "reference": pair[1], "method": method, "setting": setting, "to_original": to[0], "to_reference": to[1],
-        "latent_to_original": latent[0], "latent_to_reference": latent[1], "unexplained": unexplained(power, *map(bench.power_of, pair)),
+        "original": pair[0], "reference": pair[1], "method": method, "setting": setting, **every, "crossed": min(to[0]["onsets"], to[1]["partials"]),
+        "unexplained": unexplained(bench.power(audio), *map(bench.power_of, pair)),
     }  # fmt: skip
 
 
@@ -108,10 +132,10 @@ def balanced_mix(
     for _ in range(rounds + 1):
         part = (low + high) / 2
         audio = mix(part)
-        over = excess(audio)
-        tried.append((abs(over), part, audio))
-        low, high = (low, part) if over > 0 else (part, high)
-    _, part, audio = min(tried, key=lambda found: found[0])
+        found = excess(audio)
+        tried.append((abs(found), part, audio))
+        low, high = (low, part) if found > 0 else (part, high)
+    _, part, audio = min(tried, key=lambda each: each[0])
     return f"{part:.3f} of the original", audio
 
 
@@ -132,10 +156,10 @@ def _learned(bench: Bench, pair: Pair, wanted: float) -> tuple[str, torch.Tensor
 def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> dict[str, Figure]:
     rows = tables[NAME]
     notes = {
-        (f"{row['original']} into {row['reference']}", str(row["method"])): f"o {row['to_original']:.2f} r {row['to_reference']:.2f} u {row['unexplained']:.2f}"
+        (f"{row['original']} into {row['reference']}", str(row["method"])): f"o {row['log_mel_to_original']:.2f} r {row['log_mel_to_reference']:.2f}"
         for row in rows
     }  # fmt: skip
-    title = "Two sounds combined by several methods; likeness to original (o) and reference (r), part unexplained by any mix (u)"
+    title = "Two sounds combined by several methods; likeness to original (o) and reference (r)"
     return {
         FILES[0]: _draw_dots(rows),
         FILES[1]: plotting.plate(plates, title=title, seconds=plan.seconds, notes=notes),
@@ -143,98 +167,95 @@ def draw(tables: dict[str, list[Row]], plates: Sequence[Plate], plan: Plan) -> d
 
 
 def _draw_dots(rows: Sequence[Row]) -> Figure:
-    methods = [m for m in (FUSION, LEARNED, SUM, LATENTS, VARIED, PROMPTED) if m in values(rows, "method")]
-    drawn = plotting.figure(11, 3.6)
-    panels = drawn.subplots(1, 3, sharey=True)
+    methods = [m for m in (FUSION, LEARNED, *CHEAP, VARIED, PROMPTED) if m in values(rows, "method")]
+    drawn = plotting.figure(11.5, 4.4)
     shown = (
-        ("to_original", "likeness to the original"),
-        ("to_reference", "likeness to the reference"),
-        ("unexplained", "unexplained by any mix of the two"),
-    )
+        ("log_mel_to_original", "log-mel, to the original"), ("log_mel_to_reference", "log-mel, to the reference"),
+        ("onsets_to_original", "the original's onsets"), ("partials_to_reference", "the reference's partials"),
+    )  # fmt: skip
+    panels = drawn.subplots(1, len(shown), sharey=True)
     for panel, (column, title) in zip(panels, shown, strict=True):
         for place, method in enumerate(methods):
-            mine = where(rows, method=method)
-            panel.plot(
-                [row[column] for row in mine],
-                [place] * len(mine),
-                "o",
-                color=plotting.PALETTE[place],
-                alpha=0.5,
-                markersize=5,
-            )
-            panel.plot([mean(mine, column)], [place], "|", color="black", markersize=20, markeredgewidth=2)
-        panel.set(title=title, xlim=(min(0.0, *(row[column] for row in rows)) - 0.02, 1.02))
+            mine, colour = where(rows, method=method), plotting.PALETTE[place % len(plotting.PALETTE)]
+            panel.plot([row[column] for row in mine], [place] * len(mine), "o", color=colour, alpha=0.4, markersize=4)
+            found = over(mine, column, UNIT)
+            half = found.half if found.count > 1 else 0.0
+            panel.errorbar(found.mean, place, xerr=half, fmt="|", color="black", markersize=14, markeredgewidth=2, capsize=3)  # fmt: skip
+        panel.set(title=title)
         panel.title.set_fontsize(10)
         plotting.quiet(panel)
     panels[0].set_yticks(range(len(methods)), methods)
     panels[0].invert_yaxis()
-    drawn.supxlabel(
-        "log-mel correlation; log-mel correlation; share of squared band power.  Dots: pairs; bars: means", fontsize=9
-    )
+    drawn.supxlabel("correlations.  Dots: pairs; bars: means with 95 % intervals", fontsize=9)
     return drawn
+
+
+def ahead(rows: Sequence[Row]) -> dict[str, Interval]:
+    """Return by cheap method by how much more the fusion has of the original's onsets and the reference's partials, paired, over the pairs."""
+    fusion = where(rows, method=FUSION)
+    return {method: difference(fusion, where(rows, method=method), "crossed", UNIT) for method in CHEAP}
+
+
+def beyond_seeds(rows: Sequence[Row], method: str) -> Interval:
+    """Return by how much more the fusion differs from a method's result than its own seeds differ, over the pairs."""
+    return difference(where(rows, method=method), where(rows, method=FUSION), "differs", UNIT)
 
 
 def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     rows = tables[NAME]
-    mine = where(rows, method=FUSION)
-
-    def ahead(method: str) -> int:
-        others = {(row["original"], row["reference"]): row["unexplained"] for row in where(rows, method=method)}
-        return sum(row["unexplained"] > others[row["original"], row["reference"]] for row in mine)
-
-    def both(method: str) -> float:
-        of = where(rows, method=method)
-        return (mean(of, "to_original") + mean(of, "to_reference")) / 2
-
-    counts = ahead(SUM), ahead(LATENTS)
-    parts = ", ".join(
-        f"{name} {mean(where(rows, method=m), 'unexplained'):.2f}"
-        for name, m in (("fusion", FUSION), ("sum", SUM), ("latents", LATENTS))
-    )
-    likes = ", ".join(f"{both(m):.2f}" for m in (FUSION, SUM, LATENTS))
-    text = f"unexplained by any mix: {parts}; fusion above the sum in {share(counts[0], len(mine))} pairs; mean likeness to both sounds: {likes}"
-    criterion = f"held: at the same balance, the part unexplained by any mix is larger in the fusion than in the waveform sum, and than in interpolated latents, each in {MOST:.0%} of the pairs or more; in part: than in one of them"
-    enough = [count >= MOST * len(mine) for count in counts]
-    return [
-        Verdict(
-            "A fusion is more than a sum: no mix of the two sounds explains all of it",
-            text,
-            grade(all(enough), any(enough)),
-            criterion,
-        )
-    ]
+    found = ahead(rows)
+    parts = ", ".join(f"{method} {each.text(3, signed=True)}" for method, each in found.items())
+    crossed = over(where(rows, method=FUSION), "crossed", UNIT)
+    rule = "the lesser of the likeness of onsets to the original's and of partials to the reference's, paired by pair; held: the interval over each of the cheap methods lies above 0; in part: over some, and below 0 for none; did not hold: below 0 for one"
+    results = [Verdict("A fusion has the original's onsets and the reference's partials at once, more than cheap combinations of the two sounds have", f"fusion {crossed.text()}; over {parts}", together([positive(each) for each in found.values()]), rule)]  # fmt: skip
+    for method, claim in (
+        (LATENTS, "A fusion is something else than an interpolation of the two sounds' latents"),
+        (
+            SHRINKER,
+            "The network adds more to a fusion than a Wiener filter would, which knows only mean and variance of the latents",
+        ),
+    ):
+        margin = beyond_seeds(rows, method)
+        text = f"its difference (1 − log-mel likeness) exceeds that of its own seeds by {margin.text(3, signed=True)}"
+        criterion = "paired by pair; held: the interval of that excess lies above 0; did not hold: below"
+        results.append(Verdict(claim, text, positive(margin), criterion))
+    return results
 
 
 def section(tables: dict[str, list[Row]], plan: Plan) -> str:
     rows = tables[NAME]
-    columns = ("to_original", "to_reference", "latent_to_original", "latent_to_reference", "unexplained")
     methods = values(rows, "method")
-    pairs_of = {m: {(r["original"], r["reference"]) for r in where(rows, method=m)} for m in methods}
-    body = [[m, len(pairs_of[m]), *(mean(where(rows, method=m), c) for c in columns)] for m in methods]
-    both = {
-        m: (mean(where(rows, method=m), "to_original") + mean(where(rows, method=m), "to_reference")) / 2
-        for m in (FUSION, SUM, LATENTS)
-    }
-    mixes = {SUM: "sum of the waveforms", LATENTS: "interpolation of the latents"}
-    higher = [name for method, name in mixes.items() if both[method] > both[FUSION]]
-    comparison = (
-        f"By likeness to both sounds together, the {' and the '.join(higher)} score{'s' if len(higher) == 1 else ''} higher than the fusion. That is to be expected: a mix contains both sounds entirely, and the measure rewards each spectrogram cell of either that remains. "
-        if higher else "By likeness to both sounds together, no mix scores higher than the fusion here. "
-    )  # fmt: skip
+    to_original, to_reference, others = [], [], []
+    for method in methods:
+        mine = where(rows, method=method)
+        to_original.append([method, len(mine), *cells(mine, UNIT, suffix=TO_ORIGINAL)])
+        to_reference.append([method, len(mine), *cells(mine, UNIT, suffix=TO_REFERENCE)])
+        others.append([method, *(over(mine, column, UNIT).text() for column in ("crossed", "differs", "unexplained"))])
     per_pair = [
-        [row["original"], row["reference"], row["method"], row["setting"], row["to_original"], row["to_reference"], row["unexplained"]] for row in rows
+        [row["original"], row["reference"], row["method"], row["setting"], *(row[column] for column in ("log_mel_to_original", "log_mel_to_reference", "crossed"))]
+        for row in rows
     ]  # fmt: skip
-    return f"""The fusion uses the default settings: blend {BLEND} on the default calibration, hold {plan.hold:g}, order 3, {plan.steps} steps. The sum of the waveforms (of the two round trips), the interpolation
-of the latents and the learned fusion are set to the same balance (likeness to the original minus that to the reference); `vary` starts from the original at the fusion's own step, without a reference, or with words
-that describe it as the prompt.
+    return f"""The fusion uses blend {BLEND} on the default calibration, hold {plan.hold:g}, order 3, {plan.steps} steps, strength `paper`, spread 0. The sum of the waveforms (of the two round trips), the interpolation
+of the latents and the learned fusion are set to the same balance (log-mel likeness to the original minus that to the reference). The geometric mean of the spectra and the vocoder (the reference under the original's
+levels in 48 bands) have no knob. The Wiener shrinker takes the network's place in the completion: it knows mean and variance of each latent channel, over the report's sounds, and nothing else. `vary` starts from the original at the
+fusion's own step, without a reference, or with words that describe it as the prompt.
 
-{markdown(["method", "pairs", "like the original", "like the reference", "latent to original", "latent to reference", "unexplained"], body)}
+Means over pairs with 95 % intervals, to the original, and then to the reference.
 
-{comparison}The measures do not show whether one hears two sounds or one: log-mel correlation cannot distinguish the hum beside the drums from the hum struck by the drums. `unexplained` indicates the latter, since it is 0 for any
-mix with a filter on each sound. But artefacts raise it as well: interpolated latents, which average decibels and thereby cross-fade spectra, are not at 0 either, and `vary`, which knows nothing of the reference, is at {mean(where(rows, method=VARIED), "unexplained"):.2f}. Look at the plate, and listen.
+{markdown(["method", "pairs", *MEASURES.values()], to_original)}
+
+{markdown(["method", "pairs", *MEASURES.values()], to_reference)}
+
+`crossed` is the lesser of the likeness of onsets to the original's and of partials to the reference's: what one hears as “this, played on that”, and what a method may well fail at. `differs` is 1 minus the log-mel likeness to the fusion;
+for the fusion itself, that among its {len(plan.seeds)} seeds; for interpolated latents, that of the nearest of six. `unexplained` is the share of band power over time that no mix with a filter on each sound explains. It is 0 for the sum
+by construction, since a sum is explained by a sum, and artefacts raise it too; so it decides nothing here.
+
+{markdown(["method", "crossed", "differs", "unexplained"], others)}
+
+No measure shows whether one hears two sounds or one. Look at the plate, and listen.
 
 <details><summary>Every pair</summary>
 
-{markdown(["original", "reference", "method", "setting", "like the original", "like the reference", "unexplained"], per_pair)}
+{markdown(["original", "reference", "method", "setting", "like the original", "like the reference", "crossed"], per_pair)}
 
 </details>"""

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from evaluation import curves, plotting
-from evaluation.claims import Verdict, grade, share
+from evaluation.claims import Verdict, positive
 from evaluation.fine_tunes import FineTune
+from evaluation.intervals import difference, interval, over
 from evaluation.plan import Pair, Plan
-from evaluation.tables import Row, markdown, mean, values, where
+from evaluation.tables import Row, markdown, values, where
 from evaluation.tasks import Findings, Task
 from evaluation.workbench import Bench, Plate
 from tertium.engine import operations
@@ -19,7 +20,8 @@ NAME, TITLE = "dropout", "Null-prompt dropout in training"
 COLUMNS = (*curves.COLUMNS, "prompt_alone", "null_alone")
 FILES = (f"{NAME}.png",)
 USES: tuple[str, ...] = ()
-DRAWN, SAME = 0.05, 0.02
+SAME = 0.02
+UNIT = ("reference",)
 
 
 def fine_tunes(plan: Plan) -> list[FineTune]:
@@ -139,15 +141,11 @@ def verdicts(tables: dict[str, list[Row]]) -> list[Verdict]:
     rows = tables[NAME]
     rates = values(rows, "null_dropout")
     low, high = min(rates), max(rates)
-    gains = [
-        where(of, null_dropout=high)[0]["null_alone"] - where(of, null_dropout=low)[0]["null_alone"]
-        for of in curves.grouped(rows, "original", "reference").values()
-    ]
-    drawn = sum(gain > DRAWN for gain in gains)
-    alone = ", ".join(f"{mean(where(rows, null_dropout=rate), 'null_alone'):.2f}" for rate in rates)
-    text = f"null prompt alone at dropout {', '.join(f'{r:g}' for r in rates)}: likeness to the reference {alone}; {choice(rows)}"
-    criterion = f"held: at dropout {high:g} the likeness of the null prompt alone to the reference is more than {DRAWN} higher than at {low:g}, for every pair; in part: for some"
-    return [Verdict("Null-prompt dropout in training draws the null prompt to the reference", text, grade(drawn == len(gains), drawn > 0), f"{criterion} ({share(drawn, len(gains))})")]  # fmt: skip
+    gain = difference(where(rows, null_dropout=high), where(rows, null_dropout=low), "null_alone", UNIT)
+    alone = ", ".join(over(where(rows, null_dropout=rate), "null_alone", UNIT).text() for rate in rates)
+    text = f"null prompt alone, {high:g} over {low:g}: {gain.text(3, signed=True)} over {gain.count} references (at {', '.join(f'{r:g}' for r in rates)}: {alone}); {choice(rows)}"
+    criterion = f"held: over the references, the interval of the likeness of the null prompt alone to the reference, at dropout {high:g} over that at {low:g}, lies above 0; did not hold: below"
+    return [Verdict("Null-prompt dropout in training draws the null prompt to the reference", text, positive(gain), criterion)]  # fmt: skip
 
 
 def section(tables: dict[str, list[Row]], plan: Plan) -> str:
@@ -156,7 +154,11 @@ def section(tables: dict[str, list[Row]], plan: Plan) -> str:
     for (original, reference, rate), of in curves.grouped(rows, "original", "reference", "null_dropout").items():
         r = curves.read(of)
         body.append([original, reference, f"{rate:g}", of[0]["prompt_alone"], of[0]["null_alone"], f"{r.begin:.1f} … {r.end:.1f}", f"{r.width:.1f}", f"{r.equilibrium:.1f}", r.both / 2, f"{r.step_back:.3f}"])  # fmt: skip
-    means = [[f"{rate:g}", both / 2, width, both + width] for rate, (both, width) in scores(rows).items()]
+    means = []
+    for rate in values(rows, "null_dropout"):
+        of = [curves.read(each) for each in curves.grouped(where(rows, null_dropout=rate), "original", "reference").values()]  # fmt: skip
+        shown = ([r.both / 2 for r in of], [r.width / plan.steps for r in of], [r.both + r.width / plan.steps for r in of])  # fmt: skip
+        means.append([f"{rate:g}", *(interval(column).text() for column in shown)])
     head = ["original", "reference", "null dropout", "prompt alone", "null alone", "window", "width", "equilibrium", "likeness to each there", "largest step back"]  # fmt: skip
     return f"""Null dropout is the share of rows that are trained under the null prompt. Prompt alone and null prompt alone: likeness of generations from noise, means of {len(plan.seeds[:2])} seeds. The completion of the fusions uses the null prompt alone, without a hold.
 
