@@ -142,7 +142,7 @@ def test_any_length_is_padded_to_whole_latent_frames(codec, samples):
 
 
 @pytest.mark.parametrize(
-    "latents", [torch.full((1, 256, 4), 1e6), torch.full((1, 256, 4), math.nan), torch.full((1, 256, 4), -math.inf)]
+    "latents", [torch.full((1, 160, 4), 1e6), torch.full((1, 160, 4), math.nan), torch.full((1, 160, 4), -math.inf)]
 )
 def test_any_latents_decode_to_finite_bounded_sound(codec, latents):
     sound = codec.decode(latents)
@@ -172,7 +172,7 @@ def test_noise_does_not_hum_at_the_rate_of_the_spectra(codec, fitted):
         if fitted
         else codec.features(original).mean(2, keepdim=True).expand(-1, -1, 130)
     )
-    assert swing(codec.synthesise(features)[0, 0], RATE / codec.hop) < 6
+    assert swing(codec.synthesise(features)[0, 0], RATE / codec.hop) < 5
 
 
 def test_an_attack_at_the_very_beginning_stays_there(codec):
@@ -181,7 +181,7 @@ def test_an_attack_at_the_very_beginning_stays_there(codec):
     assert energy[:441].mean() > 0.2 * energy[:2205].mean()
 
 
-@pytest.mark.parametrize("sound", [harmonic, bursts])
-def test_equal_channels_come_back_equal(codec, sound):
+@pytest.mark.parametrize(("sound", "side"), [(harmonic, -14), (bursts, -25), (clicks, -25)])
+def test_equal_channels_come_back_equal_or_nearly(codec, sound, side):
     left, right = codec.decode(codec.encode(sound(2.0).expand(1, 2, -1)))[0]
-    assert (left - right).square().mean() < 10 ** (-25 / 10) * (left + right).square().mean()
+    assert (left - right).square().mean() < 10 ** (side / 10) * (left + right).square().mean()

@@ -6,6 +6,7 @@ import resource
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tertium.errors import SoundError
@@ -109,3 +110,13 @@ def test_a_window_that_was_measured_is_not_measured_again(renderer, original):
     second, facts_again = renderer.make(asked, (), silent, job="two")
     assert (facts["measured"], facts_again["measured"]) == (True, False)
     assert second["window"]["path"] == first["window"]["path"] and "the window was measured before" in second["notes"]
+
+
+def test_two_mono_sounds_have_a_mono_result(renderer, library):
+    """The engine of this test makes noise that differs between the channels."""
+    one, other = (library.add_samples(tone(hertz, sample_rate=8000, channels=1), 8000) for hertz in (220, 330))
+    wide = library.add_samples(tone(330, sample_rate=8000), 8000)
+    for reference, mono in ((other, True), (wide, False)):
+        fields = {"original": one.id, "reference": reference.id, "seconds": one.seconds, "steps": 4}
+        result, _ = renderer.make(spec("fuse", **fields), (), silent)
+        assert np.array_equal(*library.read(library.get(result["sound"])).samples) == mono

@@ -61,6 +61,24 @@ def as_requested(output: Audio, *, sample_rate: int, frames: int, loop: Loop | N
     return Audio(np.pad(samples, ((0, 0), (0, missing))) if missing else samples, sample_rate)
 
 
+def are_mono(sounds: Mapping[str, Audio]) -> bool:
+    """Return whether an original and a reference have equal channels, both of them.
+
+    Args:
+        sounds: by role, in the engine's input format.
+    """
+    return {"original", "reference"} <= sounds.keys() and all(
+        np.array_equal(sound.samples, np.broadcast_to(sound.samples[:1], sound.samples.shape))
+        for sound in sounds.values()
+    )
+
+
+def as_mono(output: Audio) -> Audio:
+    """Return a sound whose channels are all the mean of its channels: a codec may tell apart what was equal."""
+    mean = output.samples.mean(0, keepdims=True, dtype=np.float32)
+    return replace(output, samples=np.ascontiguousarray(np.broadcast_to(mean, output.samples.shape)))
+
+
 def _long_enough(sound: Audio, role: str) -> Audio:
     """Extend a sound to the shortest input of a model: a reference is repeated, an original padded with silence that
     is cut off later.

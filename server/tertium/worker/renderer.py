@@ -150,7 +150,7 @@ class Renderer:
         loudness = loudness_law.of_sounds(fitted, given, known.loop, checkpoint)
         task = _Task(
             spec, given, all_notes, began, engine, checkpoint, job,
-            known=known, decision=decision, loudness=loudness, facts=facts,
+            known=known, decision=decision, loudness=loudness, facts=facts, mono=fitting.are_mono(fitted),
         )  # fmt: skip
         return task, {role: sound.samples for role, sound in fitted.items()}
 
@@ -255,6 +255,8 @@ class Renderer:
             Audio(rendered.samples, self._engine.about["sample_rate"]),
             sample_rate=rate, frames=frames, loop=task.decision and task.decision.loop,
         )  # fmt: skip
+        if task.mono:
+            output = fitting.as_mono(output)
         levelled = loudness_law.levelled(output, task.target_lufs(rendered.facts))
         rendered = replace(rendered, facts={**rendered.facts, **levelled.facts, **task.facts})
         near_silence = loudness_law.near_silence(levelled.natural, task.loudness, command=task.spec.command)
@@ -343,6 +345,7 @@ class _Task:
         decision: on the loop; None for commands without that option.
         loudness: of the job's sounds by role, in LUFS.
         facts: on the preparation of its sounds, for the recipe.
+        mono: whether its two sounds have equal channels; its results then have too.
     """
 
     spec: JobSpec
@@ -357,6 +360,7 @@ class _Task:
     decision: Decision | None = None
     loudness: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    mono: bool = False
 
     def target_lufs(self, facts: Mapping[str, Any]) -> float | None:
         """Return the loudness that a result of this job should have; see :func:`tertium.worker.loudness_law.target_lufs`."""

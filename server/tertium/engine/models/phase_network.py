@@ -23,12 +23,14 @@ DECIBELS, ALONG_TIME, ALONG_FREQUENCY = 0, slice(1, 3), slice(3, 5)
 - the phase change since the spectrum before, less that of the bin's centre, as cosine and sine times a length of 0 … 1;
 - the phase change since the bin below, less that of an impulse in the middle of the window; as above.
 """
+CHANGES = slice(1, 5)
 TIMES, BINS = 3, 8
 """A patch extends over so many spectra and bins to either side."""
 PATCH = (2 * TIMES + 1, 2 * BINS + 1)
 INPUTS = PATCH[0] * PATCH[1] + 2
 _CHUNK = 128  # spectra whose hidden layers are in memory at a time
 _UNIT_DB = 20.0
+_FLAT_DB = (2.0, 3.0)  # deviation of levels around a bin up to which they are noise, and from which they are not
 _LEVEL, _PITCH = -2, -1  # places of a bin's own level and of its frequency among the inputs
 
 
@@ -80,6 +82,22 @@ def levels_of(magnitudes: torch.Tensor) -> torch.Tensor:
     """
     power = magnitudes.square().mean(1).transpose(1, 2)
     return 10 * torch.log10(power + 10 ** (FLOOR_DB / 10))
+
+
+def certainty(levels: torch.Tensor) -> torch.Tensor:
+    """Return how far the phases of decoded levels (batch, spectra, bins) can be known at all, 0 … 1, of the same shape.
+
+    Where the levels around a bin are flat, they are those of averaged noise, of which the network has seen too little to
+    answer that it does not know. Phases that follow from them would be alike in every spectrum: noise would hum.
+    """
+    off = (levels[:, None] - _around(levels[:, None])).square()
+    rough = _around(off).clamp(min=1e-6).sqrt()[:, 0]
+    return ((rough - _FLAT_DB[0]) / (_FLAT_DB[1] - _FLAT_DB[0])).clamp(0, 1)
+
+
+def _around(values: torch.Tensor) -> torch.Tensor:
+    """Return averages over 5 spectra and 9 bins of (batch, 1, spectra, bins)."""
+    return torch.nn.functional.avg_pool2d(values, (5, 9), 1, (2, 4), count_include_pad=False)
 
 
 def padded(levels: torch.Tensor) -> torch.Tensor:

@@ -138,7 +138,9 @@ class SpectralCodec(Pretransform):
 
     def sound(self, magnitudes: torch.Tensor, coherence: torch.Tensor) -> torch.Tensor:
         """Return audio (batch, 2, frames * 1,024) of the result of :meth:`spectrum`, with phases of the network."""
-        predicted = self.phases.everywhere(phase_network.levels_of(magnitudes))
+        levels = phase_network.levels_of(magnitudes)
+        predicted = self.phases.everywhere(levels)
+        predicted[..., phase_network.CHANGES] *= phase_network.certainty(levels)[..., None]
         correction = predicted[..., phase_network.DECIBELS].clamp(-_CORRECTION_DB, _CORRECTION_DB)
         magnitudes = magnitudes * (correction * (math.log(10) / 20)).exp().transpose(1, 2)[:, None]
         shared = magnitudes.square().mean(1).sqrt().transpose(1, 2)
