@@ -66,8 +66,8 @@ def test_a_bar_loops_by_default_and_not_with_loop_off(pocket, bars, name):
     seams = {loop: ends(done.path) for loop, done in results.items()}
     assert {len(samples) for samples, _ in seams.values()} == {frames}
     # With the strength "even" there is hardly a seam either way, since most of the original's own loop is kept.
-    assert seams["off"][1] > 3, "dB of the step at the seam over the largest step within"
-    assert seams["on"][1] < -6
+    # dB of the step at the seam over the largest step within, which is at an attack.
+    assert seams["on"][1] < -12 and seams["off"][1] > seams["on"][1] + 6, (seams["on"][1], seams["off"][1])
 
 
 def test_a_result_at_another_sample_rate_loops_too(pocket, bars):
