@@ -19,8 +19,7 @@ from pathlib import Path
 import torch
 
 from pocket import likeness, metrics
-from pocket.codec import train_phases
-from pocket.codec.fit import codec_of
+from pocket.codec.train_phases import whole_codec
 from pocket.material import unseen
 from pocket.material.synthesis import RATE
 from tertium.engine.models.loaded_model import load_model
@@ -38,8 +37,7 @@ def candidates(work: Path | None) -> dict[str, Trip]:
     """Return the codecs that there are, by name: the shipped one, then that of a working folder."""
     found = {"shipped": load_model("pocket", device="cpu").model.pretransform}
     if work:
-        found[str(work)] = codec_of(work)
-        found[str(work)].phases = train_phases.network_of(work)
+        found[str(work)] = whole_codec(work)
     return {name: (codec.encode, codec.decode) for name, codec in found.items()}
 
 

@@ -16,7 +16,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from pocket.codec.fit import codec_of
 from tertium.engine.models.phase_network import ALONG_FREQUENCY, ALONG_TIME, DECIBELS, PhaseNetwork
+from tertium.engine.models.pocket_codec import SpectralCodec
 
 FILE = "phases.pt"
 BATCH = 4096
@@ -148,6 +150,13 @@ def network_of(work: Path, *, minutes: float = MINUTES) -> PhaseNetwork:
     network = PhaseNetwork(state["width"])
     network.load_state_dict(state["average"])
     return network.eval().requires_grad_(False)
+
+
+def whole_codec(work: Path) -> SpectralCodec:
+    """Return the codec of a working folder with its network; see :func:`pocket.codec.fit.codec_of` and :func:`network_of`."""
+    codec = codec_of(work)
+    codec.phases = network_of(work)
+    return codec
 
 
 def main() -> None:

@@ -14,8 +14,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from pocket.codec.fit import codec_of
-from pocket.codec.train_phases import network_of
+from pocket.codec.train_phases import whole_codec
 from pocket.material import origin, provenance
 from pocket.model import config
 
@@ -30,9 +29,8 @@ def weights(work: Path) -> tuple[dict[str, torch.Tensor], int, float]:
         SystemExit: weights that half precision cannot represent.
     """
     state = torch.load(work / "checkpoint.pt", map_location="cpu", weights_only=True)
-    codec = codec_of(work)
-    codec.phases = network_of(work)
-    tensors = state["average"] | {f"pretransform.{name}": tensor for name, tensor in codec.state_dict().items()}
+    codec = whole_codec(work).state_dict()
+    tensors = state["average"] | {f"pretransform.{name}": tensor for name, tensor in codec.items()}
     small = {
         name: tensor.half().contiguous() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()
     }

@@ -19,7 +19,7 @@ from pocket.codec import fit, train_phases
 from pocket.material import origin
 from pocket.model import config
 from pocket.model.export import SHIPPED
-from pocket.model.train import Run, new_run
+from pocket.model.train import Run, new_run, save_first
 
 PREFIX, PHASES = "pretransform.", "phases."
 
@@ -56,13 +56,7 @@ def unpack(work: Path) -> Run:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    work = parser.parse_args().work
-    if (work / "checkpoint.pt").exists():
-        raise SystemExit(
-            f"{work / 'checkpoint.pt'} exists already. Continue with: python -m pocket.model.train {work} --resume"
-        )
-    run = unpack(work)
-    run.save(work / "checkpoint.pt")
+    run = save_first(parser.parse_args().work, unpack)
     print(f"Imported the shipped model: step {run.step}, {run.seconds / 60:.0f} min.")
 
 

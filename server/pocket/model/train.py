@@ -9,6 +9,7 @@ Every minute it saves WORK/checkpoint.pt (resumed with ``--resume``) and looks f
 import argparse
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -193,6 +194,20 @@ def start(work: Path, device: torch.device, *, resume: bool) -> Run:
     run = new_run(work, device)
     if resume:
         run.restore(work / CHECKPOINT)
+    return run
+
+
+def save_first(work: Path, run_of: Callable[[Path], Run]) -> Run:
+    """Save the run that ``run_of`` makes of a working folder as its checkpoint, and return it.
+
+    Raises:
+        SystemExit: there is a checkpoint already; it is never overwritten.
+    """
+    path = work / CHECKPOINT
+    if path.exists():
+        raise SystemExit(f"{path} exists already. Continue with: python -m pocket.model.train {work} --resume")
+    run = run_of(work)
+    run.save(path)
     return run
 
 

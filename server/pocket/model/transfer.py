@@ -19,7 +19,7 @@ from pocket.material.pool import Pool
 from pocket.material.synthesis import RATE
 from pocket.model.export import SHIPPED
 from pocket.model.import_shipped import shipped
-from pocket.model.train import CHECKPOINT, Run, new_run
+from pocket.model.train import Run, new_run, save_first
 from tertium.engine.models.loaded_model import LoadedModel, load_model
 
 CROPS, SECONDS = 64, 6.0
@@ -71,12 +71,7 @@ def begin(work: Path) -> Run:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    work = parser.parse_args().work
-    if (work / CHECKPOINT).exists():
-        raise SystemExit(
-            f"{work / CHECKPOINT} exists already. Continue with: python -m pocket.model.train {work} --resume"
-        )
-    begin(work).save(work / CHECKPOINT)
+    save_first(parser.parse_args().work, begin)
 
 
 if __name__ == "__main__":

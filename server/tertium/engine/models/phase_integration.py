@@ -5,7 +5,7 @@ import torch
 from tertium.engine.models.phase_network import ALONG_FREQUENCY, ALONG_TIME
 
 _NEIGHBOURHOOD = 7  # bins over which the phases of one spectrum are held together
-_TOGETHER, _FRESH, _CHANCE = 8.0, 0.5, 0.3  # weights in `integrate`, chosen on ten crops of training material
+_TOGETHER, _FRESH, _CHANCE = 8.0, 0.5, 0.21  # weights in `integrate`, chosen on ten crops of training material
 
 
 def integrate(magnitudes: torch.Tensor, predicted: torch.Tensor, advance: torch.Tensor) -> torch.Tensor:
@@ -28,9 +28,7 @@ def integrate(magnitudes: torch.Tensor, predicted: torch.Tensor, advance: torch.
     time, frequency = (change / change.abs().clamp(min=1.0) for change in (time, frequency))
     # Drawn spectrum by spectrum and for one row, so that a row does not depend on others, nor a sound on what follows.
     chance = torch.randn(*magnitudes.shape[1:], 2, generator=torch.Generator().manual_seed(1)).to(magnitudes)
-    chance = torch.view_as_complex(chance) * (
-        _CHANCE * 0.7 * magnitudes * (1 - torch.maximum(time.abs(), frequency.abs()))
-    )
+    chance = torch.view_as_complex(chance) * (_CHANCE * magnitudes * (1 - torch.maximum(time.abs(), frequency.abs())))
     steady = time * advance
     contour = torch.polar(frequency.abs(), torch.cumsum((-frequency).angle().double(), -1).to(magnitudes))
     window = torch.hann_window(_NEIGHBOURHOOD + 2, periodic=False)[1:-1].to(magnitudes)
